@@ -1,0 +1,48 @@
+//! What is written down of every change: who, when, from, to, why.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Resource, TenantId, Timestamp};
+
+/// The kinds of action that are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditAction {
+    /// A tenant was registered.
+    TenantCreated,
+    /// A tenant's apply mode was changed.
+    ApplyModeChanged,
+    /// A quota was changed.
+    QuotaChanged,
+    /// A recommendation was approved; the change of the quota follows.
+    RecommendationApproved,
+    /// A recommendation was rejected.
+    RecommendationRejected,
+    /// A change was approved but could not be carried out.
+    ChangeFailed,
+    /// A token was made.
+    TokenCreated,
+}
+
+/// One line of the audit log. Its place in the log is its number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub action: AuditAction,
+    /// On which tenant.
+    pub tenant: Option<TenantId>,
+    /// On which resource.
+    pub resource: Option<Resource>,
+    /// What stood before, as JSON.
+    pub before: serde_json::Value,
+    /// What stands since, as JSON.
+    pub after: serde_json::Value,
+    /// Why, in words.
+    pub reason: String,
+    /// The request that caused it.
+    pub request_id: Option<String>,
+}

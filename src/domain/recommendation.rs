@@ -1,0 +1,193 @@
+//! An immutable record that says what a quota should be, with what it rests on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Money, PerMonth, QuotaChange, Resource, TenantId, Tier, Timestamp};
+
+/// A recommendation's id: a UUID of version 7, so that ids sort by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecommendationId(pub uuid::Uuid);
+
+impl fmt::Display for RecommendationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0.hyphenated().to_string())
+    }
+}
+
+impl FromStr for RecommendationId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(RecommendationId)
+    }
+}
+
+/// What the recommendation rests on, so that a reader can check it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The first usage sample looked at.
+    pub history_from: Timestamp,
+    /// The last usage sample looked at.
+    pub history_to: Timestamp,
+    /// How many samples there were.
+    pub samples: u64,
+    /// The share of the grid without a sample, 0 to 1.
+    pub gap_share: f64,
+    /// The median of the usage, in the resource's unit.
+    pub usage_median: f64,
+    /// The 95th percentile of the usage, in the resource's unit.
+    pub usage_p95: f64,
+    /// The largest usage seen, in the resource's unit.
+    pub usage_max: f64,
+    /// The model that made the forecast.
+    pub model: String,
+    /// How far the forecast looks, in hours.
+    pub horizon_hours: u32,
+    /// The largest value of the forecast at `peak_quantile`, in the resource's unit.
+    pub forecast_peak: f64,
+    /// When that peak is expected.
+    pub peak_at: Timestamp,
+    /// The quantile of the forecast that the peak is taken from, 0 to 1.
+    pub peak_quantile: f64,
+    /// What was added on the peak, as a share of it.
+    pub margin: f64,
+    /// The share of past samples above the quota that stands.
+    pub violations_now: f64,
+    /// The share of past samples that would have been above the proposed quota.
+    pub violations_then: f64,
+    /// Mean of (quota - usage) / quota with the quota that stands, at least 0.
+    pub slack_now: f64,
+    /// The same with the proposed quota.
+    pub slack_then: f64,
+}
+
+/// What a quota costs now, and what it would cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CostChange {
+    /// A month at the quota that stands.
+    pub now: Money<PerMonth>,
+    /// A month at the proposed quota.
+    pub then: Money<PerMonth>,
+    /// `now - then`; negative where the change costs more.
+    pub saving: Money<PerMonth>,
+}
+
+/// A proposed quota with its evidence. Never changed once written; what
+/// becomes of it is kept beside it as a [`RecommendationState`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recommendation {
+    /// Its id.
+    pub id: RecommendationId,
+    /// Whose quota.
+    pub tenant: TenantId,
+    /// The tenant's tier when it was made.
+    pub tier: Tier,
+    /// Which quota.
+    pub resource: Resource,
+    /// The quota's generation that it starts from.
+    pub parent_generation: u64,
+    /// The quota that stands, in the resource's unit.
+    pub current: f64,
+    /// The quota that is proposed, in the resource's unit.
+    pub proposed: f64,
+    /// What it rests on.
+    pub evidence: Evidence,
+    /// Why, a sentence each, the most important first.
+    pub reasons: Vec<String>,
+    /// How far it can be trusted, 0 to 1.
+    pub confidence: f64,
+    /// What it costs and saves; `None` where there is no price.
+    pub cost: Option<CostChange>,
+    /// Why there is no cost, where there is none.
+    pub no_cost_because: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops being of use.
+    pub expires_at: Timestamp,
+}
+
+impl Recommendation {
+    /// `proposed / current - 1`: 0.25 is a quarter more.
+    pub fn relative_change(&self) -> f64 {
+        self.proposed / self.current - 1.0
+    }
+
+    /// The change of the quota that it asks for.
+    pub fn change(&self) -> QuotaChange {
+        QuotaChange {
+            tenant: self.tenant.clone(),
+            resource: self.resource,
+            parent_generation: self.parent_generation,
+            from: self.current,
+            to: self.proposed,
+            recommendation: Some(self.id),
+            reason: self.reasons.join(" "),
+        }
+    }
+}
+
+/// What has become of a recommendation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum RecommendationState {
+    /// Waits for a person, or for the guardrails.
+    Proposed,
+    /// Approved, and on its way to the target.
+    Approved {
+        /// Who approved it.
+        by: Actor,
+        /// When.
+        at: Timestamp,
+    },
+    /// The quota stands as proposed.
+    Applied {
+        /// When.
+        at: Timestamp,
+        /// The quota's generation since then.
+        generation: u64,
+    },
+    /// A person said no.
+    Rejected {
+        /// Who.
+        by: Actor,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// A newer recommendation took its place.
+    Superseded {
+        /// The newer one; `None` where none is needed any more.
+        by: Option<RecommendationId>,
+    },
+    /// The quota was changed by something else first.
+    Stale {
+        /// The generation found.
+        found_generation: u64,
+    },
+    /// Nobody decided in time.
+    Expired,
+}
+
+impl RecommendationState {
+    /// The name used in filters and tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            RecommendationState::Proposed => "proposed",
+            RecommendationState::Approved { .. } => "approved",
+            RecommendationState::Applied { .. } => "applied",
+            RecommendationState::Rejected { .. } => "rejected",
+            RecommendationState::Superseded { .. } => "superseded",
+            RecommendationState::Stale { .. } => "stale",
+            RecommendationState::Expired => "expired",
+        }
+    }
+
+    /// All names, for checks of filters.
+    pub const NAMES: [&'static str; 7] =
+        ["proposed", "approved", "applied", "rejected", "superseded", "stale", "expired"];
+}

@@ -1,0 +1,130 @@
+//! A customer of the platform.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DomainError, Tier, Timestamp};
+
+/// A tenant's name in labels, URLs and files: 1 to 128 of `a-z A-Z 0-9 . _ -`,
+/// beginning with a letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(String);
+
+impl TenantId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TenantId {
+    type Error = DomainError;
+
+    fn try_from(text: String) -> Result<Self, DomainError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if begins_well && text.len() <= 128 && text.chars().all(allowed) {
+            Ok(TenantId(text))
+        } else {
+            Err(DomainError::BadTenantId(text))
+        }
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = DomainError;
+
+    fn from_str(text: &str) -> Result<Self, DomainError> {
+        TenantId::try_from(text.to_owned())
+    }
+}
+
+impl From<TenantId> for String {
+    fn from(id: TenantId) -> String {
+        id.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What may happen to a recommendation for a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplyMode {
+    /// It is only shown.
+    Observe,
+    /// A person approves each one.
+    Review,
+    /// The daemon applies it by itself, inside the guardrails.
+    Approved,
+}
+
+impl ApplyMode {
+    /// The name used in configs, files and the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            ApplyMode::Observe => "observe",
+            ApplyMode::Review => "review",
+            ApplyMode::Approved => "approved",
+        }
+    }
+}
+
+impl fmt::Display for ApplyMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for ApplyMode {
+    type Err = DomainError;
+
+    fn from_str(text: &str) -> Result<Self, DomainError> {
+        [ApplyMode::Observe, ApplyMode::Review, ApplyMode::Approved]
+            .into_iter()
+            .find(|mode| mode.name() == text)
+            .ok_or_else(|| DomainError::UnknownApplyMode(text.to_owned()))
+    }
+}
+
+/// A customer of the platform. Its quotas are kept beside it, one record a
+/// resource, each with a generation of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// The value of the tenant label in Prometheus.
+    pub id: TenantId,
+    /// The name that people read.
+    pub name: String,
+    /// The plan that it is on.
+    pub tier: Tier,
+    /// The provider whose prices apply.
+    pub provider: String,
+    /// The region whose prices apply.
+    pub region: String,
+    /// What may happen to its recommendations.
+    pub apply_mode: ApplyMode,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_would_break_a_url_or_a_label_are_refused() {
+        for good in ["acme", "a", "Acme-2.eu_west", &"x".repeat(128)] {
+            assert!(good.parse::<TenantId>().is_ok(), "{good}");
+        }
+        for bad in ["", "-acme", "a/b", "a b", "ä", "../x", &"x".repeat(129)] {
+            assert!(bad.parse::<TenantId>().is_err(), "{bad}");
+        }
+    }
+}

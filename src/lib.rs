@@ -1,0 +1,7 @@
+//! Plimsoll tells a multi-tenant platform how much each tenant really needs.
+
+pub mod anomaly;
+pub mod domain;
+pub mod forecast;
+pub mod ports;
+pub mod series;

@@ -1,0 +1,339 @@
+//! The holes in the wall of the engine: what it needs from outside, as traits.
+//! Adapters live in `source`, `store` and `target`; only `app` names them.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::domain::{QuotaChange, Resource, Step, TenantId, TimeRange, Timestamp};
+use crate::series::Frame;
+
+/// The present. Passed in, so that a year of operation can be simulated.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+}
+
+/// Where usage comes from: a Prometheus, or a file.
+#[async_trait]
+pub trait UsageSource: Send + Sync {
+    /// The resources that this source can answer for.
+    fn resources(&self) -> Vec<Resource>;
+
+    /// The grid on which it answers.
+    fn step(&self) -> Step;
+
+    /// The usage of every tenant over `range`, gaps left as gaps. A tenant
+    /// without a sample in the range is left out.
+    ///
+    /// A range may be longer than the source can answer at once: an adapter
+    /// splits it, and keeps to its own limits on samples and queries at once.
+    async fn fetch(&self, resource: Resource, range: TimeRange) -> Result<Fetched, SourceError>;
+}
+
+/// What a source answered.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The usage.
+    pub frame: Frame,
+    /// Series that could not be used, each with the reason.
+    pub refused: Vec<String>,
+}
+
+/// A failure of a usage source; reads well after "failed to".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceError {
+    /// Nobody answered, or the answer broke off.
+    #[error("reach the source: {0}")]
+    Unreachable(String),
+    /// The source refused the credentials.
+    #[error("be let in by the source: {0}; check the token, user name or headers under [prometheus]")]
+    Unauthorized(String),
+    /// The source refused the query.
+    #[error("have the query for {resource} answered: {message}")]
+    Query {
+        /// The resource asked for.
+        resource: Resource,
+        /// What the source said.
+        message: String,
+    },
+    /// More series than the limit.
+    #[error(
+        "take the answer for {resource}: {found} series are more than the {limit} allowed; \
+         aggregate the expression by tenant or raise prometheus.max_series"
+    )]
+    TooManySeries {
+        /// The resource asked for.
+        resource: Resource,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The answer is not of the form that was asked for.
+    #[error("understand the answer for {resource}: {message}")]
+    Malformed {
+        /// The resource asked for.
+        resource: Resource,
+        /// What is wrong.
+        message: String,
+    },
+    /// The source has nothing to say about this resource.
+    #[error("ask for {0}: no expression is configured for it")]
+    NotConfigured(Resource),
+}
+
+/// The tables of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Tenants, by id.
+    Tenants,
+    /// Quotas, by tenant and resource.
+    Quotas,
+    /// Recommendations with their state, by id.
+    Recommendations,
+    /// The recommendation that waits, by tenant and resource.
+    Waiting,
+    /// Changes that were approved and not yet seen through, by tenant and resource.
+    Intents,
+    /// Incidents, by tenant and time.
+    Incidents,
+    /// Hashes of tokens.
+    Tokens,
+    /// Up to where usage was collected, by resource.
+    Watermarks,
+    /// The audit log: appended to, never changed.
+    Audit,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Table; 9] = [
+        Table::Tenants,
+        Table::Quotas,
+        Table::Recommendations,
+        Table::Waiting,
+        Table::Intents,
+        Table::Incidents,
+        Table::Tokens,
+        Table::Watermarks,
+        Table::Audit,
+    ];
+
+    /// The name under which a store keeps it. Never change one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Tenants => "tenants",
+            Table::Quotas => "quotas",
+            Table::Recommendations => "recommendations",
+            Table::Waiting => "waiting",
+            Table::Intents => "intents",
+            Table::Incidents => "incidents",
+            Table::Tokens => "tokens",
+            Table::Watermarks => "watermarks",
+            Table::Audit => "audit",
+        }
+    }
+}
+
+/// A stored value with its version, which rises by one with every write of its
+/// key; the first is 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    /// The version.
+    pub version: u64,
+    /// The value.
+    pub bytes: Vec<u8>,
+}
+
+/// What must hold for a key before a batch is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    Anything,
+    /// The key is not there.
+    Absent,
+    /// The key is there at this version.
+    Version(u64),
+}
+
+/// One write of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Puts a value.
+    Put {
+        /// Where.
+        table: Table,
+        /// Under which key.
+        key: String,
+        /// What must hold before.
+        expect: Expect,
+        /// The value.
+        bytes: Vec<u8>,
+    },
+    /// Removes a key; a key that is not there is no failure unless expected.
+    Delete {
+        /// Where.
+        table: Table,
+        /// Which key.
+        key: String,
+        /// What must hold before.
+        expect: Expect,
+    },
+    /// Adds a value under the table's next number: a key of 20 digits that
+    /// begins at 1 and leaves no number out, in the order of the commits.
+    Append {
+        /// Where.
+        table: Table,
+        /// The value.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Writes that happen together or not at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The writes. No two may name the same key.
+    pub writes: Vec<Write>,
+}
+
+/// The key of the `number`th appended value.
+pub fn append_key(number: u64) -> String {
+    format!("{number:020}")
+}
+
+/// Where state is kept. What `commit` has answered survives `kill -9` and, as
+/// far as the disk keeps its word, the loss of power.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The value of a key.
+    async fn get(&self, table: Table, key: &str) -> Result<Option<Versioned>, StoreError>;
+
+    /// Up to `limit` values in the order of `order`, of keys that begin with
+    /// `prefix` and lie beyond `after` (above it upwards, below it downwards).
+    async fn scan(
+        &self,
+        table: Table,
+        prefix: &str,
+        after: Option<&str>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(String, Versioned)>, StoreError>;
+
+    /// Writes the batch if all that it expects holds, and answers once it is
+    /// durable. Else nothing of it is written and the first key that stood
+    /// against it is named.
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Whether a write could be made durable lately, and how large it is.
+    async fn health(&self) -> StoreHealth;
+}
+
+/// The direction of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// From the smallest key.
+    Upwards,
+    /// From the largest key.
+    Downwards,
+}
+
+/// How a store is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreHealth {
+    /// What is wrong; `None` while all is well.
+    pub problem: Option<String>,
+    /// Bytes on disk, as far as known.
+    pub disk_bytes: u64,
+}
+
+/// A failure of a store; reads well after "failed to".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Something else was written first.
+    #[error("write {key:?} of {table}: it was changed by somebody else", table = table.name())]
+    Conflict {
+        /// The table.
+        table: Table,
+        /// The key that did not stand as expected.
+        key: String,
+    },
+    /// The disk, or what lies on it.
+    #[error("use the store: {0}")]
+    Io(String),
+    /// The bytes are not what was written.
+    #[error("read {key:?} of {table}: {message}", table = table.name())]
+    Corrupt {
+        /// The table.
+        table: Table,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The store has been closed.
+    #[error("use the store: it is closed")]
+    Closed,
+}
+
+/// Where usage is kept for long: apart from the state, in files that other
+/// tools can read.
+pub trait History: Send + Sync {
+    /// Adds samples durably. The same samples may be added twice.
+    fn append(&self, frame: &Frame) -> Result<(), HistoryError>;
+
+    /// The samples of a resource from `since` on; an empty frame if there are
+    /// none.
+    fn load(&self, resource: Resource, step: Step, since: Timestamp) -> Result<Frame, HistoryError>;
+
+    /// Removes what lies wholly before `instant`.
+    fn drop_before(&self, instant: Timestamp) -> Result<(), HistoryError>;
+}
+
+/// A failure of the history; reads well after "failed to".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HistoryError {
+    /// The disk, or a file on it.
+    #[error("use the history file {path}: {message}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Where quotas are enforced.
+#[async_trait]
+pub trait QuotaTarget: Send + Sync {
+    /// Its name in messages.
+    fn name(&self) -> &'static str;
+
+    /// Makes the change hold. It may be called twice with the same change.
+    async fn enforce(&self, change: &QuotaChange) -> Result<(), TargetError>;
+
+    /// The limit that holds there now, `None` where the target keeps none of
+    /// its own and follows the registry.
+    async fn read(&self, tenant: &TenantId, resource: Resource) -> Result<Option<f64>, TargetError>;
+}
+
+/// A failure of a target; reads well after "failed to".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TargetError {
+    /// It may work later.
+    #[error("reach {target}: {message}")]
+    Unreachable {
+        /// The target.
+        target: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// It will not work like this.
+    #[error("change the quota at {target}: {message}")]
+    Refused {
+        /// The target.
+        target: &'static str,
+        /// What it said.
+        message: String,
+    },
+}

@@ -1,0 +1,12 @@
+//! Usage over time, on a regular grid with its gaps marked.
+//!
+//! A gap is `NaN`: it is never filled in here, so that whoever reads a series
+//! decides what a missing sample means. Everything in this room is pure
+//! arithmetic but for [`table`], which reads and writes files.
+
+mod frame;
+mod resample;
+pub mod stats;
+
+pub use frame::{Frame, UsageSeries};
+pub use resample::{Aggregate, resample};
