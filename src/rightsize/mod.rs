@@ -1,0 +1,155 @@
+//! From usage and forecast to the quota that a tenant should have.
+//!
+//! The first rule: the forecast's peak at a high quantile with a margin on it,
+//! never below what the tier's violation budget would have needed in the past,
+//! rounded up, inside the tier's floor and ceiling. Small differences are left
+//! alone, and where the data can't carry an answer the reason is said.
+
+mod demand;
+mod evidence;
+mod rule;
+
+use std::time::Duration;
+
+pub use rule::{PeakPlusMargin, Rule};
+
+use crate::domain::{Evidence, Resource, Tier, Timestamp};
+use crate::forecast::{Abstention, Forecast};
+use crate::series::UsageSeries;
+
+/// How the rule is set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The quantile of the forecast whose peak counts, 0 to 1.
+    pub peak_quantile: f64,
+    /// What is added on that peak, as a share of it.
+    pub margin: f64,
+    /// A difference to the quota, as a share of it, that is left alone.
+    pub dead_band: f64,
+    /// The least span from the first to the last sample.
+    pub least_history: Duration,
+    /// The raise of a quota that usage is pinned at, as a share of it.
+    pub pinned_step: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            peak_quantile: 0.95,
+            margin: 0.15,
+            dead_band: 0.10,
+            least_history: Duration::from_secs(3 * 86_400),
+            pinned_step: 0.5,
+        }
+    }
+}
+
+/// A forecast with what it was made by and for when.
+#[derive(Debug, Clone)]
+pub struct DatedForecast {
+    /// The model's name.
+    pub model: &'static str,
+    /// The first hour that it covers; each step is an hour.
+    pub start: Timestamp,
+    /// The forecast of the hours' peaks.
+    pub forecast: Forecast,
+}
+
+/// What is known of one quota.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// Which resource.
+    pub resource: Resource,
+    /// The tenant's tier.
+    pub tier: Tier,
+    /// The quota that stands, in the resource's unit.
+    pub quota: f64,
+    /// Past usage.
+    pub usage: &'a UsageSeries,
+    /// The forecast, or why there is none.
+    pub forecast: Result<&'a DatedForecast, &'a Abstention>,
+}
+
+/// What the rule says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The quota should be another.
+    Change(Box<Proposal>),
+    /// The quota should stay.
+    Keep(KeepReason),
+    /// There is no answer.
+    Abstain(AbstainReason),
+}
+
+/// A quota that should be another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// The quota that it should be, in the resource's unit.
+    pub limit: f64,
+    /// What that rests on.
+    pub evidence: Evidence,
+    /// Why, a sentence each, the most important first.
+    pub reasons: Vec<String>,
+    /// How far it can be trusted, 0 to 1.
+    pub confidence: f64,
+}
+
+/// Why a quota should stay.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum KeepReason {
+    /// The answer is near enough to what stands.
+    #[error("the quota fits: {target} would be best, which is within {:.0} % of it", dead_band * 100.0)]
+    WithinDeadBand {
+        /// What would be best.
+        target: f64,
+        /// The difference left alone, as a share.
+        dead_band: f64,
+    },
+    /// More is needed than the tier allows.
+    #[error("usage is pinned at the quota, which is already at the tier's ceiling; consider a higher tier")]
+    PinnedAtCeiling,
+    /// The tier's floor stands.
+    #[error("usage needs less, but the quota is already at the tier's floor")]
+    AtFloor,
+    /// The tier's ceiling stands.
+    #[error("usage needs {target}, but the quota is already at the tier's ceiling; consider a higher tier")]
+    AtCeiling {
+        /// What would be best.
+        target: f64,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum AbstainReason {
+    /// There is no sample, only gaps.
+    #[error("no usage was ever seen; check that the expression names this tenant")]
+    NoSamples,
+    /// The history is too short.
+    #[error("only {have_hours} h of history are known and {need_hours} h are needed")]
+    TooLittleHistory {
+        /// Hours from the first to the last sample.
+        have_hours: u64,
+        /// Hours that there must be.
+        need_hours: u64,
+    },
+    /// There are too few samples in the history's span.
+    #[error("{:.0} % of the history are gaps; check the scrape", gap_share * 100.0)]
+    MostlyGaps {
+        /// The share of the grid without a sample.
+        gap_share: f64,
+    },
+    /// The usage never moves.
+    #[error(
+        "usage has stood at {value} for all {hours} h; a flat line says nothing about need, check the exporter"
+    )]
+    FlatLine {
+        /// Where it stands, in the resource's unit.
+        value: f64,
+        /// For how long, in hours.
+        hours: u64,
+    },
+    /// The forecast abstained.
+    #[error("there is no forecast: {0}")]
+    NoForecast(Abstention),
+}
