@@ -5,5 +5,6 @@ pub mod cost;
 pub mod domain;
 pub mod forecast;
 pub mod ports;
+pub mod registry;
 pub mod rightsize;
 pub mod series;

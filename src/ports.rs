@@ -92,7 +92,8 @@ pub enum Table {
     Quotas,
     /// Recommendations with their state, by id.
     Recommendations,
-    /// The recommendation that waits, by tenant and resource.
+    /// The id of the recommendation that was last put to people and has not
+    /// ended, by tenant and resource.
     Waiting,
     /// Changes that were approved and not yet seen through, by tenant and resource.
     Intents,

@@ -1,0 +1,129 @@
+//! The state in the house's own words: typed records over the `Store` port.
+//!
+//! A change that matters is written together with its line in the audit log,
+//! in one commit: what can't be audited does not happen. Every write names the
+//! version that it starts from, so that two writers can't undo each other.
+
+mod audit;
+mod changes;
+mod incidents;
+mod recommendations;
+mod tenants;
+mod tokens;
+mod watermarks;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use audit::NumberedAuditEvent;
+pub use changes::Outcome as ChangeOutcome;
+pub use recommendations::{Filter, Proposed, RecommendationRecord};
+pub use tenants::NewTenant;
+pub use tokens::TokenRecord;
+
+use crate::domain::{AuditEvent, DomainError, RecommendationId, Resource, TenantId, Timestamp, Verdict};
+use crate::ports::{Batch, Clock, Expect, Store, StoreError, StoreHealth, Table, Versioned, Write};
+
+/// Reads and writes the state.
+#[derive(Clone)]
+pub struct Registry {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A failure of the registry; reads well after "failed to".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RegistryError {
+    /// There is no such tenant.
+    #[error("find the tenant {0}")]
+    NoSuchTenant(TenantId),
+    /// There is already such a tenant.
+    #[error("create the tenant {0}: there is one already")]
+    TenantExists(TenantId),
+    /// The tenant has no quota of this resource.
+    #[error("find a quota of {1} for the tenant {0}")]
+    NoSuchQuota(TenantId, Resource),
+    /// There is no such recommendation.
+    #[error("find the recommendation {0}")]
+    NoSuchRecommendation(RecommendationId),
+    /// The recommendation waits for nobody.
+    #[error("decide on the recommendation {id}: it is already {state}")]
+    AlreadyDecided {
+        /// Which.
+        id: RecommendationId,
+        /// What has become of it.
+        state: &'static str,
+    },
+    /// Rules stand against the change.
+    #[error("change the quota: {0}")]
+    Refused(Verdict),
+    /// The quota is being changed by somebody else right now.
+    #[error("change the quota of {1} for {0}: another change of it is on its way; try again")]
+    Busy(TenantId, Resource),
+    /// A value that breaks a rule of the domain.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Registry {
+    /// A registry over a store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Registry { store, clock }
+    }
+
+    /// The present, by the clock that was passed in.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How the store is doing.
+    pub async fn health(&self) -> StoreHealth {
+        self.store.health().await
+    }
+
+    /// Reads one record with its version.
+    async fn read<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &str,
+    ) -> Result<Option<(T, u64)>, StoreError> {
+        let Some(found) = self.store.get(table, key).await? else { return Ok(None) };
+        let version = found.version;
+        decode(table, key, &found).map(|record| Some((record, version)))
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.store.commit(Batch { writes }).await
+    }
+}
+
+fn decode<T: DeserializeOwned>(table: Table, key: &str, found: &Versioned) -> Result<T, StoreError> {
+    serde_json::from_slice(&found.bytes).map_err(|error| StoreError::Corrupt {
+        table,
+        key: key.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(record).map_err(|error| StoreError::Io(error.to_string()))
+}
+
+fn put<T: Serialize>(table: Table, key: String, expect: Expect, record: &T) -> Result<Write, StoreError> {
+    Ok(Write::Put { table, key, expect, bytes: encode(record)? })
+}
+
+fn append_audit(event: &AuditEvent) -> Result<Write, StoreError> {
+    Ok(Write::Append { table: Table::Audit, bytes: encode(event)? })
+}
+
+/// The key of what belongs to one resource of one tenant. No tenant id holds a
+/// slash, so a tenant's keys are exactly those that begin with `id/`.
+fn resource_key(tenant: &TenantId, resource: Resource) -> String {
+    format!("{tenant}/{resource}")
+}

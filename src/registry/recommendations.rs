@@ -1,0 +1,299 @@
+//! Recommendations and what becomes of them. At most one waits for each quota;
+//! a newer one takes its place.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
+use crate::domain::{
+    Actor, AuditAction, AuditEvent, Recommendation, RecommendationId, RecommendationState, Resource,
+    TenantId, Timestamp,
+};
+use crate::ports::{Expect, Order, StoreError, Table, Versioned, Write};
+
+/// How many records a filtered listing reads at once.
+const SCAN_CHUNK: usize = 256;
+/// Two proposals nearer than this, as a share, are the same.
+const SAME_WITHIN: f64 = 0.02;
+
+/// A recommendation and what has become of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecommendationRecord {
+    /// The recommendation, never changed.
+    pub recommendation: Recommendation,
+    /// What has become of it.
+    pub state: RecommendationState,
+}
+
+/// What proposing did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Proposed {
+    /// The recommendation waits now.
+    New(RecommendationId),
+    /// One that says the same was waiting, and still is.
+    Known(RecommendationId),
+}
+
+impl Proposed {
+    /// The recommendation that waits now.
+    pub fn id(&self) -> RecommendationId {
+        match self {
+            Proposed::New(id) | Proposed::Known(id) => *id,
+        }
+    }
+}
+
+/// Which recommendations a listing shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Those of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Those of this resource.
+    pub resource: Option<Resource>,
+    /// Those in this state, by its name.
+    pub state: Option<String>,
+}
+
+impl Filter {
+    fn takes(&self, record: &RecommendationRecord) -> bool {
+        self.tenant.as_ref().is_none_or(|tenant| *tenant == record.recommendation.tenant)
+            && self.resource.is_none_or(|resource| resource == record.recommendation.resource)
+            && self.state.as_deref().is_none_or(|state| state == record.state.name())
+    }
+}
+
+impl Registry {
+    /// Lets a recommendation wait for a decision, in the place of any other of
+    /// the same quota. One that says the same as the one waiting is dropped.
+    pub async fn propose(&self, new: Recommendation) -> Result<Proposed, RegistryError> {
+        let mut writes = Vec::new();
+        if let Some((waiting, version)) = self.waiting(&new.tenant, new.resource).await? {
+            let id = waiting.recommendation.id;
+            // One that was approved is on its way, and ends before a new one is
+            // of use. One that was rejected is not put to the same people again
+            // until it would have expired.
+            let on_its_way = matches!(waiting.state, RecommendationState::Approved { .. });
+            if on_its_way || says_the_same(&waiting.recommendation, &new, self.now()) {
+                return Ok(Proposed::Known(id));
+            }
+            if waiting.state == RecommendationState::Proposed {
+                let state = superseding_state(&waiting.recommendation, self.now(), &new);
+                writes.push(record_write(&waiting.recommendation, state, Expect::Version(version))?);
+            }
+        }
+        let id = new.id;
+        writes.push(put(Table::Waiting, resource_key(&new.tenant, new.resource), Expect::Anything, &id)?);
+        writes.push(record_write(&new, RecommendationState::Proposed, Expect::Absent)?);
+        self.commit(writes).await?;
+        Ok(Proposed::New(id))
+    }
+
+    /// Takes back the recommendation that waits for a quota, if one does: the
+    /// quota fits now, or nothing can be said of it any more.
+    pub async fn withdraw(&self, tenant: &TenantId, resource: Resource) -> Result<(), RegistryError> {
+        let Some((waiting, version)) = self.waiting(tenant, resource).await? else { return Ok(()) };
+        if waiting.state != RecommendationState::Proposed {
+            return Ok(());
+        }
+        let state = RecommendationState::Superseded { by: None };
+        self.end_waiting(&waiting.recommendation, version, state).await
+    }
+
+    /// Marks those that waited too long as expired; gives how many.
+    pub async fn expire(&self) -> Result<usize, RegistryError> {
+        let waiting = self.store.scan(Table::Waiting, "", None, Order::Upwards, usize::MAX).await?;
+        let mut expired = 0;
+        for (key, value) in waiting {
+            let id: RecommendationId = decode(Table::Waiting, &key, &value)?;
+            let (record, version) = self.recommendation_with_version(id).await?;
+            if record.recommendation.expires_at > self.now() {
+                continue;
+            }
+            match record.state {
+                RecommendationState::Proposed => {
+                    let state = RecommendationState::Expired;
+                    self.end_waiting(&record.recommendation, version, state).await?;
+                    expired += 1;
+                }
+                RecommendationState::Approved { .. } => {}
+                _ => {
+                    let expect = Expect::Version(value.version);
+                    self.commit(vec![Write::Delete { table: Table::Waiting, key, expect }]).await?;
+                }
+            }
+        }
+        Ok(expired)
+    }
+
+    /// One recommendation.
+    ///
+    /// # Errors
+    /// Where there is none of this id.
+    pub async fn recommendation(&self, id: RecommendationId) -> Result<RecommendationRecord, RegistryError> {
+        Ok(self.recommendation_with_version(id).await?.0)
+    }
+
+    /// Up to `limit` recommendations that the filter takes, the newest first,
+    /// of those older than `before`.
+    pub async fn recommendations(
+        &self,
+        filter: &Filter,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<RecommendationRecord>, RegistryError> {
+        let mut cursor = before.map(str::to_owned);
+        let mut page = Vec::new();
+        loop {
+            let chunk = self
+                .store
+                .scan(Table::Recommendations, "", cursor.as_deref(), Order::Downwards, SCAN_CHUNK)
+                .await?;
+            for (key, value) in &chunk {
+                let record: RecommendationRecord = decode(Table::Recommendations, key, value)?;
+                if filter.takes(&record) {
+                    page.push(record);
+                }
+                if page.len() == limit {
+                    return Ok(page);
+                }
+            }
+            match chunk.last() {
+                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
+                _ => return Ok(page),
+            }
+        }
+    }
+
+    /// Says no to a recommendation.
+    ///
+    /// # Errors
+    /// Where it waits no more.
+    pub async fn reject(
+        &self,
+        id: RecommendationId,
+        by: Actor,
+        reason: String,
+        request_id: Option<String>,
+    ) -> Result<RecommendationRecord, RegistryError> {
+        let (record, version) = self.recommendation_with_version(id).await?;
+        if record.state != RecommendationState::Proposed {
+            return Err(RegistryError::AlreadyDecided { id, state: record.state.name() });
+        }
+        let at = self.now();
+        let event = AuditEvent {
+            at,
+            actor: by.clone(),
+            action: AuditAction::RecommendationRejected,
+            tenant: Some(record.recommendation.tenant.clone()),
+            resource: Some(record.recommendation.resource),
+            before: serde_json::json!(record.recommendation.current),
+            after: serde_json::json!(record.recommendation.current),
+            reason: reason.clone(),
+            request_id,
+        };
+        let state = RecommendationState::Rejected { by, at, reason };
+        // It stays the one that was last put to people, so that the same is not
+        // proposed again at once.
+        let expect = Expect::Version(version);
+        let write = record_write(&record.recommendation, state.clone(), expect)?;
+        self.commit(vec![write, append_audit(&event)?]).await?;
+        Ok(RecommendationRecord { state, ..record })
+    }
+
+    /// The recommendation that was last put to people for a quota, with its
+    /// version: it waits for a decision, is on its way, or was rejected.
+    pub async fn waiting(
+        &self,
+        tenant: &TenantId,
+        resource: Resource,
+    ) -> Result<Option<(RecommendationRecord, u64)>, RegistryError> {
+        let key = resource_key(tenant, resource);
+        match self.read::<RecommendationId>(Table::Waiting, &key).await? {
+            Some((id, _)) => self.recommendation_with_version(id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn recommendation_with_version(
+        &self,
+        id: RecommendationId,
+    ) -> Result<(RecommendationRecord, u64), RegistryError> {
+        let found = self.read(Table::Recommendations, &id.to_string()).await?;
+        found.ok_or(RegistryError::NoSuchRecommendation(id))
+    }
+
+    async fn end_waiting(
+        &self,
+        recommendation: &Recommendation,
+        version: u64,
+        state: RecommendationState,
+    ) -> Result<(), RegistryError> {
+        let key = resource_key(&recommendation.tenant, recommendation.resource);
+        let delete = Write::Delete { table: Table::Waiting, key, expect: Expect::Anything };
+        let decided = record_write(recommendation, state, Expect::Version(version))?;
+        Ok(self.commit(vec![delete, decided]).await?)
+    }
+
+    /// Removes decided recommendations older than `instant`; gives how many.
+    pub async fn forget_recommendations_before(&self, instant: Timestamp) -> Result<usize, RegistryError> {
+        let mut cursor: Option<String> = None;
+        let mut forgotten = 0;
+        loop {
+            let chunk = self
+                .store
+                .scan(Table::Recommendations, "", cursor.as_deref(), Order::Upwards, SCAN_CHUNK)
+                .await?;
+            let writes = self.old_ones(&chunk, instant)?;
+            forgotten += writes.len();
+            if !writes.is_empty() {
+                self.commit(writes).await?;
+            }
+            match chunk.last() {
+                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
+                _ => return Ok(forgotten),
+            }
+        }
+    }
+
+    fn old_ones(&self, chunk: &[(String, Versioned)], instant: Timestamp) -> Result<Vec<Write>, StoreError> {
+        let mut writes = Vec::new();
+        for (key, value) in chunk {
+            let record: RecommendationRecord = decode(Table::Recommendations, key, value)?;
+            let decided =
+                !matches!(record.state, RecommendationState::Proposed | RecommendationState::Approved { .. });
+            if decided && record.recommendation.created_at < instant {
+                writes.push(Write::Delete {
+                    table: Table::Recommendations,
+                    key: key.clone(),
+                    expect: Expect::Version(value.version),
+                });
+            }
+        }
+        Ok(writes)
+    }
+}
+
+/// Whether a reader would gain nothing from the newer of the two.
+fn says_the_same(waiting: &Recommendation, new: &Recommendation, now: Timestamp) -> bool {
+    let near = (new.proposed / waiting.proposed - 1.0).abs() <= SAME_WITHIN;
+    near && waiting.parent_generation == new.parent_generation && waiting.expires_at > now
+}
+
+/// What becomes of the one that waited.
+fn superseding_state(waiting: &Recommendation, now: Timestamp, new: &Recommendation) -> RecommendationState {
+    if waiting.parent_generation != new.parent_generation {
+        RecommendationState::Stale { found_generation: new.parent_generation }
+    } else if waiting.expires_at <= now {
+        RecommendationState::Expired
+    } else {
+        RecommendationState::Superseded { by: Some(new.id) }
+    }
+}
+
+fn record_write(
+    recommendation: &Recommendation,
+    state: RecommendationState,
+    expect: Expect,
+) -> Result<Write, StoreError> {
+    let record = RecommendationRecord { recommendation: recommendation.clone(), state };
+    put(Table::Recommendations, recommendation.id.to_string(), expect, &record)
+}
