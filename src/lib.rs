@@ -3,8 +3,12 @@
 pub mod anomaly;
 pub mod cost;
 pub mod domain;
+pub mod engine;
 pub mod forecast;
 pub mod ports;
 pub mod registry;
 pub mod rightsize;
+pub mod security;
 pub mod series;
+pub mod target;
+pub mod telemetry;

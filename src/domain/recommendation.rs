@@ -65,6 +65,37 @@ pub struct Evidence {
     pub slack_then: f64,
 }
 
+/// What a quota would have done over past usage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WhatIf {
+    /// The share of samples above it.
+    pub violations: f64,
+    /// Mean of (quota - usage) / quota, at least 0.
+    pub slack: f64,
+}
+
+impl WhatIf {
+    /// Holds a quota against past samples; gaps don't count.
+    pub fn of<'a>(usage: impl IntoIterator<Item = &'a f64>, quota: f64) -> Self {
+        let (mut samples, mut above, mut slack) = (0.0, 0.0, 0.0);
+        for value in usage.into_iter().filter(|value| value.is_finite()) {
+            samples += 1.0;
+            above += f64::from(*value > quota * (1.0 + 1e-6));
+            slack += ((quota - value) / quota).max(0.0);
+        }
+        let samples = f64::max(samples, 1.0);
+        WhatIf { violations: above / samples, slack: slack / samples }
+    }
+}
+
+impl Evidence {
+    /// The same evidence for another proposed limit.
+    pub fn with_limit<'a>(self, usage: impl IntoIterator<Item = &'a f64>, limit: f64) -> Self {
+        let then = WhatIf::of(usage, limit);
+        Evidence { violations_then: then.violations, slack_then: then.slack, ..self }
+    }
+}
+
 /// What a quota costs now, and what it would cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostChange {

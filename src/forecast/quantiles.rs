@@ -25,6 +25,13 @@ impl Quantiles {
         Ok(Quantiles(sorted))
     }
 
+    /// The nine tenths and the levels above them that quotas are taken from.
+    pub fn for_peaks() -> Self {
+        let mut levels = Quantiles::default().0;
+        levels.extend([0.95, 0.98, 0.99]);
+        Quantiles(levels)
+    }
+
     /// The levels, rising.
     pub fn levels(&self) -> &[f64] {
         &self.0

@@ -1,31 +1,12 @@
 //! What a recommendation rests on, and how far it can be trusted.
 
 use super::{Case, DatedForecast, Settings};
+use crate::domain::recommendation::WhatIf;
 use crate::domain::{Evidence, Step};
 use crate::series::{UsageSeries, stats};
 
 /// Days of history from which on its length does not lower the confidence.
 const FULL_HISTORY_DAYS: f64 = 14.0;
-
-/// What a quota would have done over past usage.
-pub(super) struct WhatIf {
-    /// The share of samples above it.
-    pub violations: f64,
-    /// Mean of (quota - usage) / quota, at least 0.
-    pub slack: f64,
-}
-
-/// Holds a quota against past samples.
-pub(super) fn what_if(usage: &UsageSeries, quota: f64) -> WhatIf {
-    let (mut samples, mut above, mut slack) = (0.0, 0.0, 0.0);
-    for value in usage.values.iter().filter(|value| value.is_finite()) {
-        samples += 1.0;
-        above += f64::from(*value > quota * (1.0 + 1e-6));
-        slack += ((quota - value) / quota).max(0.0);
-    }
-    let samples = f64::max(samples, 1.0);
-    WhatIf { violations: above / samples, slack: slack / samples }
-}
 
 /// The share of the grid without a sample.
 pub(super) fn gap_share(usage: &UsageSeries) -> f64 {
@@ -43,7 +24,7 @@ pub(super) fn gather(
 ) -> Evidence {
     let (step, forecast_peak) = dated.forecast.peak(settings.peak_quantile).unwrap_or((0, f64::NAN));
     let column = dated.forecast.quantiles.nearest(settings.peak_quantile);
-    let (now, then) = (what_if(case.usage, case.quota), what_if(case.usage, limit));
+    let (now, then) = (WhatIf::of(&case.usage.values, case.quota), WhatIf::of(&case.usage.values, limit));
     let quantile = |q| stats::quantile_of_sorted(sorted, q).unwrap_or(f64::NAN);
     Evidence {
         history_from: case.usage.start,

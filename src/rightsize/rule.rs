@@ -2,6 +2,7 @@
 
 use super::{AbstainReason, Case, DatedForecast, KeepReason, Outcome, Proposal, Settings};
 use super::{demand, evidence};
+use crate::domain::recommendation::WhatIf;
 use crate::series::stats;
 
 /// The largest share of gaps with which an answer is given.
@@ -120,7 +121,7 @@ fn keep(case: &Case<'_>, settings: &Settings, wanted: f64, limit: f64) -> Option
     let difference = (limit / case.quota - 1.0).abs();
     // A raise that the past has already needed is never left to the dead band.
     let needed = limit > case.quota
-        && evidence::what_if(case.usage, case.quota).violations > case.tier.violation_budget();
+        && WhatIf::of(&case.usage.values, case.quota).violations > case.tier.violation_budget();
     if difference < 1e-9 && wanted < limit {
         Some(KeepReason::AtFloor)
     } else if difference < 1e-9 && wanted > limit {

@@ -1,0 +1,229 @@
+//! Sees approved changes of quotas through: written down, carried out at the
+//! target, finished. Every change goes this one way, whoever asked for it.
+
+use std::sync::Arc;
+
+use super::{Engine, EngineError, SeriesKey};
+use crate::domain::approval::{Approval, approve};
+use crate::domain::policy::{Facts, judge_for_daemon, judge_for_person};
+use crate::domain::quota::checked_limit;
+use crate::domain::{
+    Actor, ApplyMode, Approved, Quota, QuotaChange, RecommendationId, RecommendationState, Resource, Tenant,
+    TenantId,
+};
+use crate::ports::{StoreError, TargetError};
+use crate::registry::{ChangeOutcome, RecommendationRecord, RegistryError};
+
+/// Who asks, as it stands in the audit log.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who.
+    pub by: Actor,
+    /// What they say.
+    pub comment: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
+}
+
+/// Why a change did not come about; reads well after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The registry would not have it.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// It is written down, and is carried out once the target can be reached.
+    #[error("finish the change: {0}; it is written down and will be tried again")]
+    Later(TargetError),
+    /// The target will not have it.
+    #[error(transparent)]
+    Target(TargetError),
+}
+
+impl Engine {
+    /// Changes a quota because a person asks for it.
+    ///
+    /// # Errors
+    /// Where a rule stands against it (the quota has moved on from
+    /// `generation`, the tier does not allow it), or it can't be carried out.
+    pub async fn request_change(
+        &self,
+        tenant: &TenantId,
+        resource: Resource,
+        limit: f64,
+        generation: u64,
+        request: Request,
+    ) -> Result<Quota, ApplyError> {
+        let tenant = self.parts.registry.tenant(tenant).await?;
+        let quota = self.parts.registry.quota(&tenant.id, resource).await?;
+        let to = checked_limit(resource, limit).map_err(RegistryError::from)?;
+        let change = QuotaChange {
+            tenant: tenant.id.clone(),
+            resource,
+            parent_generation: generation,
+            from: quota.limit,
+            to,
+            recommendation: None,
+            reason: request.comment.clone().unwrap_or_else(|| "asked for over the API".to_owned()),
+        };
+        self.change_for_person(change, &tenant, &quota, None, request).await
+    }
+
+    /// Approves a recommendation and carries it out.
+    ///
+    /// # Errors
+    /// Where it waits no more, a rule stands against it, or it can't be
+    /// carried out.
+    pub async fn approve(&self, id: RecommendationId, request: Request) -> Result<Quota, ApplyError> {
+        let RecommendationRecord { recommendation, state } = self.parts.registry.recommendation(id).await?;
+        if state != RecommendationState::Proposed {
+            return Err(RegistryError::AlreadyDecided { id, state: state.name() }.into());
+        }
+        let tenant = self.parts.registry.tenant(&recommendation.tenant).await?;
+        let quota = self.parts.registry.quota(&tenant.id, recommendation.resource).await?;
+        let expires_at = Some(recommendation.expires_at);
+        self.change_for_person(recommendation.change(), &tenant, &quota, expires_at, request).await
+    }
+
+    async fn change_for_person(
+        &self,
+        change: QuotaChange,
+        tenant: &Tenant,
+        quota: &Quota,
+        expires_at: Option<crate::domain::Timestamp>,
+        request: Request,
+    ) -> Result<Quota, ApplyError> {
+        let now = self.now();
+        let verdict = judge_for_person(&change, tenant.tier, quota.generation, expires_at, now);
+        let Request { by, comment, request_id } = request;
+        let approval = Approval { by, at: now, comment, request_id };
+        let approved = approve(change, verdict, approval).map_err(RegistryError::Refused)?;
+        self.parts.registry.begin_change(&approved).await?;
+        self.carry_out(&approved).await
+    }
+
+    /// Carries a change out that was begun, and ends it.
+    async fn carry_out(&self, approved: &Approved<QuotaChange>) -> Result<Quota, ApplyError> {
+        let by = match approved.by() {
+            Actor::Person(_) => "person",
+            Actor::Daemon => "daemon",
+        };
+        let outcome = match self.parts.target.enforce(approved.item()).await {
+            Ok(()) => Ok(self.parts.registry.finish_change(approved, &ChangeOutcome::Enforced).await?),
+            Err(error @ TargetError::Unreachable { .. }) => Err(ApplyError::Later(error)),
+            Err(error @ TargetError::Refused { .. }) => {
+                let failed = ChangeOutcome::Failed(error.to_string());
+                self.parts.registry.finish_change(approved, &failed).await?;
+                Err(ApplyError::Target(error))
+            }
+        };
+        let name = match &outcome {
+            Ok(_) => "applied",
+            Err(ApplyError::Later(_)) => "later",
+            Err(_) => "failed",
+        };
+        self.parts.metrics.quota_changed(by, name);
+        outcome
+    }
+
+    /// Ends the changes that a crash, or a target out of reach, has left open.
+    /// Where the target says what holds there, it is asked before it is told.
+    pub(super) async fn finish_open_changes(&self) -> Result<(), EngineError> {
+        for approved in self.parts.registry.open_changes().await? {
+            let change = approved.item();
+            let holds = self.parts.target.read(&change.tenant, change.resource).await;
+            let done = matches!(holds, Ok(Some(limit)) if limit == change.to);
+            let outcome = if done {
+                self.parts.registry.finish_change(&approved, &ChangeOutcome::Enforced).await.map(drop)
+            } else {
+                match self.carry_out(&approved).await {
+                    Ok(_) => Ok(()),
+                    Err(ApplyError::Registry(error)) => Err(error),
+                    Err(error) => {
+                        tracing::warn!(tenant = %change.tenant, resource = %change.resource, "failed to {error}");
+                        continue;
+                    }
+                }
+            };
+            outcome?;
+            tracing::info!(tenant = %change.tenant, resource = %change.resource, "ended a change that was left open");
+        }
+        Ok(())
+    }
+
+    /// Applies what waits for tenants in approved mode, as far as the
+    /// guardrails allow; gives how many quotas changed.
+    pub(super) async fn apply(self: &Arc<Self>) -> Result<usize, EngineError> {
+        self.finish_open_changes().await?;
+        let mut applied = 0;
+        let tenants = self.parts.registry.all_tenants().await?;
+        for tenant in tenants.iter().filter(|tenant| tenant.apply_mode == ApplyMode::Approved) {
+            for resource in self.parts.source.resources() {
+                applied += usize::from(self.apply_one(tenant, resource).await?);
+            }
+        }
+        Ok(applied)
+    }
+
+    async fn apply_one(&self, tenant: &Tenant, resource: Resource) -> Result<bool, EngineError> {
+        let Some((waiting, _)) = self.parts.registry.waiting(&tenant.id, resource).await? else {
+            return Ok(false);
+        };
+        if waiting.state != RecommendationState::Proposed {
+            return Ok(false);
+        }
+        let key = SeriesKey { tenant: tenant.id.clone(), resource };
+        let quota = self.parts.registry.quota(&tenant.id, resource).await?;
+        let facts = self.facts(tenant, &quota, &waiting, &key).await?;
+        let change = waiting.recommendation.change();
+        let verdict = judge_for_daemon(&change, &facts, &self.settings.guardrails);
+        let approval = Approval { by: Actor::Daemon, at: facts.now, comment: None, request_id: None };
+        let approved = match approve(change, verdict, approval) {
+            Ok(approved) => approved,
+            Err(verdict) => {
+                self.workspace.held_back(&key, Some(verdict));
+                return Ok(false);
+            }
+        };
+        match self.parts.registry.begin_change(&approved).await {
+            Ok(()) => {}
+            // A person was quicker.
+            Err(
+                RegistryError::Busy(..)
+                | RegistryError::Refused(_)
+                | RegistryError::AlreadyDecided { .. }
+                | RegistryError::Store(StoreError::Conflict { .. }),
+            ) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        match self.carry_out(&approved).await {
+            Ok(_) => Ok(true),
+            Err(ApplyError::Registry(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(tenant = %tenant.id, %resource, "failed to {error}");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn facts(
+        &self,
+        tenant: &Tenant,
+        quota: &Quota,
+        waiting: &RecommendationRecord,
+        key: &SeriesKey,
+    ) -> Result<Facts, EngineError> {
+        let incident = self.parts.registry.open_incident(&tenant.id).await?;
+        let recommendation = &waiting.recommendation;
+        Ok(Facts {
+            tier: tenant.tier,
+            generation: quota.generation,
+            last_change_at: (quota.generation > 1).then_some(quota.changed_at),
+            expires_at: recommendation.expires_at,
+            confidence: recommendation.confidence,
+            incident_open_since: incident.map(|incident| incident.opened_at),
+            last_sample_at: self.last_sample_at(key).unwrap_or(recommendation.evidence.history_to),
+            stale_after: self.settings.stale_after,
+            now: self.now(),
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Brings in usage: first a bounded look back, then only what is new since the
+//! watermark.
+//!
+//! Each slice is kept in the history before the watermark moves beyond it, so
+//! a crash in between fetches a slice twice and loses nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::{Engine, EngineError, Progress};
+use crate::domain::{Actor, ApplyMode, Resource, TenantId, TimeRange, Timestamp};
+use crate::ports::{Fetched, SourceError};
+use crate::registry::{NewTenant, RegistryError};
+
+/// What can go wrong with one resource.
+enum CollectError {
+    Source(SourceError),
+    Engine(EngineError),
+}
+
+impl Engine {
+    /// Collects what is new of every resource; gives how many samples came in.
+    pub(super) async fn collect(self: &Arc<Self>, progress: &dyn Progress) -> Result<usize, EngineError> {
+        let resources = self.parts.source.resources();
+        progress.begin("collect", resources.len());
+        let outcomes = join_all(resources.iter().map(|resource| async {
+            let outcome = self.collect_resource(*resource).await;
+            progress.advance();
+            outcome
+        }))
+        .await;
+        let mut samples = 0;
+        for (resource, outcome) in resources.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(count) => {
+                    samples += count;
+                    if self.workspace.source_answered(resource) {
+                        tracing::info!(%resource, "the source answers again");
+                    }
+                }
+                Err(CollectError::Source(error)) => self.note_source_failure(resource, error),
+                Err(CollectError::Engine(error)) => return Err(error),
+            }
+        }
+        self.discover().await?;
+        let engine = Arc::clone(self);
+        let oldest = self.now().minus(self.settings.keep);
+        self.parts.compute.run_blocking(move || engine.parts.history.drop_before(oldest)).await??;
+        Ok(samples)
+    }
+
+    /// Logs a failure once, and again only when it changes.
+    fn note_source_failure(&self, resource: Resource, error: SourceError) {
+        self.parts.metrics.source_failed(resource.name());
+        let message = error.to_string();
+        if self.workspace.source_failed(resource, self.now(), error) {
+            tracing::warn!(%resource, "failed to {message}");
+        }
+    }
+
+    async fn collect_resource(self: &Arc<Self>, resource: Resource) -> Result<usize, CollectError> {
+        let step = self.parts.source.step();
+        let settled = self.now().minus(self.settings.settle);
+        let end = settled.floor_to(step).plus(step.duration());
+        let oldest = end.minus(self.settings.backfill).floor_to(step);
+        let watermark = self.parts.registry.watermark(resource).await;
+        let watermark = watermark.map_err(|error| CollectError::Engine(error.into()))?;
+        let mut start = watermark.map_or(oldest, |watermark| watermark.max(oldest));
+        let mut samples = 0;
+        while start < end {
+            let range = TimeRange { start, end: start.plus(self.settings.slice).min(end) };
+            let fetched = self.parts.source.fetch(resource, range).await.map_err(CollectError::Source)?;
+            samples += self.keep(resource, range, fetched).await.map_err(CollectError::Engine)?;
+            start = range.end;
+        }
+        Ok(samples)
+    }
+
+    /// Keeps a slice, and only then marks it as collected.
+    async fn keep(
+        self: &Arc<Self>,
+        resource: Resource,
+        range: TimeRange,
+        fetched: Fetched,
+    ) -> Result<usize, EngineError> {
+        for refused in &fetched.refused {
+            tracing::warn!(%resource, "left out a series: {refused}");
+        }
+        let samples = fetched.frame.samples();
+        if samples > 0 {
+            let (engine, frame) = (Arc::clone(self), Arc::new(fetched.frame));
+            let kept = Arc::clone(&frame);
+            self.parts.compute.run_blocking(move || engine.parts.history.append(&kept)).await??;
+            let since = self.now().minus(self.settings.window);
+            self.workspace.extend(Arc::unwrap_or_clone(frame), since);
+        }
+        self.parts.registry.set_watermark(resource, range.end).await?;
+        let held = self.workspace.frame(resource).map_or(0, |frame| frame.series.len());
+        self.parts.metrics.collected(resource.name(), samples, held);
+        Ok(samples)
+    }
+
+    /// Registers tenants that usage names and nobody registered, where that is
+    /// wished for; else counts them.
+    async fn discover(&self) -> Result<(), EngineError> {
+        let known: BTreeSet<TenantId> =
+            self.parts.registry.all_tenants().await?.into_iter().map(|tenant| tenant.id).collect();
+        let seen: BTreeSet<TenantId> =
+            self.workspace.all_frames().iter().flat_map(|frame| frame.series.keys().cloned()).collect();
+        let unknown: Vec<TenantId> = seen.difference(&known).cloned().collect();
+        let Some(tier) = self.settings.discover else {
+            self.parts.metrics.unknown_tenants(unknown.len());
+            return Ok(());
+        };
+        let room = self.settings.max_tenants.saturating_sub(known.len());
+        self.parts.metrics.unknown_tenants(unknown.len().saturating_sub(room));
+        for id in unknown.into_iter().take(room) {
+            let new = NewTenant {
+                id,
+                name: None,
+                tier,
+                provider: self.settings.provider.clone(),
+                region: self.settings.region.clone(),
+                apply_mode: ApplyMode::Observe,
+                quotas: Default::default(),
+            };
+            match self.parts.registry.create_tenant(new, Actor::Daemon, None).await {
+                Ok(_) | Err(RegistryError::TenantExists(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The last sample known of a series, for judging whether it is stale.
+    pub(super) fn last_sample_at(&self, key: &super::SeriesKey) -> Option<Timestamp> {
+        self.workspace.usage(key)?.last_sample().map(|(at, _)| at)
+    }
+}

@@ -1,0 +1,298 @@
+//! The engine: steps that take no input but the state.
+//!
+//! Each step looks at what there is, does what is due, and may run twice
+//! without harm; after a crash it does the same work again. `collect` brings in
+//! usage, `learn` forecasts it, `detect` judges it, `recommend` says what each
+//! quota should be, and `apply` sees approved changes through. The driver runs
+//! them one after another on a timer, or when it is woken.
+
+mod apply;
+mod collect;
+mod compute;
+mod detect;
+mod driver;
+mod ids;
+mod learn;
+mod progress;
+mod recommend;
+mod workspace;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::Notify;
+
+pub use apply::{ApplyError, Request};
+pub use compute::{Compute, ComputeError};
+pub use driver::drive;
+pub use ids::Ids;
+pub use progress::{Progress, Silent};
+pub use workspace::{
+    Assessment, AssessmentKind, DetectionView, ForecastRecord, JudgedSample, SeriesKey, SourceProblem,
+    Workspace,
+};
+
+use crate::anomaly;
+use crate::cost::PriceBook;
+use crate::domain::{Guardrails, Resource, Tier, Timestamp};
+use crate::ports::{Clock, History, HistoryError, QuotaTarget, UsageSource};
+use crate::registry::{Registry, RegistryError};
+use crate::rightsize;
+use crate::telemetry::Metrics;
+
+/// What the engine is made of.
+pub struct Parts {
+    /// Where usage comes from.
+    pub source: Arc<dyn UsageSource>,
+    /// Where usage is kept for long.
+    pub history: Arc<dyn History>,
+    /// The state.
+    pub registry: Registry,
+    /// Where quotas are enforced.
+    pub target: Arc<dyn QuotaTarget>,
+    /// What quotas cost; `None` where nobody said.
+    pub prices: Option<PriceBook>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub ids: Ids,
+    /// Where heavy work runs.
+    pub compute: Compute,
+    /// How Plimsoll watches itself.
+    pub metrics: Arc<Metrics>,
+}
+
+/// How the engine is set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How far back the first collection goes.
+    pub backfill: Duration,
+    /// The longest range that is fetched, kept and marked as collected at once.
+    pub slice: Duration,
+    /// How old a sample must be before it is collected.
+    pub settle: Duration,
+    /// How much usage is held in memory.
+    pub window: Duration,
+    /// How much usage is kept in files.
+    pub keep: Duration,
+    /// How far forecasts look.
+    pub horizon: Duration,
+    /// How much new usage makes a forecast due again.
+    pub refit_every: Duration,
+    /// How the detector is set.
+    pub detector: anomaly::Settings,
+    /// Anomalous samples in a row that open an incident.
+    pub open_after: usize,
+    /// Usual samples in a row that close it.
+    pub close_after: usize,
+    /// How quotas are sized.
+    pub rightsizing: rightsize::Settings,
+    /// How long a recommendation is of use.
+    pub expire_after: Duration,
+    /// How old the last sample may be for a change without a person.
+    pub stale_after: Duration,
+    /// The limits of a change without a person.
+    pub guardrails: Guardrails,
+    /// The tier of tenants that nobody registered; `None` leaves them alone.
+    pub discover: Option<Tier>,
+    /// The provider of discovered tenants.
+    pub provider: String,
+    /// The region of discovered tenants.
+    pub region: String,
+    /// The most tenants that may be discovered into the registry.
+    pub max_tenants: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        Settings {
+            backfill: hours(28 * 24),
+            slice: hours(7 * 24),
+            settle: Duration::from_secs(60),
+            window: hours(28 * 24),
+            keep: hours(90 * 24),
+            horizon: hours(7 * 24),
+            refit_every: hours(1),
+            detector: anomaly::Settings::default(),
+            open_after: 3,
+            close_after: 12,
+            rightsizing: rightsize::Settings::default(),
+            expire_after: hours(24),
+            stale_after: hours(1),
+            guardrails: Guardrails::default(),
+            discover: None,
+            provider: "on-premises".to_owned(),
+            region: "default".to_owned(),
+            max_tenants: 10_000,
+        }
+    }
+}
+
+/// What a cycle did.
+#[derive(Debug, Clone, Default)]
+pub struct CycleReport {
+    /// How long each step took, in the order in which they ran.
+    pub steps: Vec<(&'static str, Duration)>,
+    /// Samples that came in.
+    pub samples: usize,
+    /// Forecasts made.
+    pub forecasts: usize,
+    /// Samples judged.
+    pub judged: usize,
+    /// Recommendations that wait since this cycle.
+    pub proposed: usize,
+    /// Quotas changed by the daemon.
+    pub applied: usize,
+}
+
+/// The engine; shared behind an `Arc`.
+pub struct Engine {
+    parts: Parts,
+    settings: Settings,
+    workspace: Workspace,
+    /// Wakes the driver before its time.
+    wake: Notify,
+    /// What the engine does right now, for shutdown and readiness.
+    doing: RwLock<Option<&'static str>>,
+}
+
+/// A failure of the engine; reads well after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The state could not be read or written.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The history could not be read or written.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// Heavy work did not end well.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+}
+
+impl Engine {
+    /// An engine with nothing in memory yet.
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        Engine {
+            parts,
+            settings,
+            workspace: Workspace::default(),
+            wake: Notify::new(),
+            doing: RwLock::new(None),
+        }
+    }
+
+    /// The state.
+    pub fn registry(&self) -> &Registry {
+        &self.parts.registry
+    }
+
+    /// What is held in memory: usage, forecasts, anomalies, assessments.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// How Plimsoll watches itself.
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
+    /// What quotas cost.
+    pub fn prices(&self) -> Option<&PriceBook> {
+        self.parts.prices.as_ref()
+    }
+
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    /// Wakes the driver before its time.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// What the engine does right now.
+    pub fn doing(&self) -> Option<&'static str> {
+        *self.doing.read()
+    }
+
+    /// Brings the kept usage back into memory, and sees through what a crash
+    /// has left half done.
+    ///
+    /// # Errors
+    /// Where the history or the state can't be read.
+    pub async fn restore(self: &Arc<Self>) -> Result<(), EngineError> {
+        let since = self.now().minus(self.settings.window);
+        for resource in self.parts.source.resources() {
+            let (engine, step) = (Arc::clone(self), self.parts.source.step());
+            let load = move || engine.parts.history.load(resource, step, since);
+            let frame = self.parts.compute.run_blocking(load).await??;
+            self.workspace.extend(frame, since);
+        }
+        self.finish_open_changes().await
+    }
+
+    /// Runs every step once. A failure of one resource's source is noted and
+    /// does not stop the others.
+    ///
+    /// # Errors
+    /// Where the state or the history can't be read or written.
+    pub async fn cycle(self: &Arc<Self>, progress: &dyn Progress) -> Result<CycleReport, EngineError> {
+        let mut report = CycleReport::default();
+        let started = tokio::time::Instant::now;
+        let mut begun = started();
+        let mut ended = |step: &'static str, report: &mut CycleReport| {
+            let took = begun.elapsed();
+            self.parts.metrics.step_ended(step, took);
+            report.steps.push((step, took));
+            begun = started();
+        };
+        let _doing = Doing::begin(self, "collect");
+        report.samples = self.collect(progress).await?;
+        ended("collect", &mut report);
+        self.now_doing("learn");
+        report.forecasts = self.learn(progress).await?;
+        ended("learn", &mut report);
+        self.now_doing("detect");
+        report.judged = self.detect(progress).await?;
+        ended("detect", &mut report);
+        self.now_doing("recommend");
+        report.proposed = self.recommend(progress).await?;
+        ended("recommend", &mut report);
+        self.now_doing("apply");
+        report.applied = self.apply().await?;
+        ended("apply", &mut report);
+        self.parts.metrics.store_bytes(self.registry().health().await.disk_bytes);
+        self.parts.metrics.cycle_ended(self.now().millis() as f64 / 1000.0);
+        self.workspace.cycle_ended(self.now());
+        Ok(report)
+    }
+
+    fn now_doing(&self, step: &'static str) {
+        *self.doing.write() = Some(step);
+    }
+
+    /// The resources that are measured.
+    pub fn resources(&self) -> Vec<Resource> {
+        self.parts.source.resources()
+    }
+}
+
+/// Clears what the engine does when a cycle ends, also when it is given up.
+struct Doing<'a>(&'a Engine);
+
+impl<'a> Doing<'a> {
+    fn begin(engine: &'a Engine, step: &'static str) -> Self {
+        engine.now_doing(step);
+        Doing(engine)
+    }
+}
+
+impl Drop for Doing<'_> {
+    fn drop(&mut self) {
+        *self.0.doing.write() = None;
+    }
+}

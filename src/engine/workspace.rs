@@ -1,0 +1,263 @@
+//! What the engine holds in memory: the recent usage, and what was made of it.
+//! All of it can be made again from the history, so it is never stored.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::anomaly::{Judgement, RobustResidual};
+use crate::domain::{Resource, TenantId, Timestamp, Verdict};
+use crate::forecast::Abstention;
+use crate::ports::SourceError;
+use crate::rightsize::DatedForecast;
+use crate::series::{Frame, UsageSeries};
+
+/// Anomalous samples that are remembered of each series.
+const ANOMALIES_KEPT: usize = 100;
+
+/// Names one usage series.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesKey {
+    /// Whose usage.
+    pub tenant: TenantId,
+    /// Of what.
+    pub resource: Resource,
+}
+
+/// A forecast, or why there is none.
+#[derive(Debug, Clone)]
+pub struct ForecastRecord {
+    /// The first instant after the usage that it was made from.
+    pub fitted_to: Timestamp,
+    /// The forecast of each coming hour's peak.
+    pub forecast: Result<DatedForecast, Abstention>,
+}
+
+/// A sample with what the detector said of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct JudgedSample {
+    /// When.
+    pub at: Timestamp,
+    /// The usage, in the resource's unit.
+    pub value: f64,
+    /// What the detector said.
+    pub judgement: Judgement,
+}
+
+/// The state of one series' detector.
+#[derive(Debug, Clone)]
+pub(super) struct Detection {
+    pub detector: RobustResidual,
+    /// The first instant that was not judged yet.
+    pub judged_until: Timestamp,
+    pub last: Option<JudgedSample>,
+    pub anomalies: VecDeque<JudgedSample>,
+    /// Anomalous samples in a row, usual ones up to the limit let through.
+    pub run: Run,
+}
+
+/// A run of anomalous samples.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Run {
+    pub since: Option<Timestamp>,
+    pub last: Timestamp,
+    pub length: usize,
+    pub quiet: usize,
+    pub peak_score: f64,
+}
+
+impl Detection {
+    pub fn new(detector: RobustResidual, from: Timestamp) -> Self {
+        Detection {
+            detector,
+            judged_until: from,
+            last: None,
+            anomalies: VecDeque::new(),
+            run: Run::default(),
+        }
+    }
+
+    pub fn remember(&mut self, sample: JudgedSample, close_after: usize) {
+        self.last = Some(sample);
+        if sample.judgement.is_anomaly {
+            if self.anomalies.len() == ANOMALIES_KEPT {
+                self.anomalies.pop_front();
+            }
+            self.anomalies.push_back(sample);
+            self.run.since.get_or_insert(sample.at);
+            self.run.last = sample.at;
+            self.run.length += 1;
+            self.run.quiet = 0;
+            self.run.peak_score = self.run.peak_score.max(sample.judgement.score);
+        } else if self.run.length > 0 && sample.value.is_finite() {
+            self.run.quiet += 1;
+            if self.run.quiet >= close_after {
+                self.run = Run::default();
+            }
+        }
+    }
+}
+
+/// What is known of a series' anomalies.
+#[derive(Debug, Clone)]
+pub struct DetectionView {
+    /// The last sample judged.
+    pub last: Option<JudgedSample>,
+    /// The anomalous samples, the oldest first.
+    pub anomalies: Vec<JudgedSample>,
+}
+
+/// What the last cycle said of a quota.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assessment {
+    /// When it was said.
+    pub at: Timestamp,
+    /// What was said.
+    pub kind: AssessmentKind,
+    /// What keeps the daemon from applying it by itself, for a tenant in
+    /// approved mode.
+    pub held_back_by: Option<Verdict>,
+}
+
+/// The three things that can be said of a quota.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AssessmentKind {
+    /// It should be another; the recommendation says which.
+    Change(crate::domain::RecommendationId),
+    /// It should stay, for this reason.
+    Keep(String),
+    /// Nothing can be said, for this reason.
+    Abstain(String),
+}
+
+impl AssessmentKind {
+    /// The name used in the API and in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            AssessmentKind::Change(_) => "change",
+            AssessmentKind::Keep(_) => "keep",
+            AssessmentKind::Abstain(_) => "abstain",
+        }
+    }
+}
+
+/// What is wrong with a resource's source, and since when.
+#[derive(Debug, Clone)]
+pub struct SourceProblem {
+    /// Since when it has failed each time.
+    pub since: Timestamp,
+    /// What it said last.
+    pub error: SourceError,
+}
+
+/// The memory of the engine.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    frames: RwLock<BTreeMap<Resource, Arc<Frame>>>,
+    forecasts: RwLock<HashMap<SeriesKey, Arc<ForecastRecord>>>,
+    pub(super) detections: RwLock<HashMap<SeriesKey, Detection>>,
+    assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
+    source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
+    last_cycle_at: RwLock<Option<Timestamp>>,
+}
+
+impl Workspace {
+    /// Adds usage and forgets what lies before `since`.
+    pub(super) fn extend(&self, newer: Frame, since: Timestamp) {
+        let mut frames = self.frames.write();
+        let frame = frames
+            .entry(newer.resource)
+            .or_insert_with(|| Arc::new(Frame::empty(newer.resource, newer.step)));
+        let frame = Arc::make_mut(frame);
+        frame.extend(newer);
+        frame.drop_before(since);
+    }
+
+    /// All usage held of a resource.
+    pub fn frame(&self, resource: Resource) -> Option<Arc<Frame>> {
+        self.frames.read().get(&resource).cloned()
+    }
+
+    /// All usage held.
+    pub(super) fn all_frames(&self) -> Vec<Arc<Frame>> {
+        self.frames.read().values().cloned().collect()
+    }
+
+    /// The usage held of one series.
+    pub fn usage(&self, key: &SeriesKey) -> Option<UsageSeries> {
+        self.frame(key.resource)?.series.get(&key.tenant).cloned()
+    }
+
+    /// The forecast of one series.
+    pub fn forecast(&self, key: &SeriesKey) -> Option<Arc<ForecastRecord>> {
+        self.forecasts.read().get(key).cloned()
+    }
+
+    pub(super) fn put_forecasts(&self, made: Vec<(SeriesKey, ForecastRecord)>) {
+        let mut forecasts = self.forecasts.write();
+        forecasts.extend(made.into_iter().map(|(key, record)| (key, Arc::new(record))));
+    }
+
+    /// What is known of one series' anomalies.
+    pub fn anomalies(&self, key: &SeriesKey) -> Option<DetectionView> {
+        let detections = self.detections.read();
+        let detection = detections.get(key)?;
+        Some(DetectionView { last: detection.last, anomalies: detection.anomalies.iter().copied().collect() })
+    }
+
+    /// What the last cycle said of a tenant's quotas.
+    pub fn assessments(&self, tenant: &TenantId) -> Vec<(Resource, Assessment)> {
+        let first = SeriesKey { tenant: tenant.clone(), resource: Resource::ALL[0] };
+        let assessments = self.assessments.read();
+        assessments
+            .range(first..)
+            .take_while(|(key, _)| key.tenant == *tenant)
+            .map(|(key, assessment)| (key.resource, assessment.clone()))
+            .collect()
+    }
+
+    pub(super) fn assess(&self, key: SeriesKey, assessment: Assessment) {
+        self.assessments.write().insert(key, assessment);
+    }
+
+    pub(super) fn held_back(&self, key: &SeriesKey, verdict: Option<Verdict>) {
+        if let Some(assessment) = self.assessments.write().get_mut(key) {
+            assessment.held_back_by = verdict;
+        }
+    }
+
+    /// How many quotas the last cycle said `name` of.
+    pub(super) fn count_assessments(&self, name: &str) -> usize {
+        self.assessments.read().values().filter(|assessment| assessment.kind.name() == name).count()
+    }
+
+    /// What is wrong with the sources right now.
+    pub fn source_problems(&self) -> Vec<(Resource, SourceProblem)> {
+        self.source_problems.read().iter().map(|(resource, problem)| (*resource, problem.clone())).collect()
+    }
+
+    /// Notes a failure; gives whether it is a new one.
+    pub(super) fn source_failed(&self, resource: Resource, now: Timestamp, error: SourceError) -> bool {
+        let mut problems = self.source_problems.write();
+        let known = problems.get(&resource).map(|problem| (problem.since, problem.error.to_string()));
+        let since = known.as_ref().map_or(now, |(since, _)| *since);
+        let is_new = known.is_none_or(|(_, message)| message != error.to_string());
+        problems.insert(resource, SourceProblem { since, error });
+        is_new
+    }
+
+    /// Notes that a source answers; gives whether it had failed before.
+    pub(super) fn source_answered(&self, resource: Resource) -> bool {
+        self.source_problems.write().remove(&resource).is_some()
+    }
+
+    pub(super) fn cycle_ended(&self, at: Timestamp) {
+        *self.last_cycle_at.write() = Some(at);
+    }
+
+    /// When the last cycle ended.
+    pub fn last_cycle_at(&self) -> Option<Timestamp> {
+        *self.last_cycle_at.read()
+    }
+}

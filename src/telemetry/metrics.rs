@@ -1,0 +1,190 @@
+//! Plimsoll's own metrics, in the form that Prometheus scrapes.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+type Labels = Vec<(&'static str, String)>;
+type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+type FloatGauge = Gauge<f64, AtomicU64>;
+
+/// All metrics; cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    steps: Histograms,
+    cycles: Counter,
+    last_cycle: FloatGauge,
+    source_failures: Family<Labels, Counter>,
+    samples: Family<Labels, Counter>,
+    series: Family<Labels, Gauge>,
+    unknown_tenants: Gauge,
+    outcomes: Family<Labels, Gauge>,
+    open_incidents: Gauge,
+    quota_changes: Family<Labels, Counter>,
+    requests: Family<Labels, Counter>,
+    request_durations: Histograms,
+    store_bytes: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("plimsoll");
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", build);
+        let steps = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 10)));
+        let request_durations =
+            Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(0.0001, 4.0, 10)));
+        let metrics = Metrics {
+            steps: steps.clone(),
+            cycles: Counter::default(),
+            last_cycle: FloatGauge::default(),
+            source_failures: Family::default(),
+            samples: Family::default(),
+            series: Family::default(),
+            unknown_tenants: Gauge::default(),
+            outcomes: Family::default(),
+            open_incidents: Gauge::default(),
+            quota_changes: Family::default(),
+            requests: Family::default(),
+            request_durations: request_durations.clone(),
+            store_bytes: Gauge::default(),
+            registry: Registry::default(),
+        };
+        let seconds = Unit::Seconds;
+        registry.register_with_unit("step_duration", "Time that a step of a cycle took", seconds, steps);
+        registry.register("cycles", "Cycles that ran", metrics.cycles.clone());
+        registry.register_with_unit(
+            "last_cycle_timestamp",
+            "When the last cycle ended, in seconds since 1970",
+            Unit::Seconds,
+            metrics.last_cycle.clone(),
+        );
+        registry.register("source_failures", "Fetches of usage that failed", metrics.source_failures.clone());
+        registry.register("samples_collected", "Usage samples collected", metrics.samples.clone());
+        registry.register("series", "Usage series held", metrics.series.clone());
+        registry.register(
+            "unknown_tenants",
+            "Tenants in the usage that nobody registered",
+            metrics.unknown_tenants.clone(),
+        );
+        registry.register(
+            "assessments",
+            "Quotas by what the last cycle said of them",
+            metrics.outcomes.clone(),
+        );
+        registry.register("open_incidents", "Incidents that are open", metrics.open_incidents.clone());
+        registry.register(
+            "quota_changes",
+            "Quota changes by who asked and what became of them",
+            metrics.quota_changes.clone(),
+        );
+        registry.register("http_requests", "Requests answered", metrics.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to answer a request",
+            Unit::Seconds,
+            request_durations,
+        );
+        registry.register_with_unit(
+            "store_size",
+            "Size of the state on disk",
+            Unit::Bytes,
+            metrics.store_bytes.clone(),
+        );
+        Metrics { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// All metrics as text, in the OpenMetrics form.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string can't fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// A step of a cycle has ended.
+    pub fn step_ended(&self, step: &'static str, took: Duration) {
+        self.steps.get_or_create(&vec![("step", step.to_owned())]).observe(took.as_secs_f64());
+    }
+
+    /// A cycle has ended, at this many seconds since 1970.
+    pub fn cycle_ended(&self, at_seconds: f64) {
+        self.cycles.inc();
+        self.last_cycle.set(at_seconds);
+    }
+
+    /// A fetch of usage failed.
+    pub fn source_failed(&self, resource: &str) {
+        self.source_failures.get_or_create(&vec![("resource", resource.to_owned())]).inc();
+    }
+
+    /// Usage was collected.
+    pub fn collected(&self, resource: &str, samples: usize, series_held: usize) {
+        let labels = vec![("resource", resource.to_owned())];
+        self.samples.get_or_create(&labels).inc_by(samples as u64);
+        self.series.get_or_create(&labels).set(i64::try_from(series_held).unwrap_or(i64::MAX));
+    }
+
+    /// How many tenants of the usage nobody registered.
+    pub fn unknown_tenants(&self, count: usize) {
+        self.unknown_tenants.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many quotas the last cycle said this of.
+    pub fn assessed(&self, outcome: &'static str, count: usize) {
+        let labels = vec![("outcome", outcome.to_owned())];
+        self.outcomes.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many incidents are open.
+    pub fn open_incidents(&self, count: usize) {
+        self.open_incidents.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A change of a quota has ended.
+    pub fn quota_changed(&self, by: &'static str, outcome: &'static str) {
+        let labels = vec![("by", by.to_owned()), ("outcome", outcome.to_owned())];
+        self.quota_changes.get_or_create(&labels).inc();
+    }
+
+    /// A request was answered. `route` is the pattern, never the path, so that
+    /// the number of series stays bounded.
+    pub fn answered(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let route = ("route", route.to_owned());
+        let labels = vec![("method", method.to_owned()), route.clone(), ("status", status.to_string())];
+        self.requests.get_or_create(&labels).inc();
+        self.request_durations.get_or_create(&vec![route]).observe(took.as_secs_f64());
+    }
+
+    /// How large the state is on disk.
+    pub fn store_bytes(&self, bytes: u64) {
+        self.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_shown() {
+        let metrics = Metrics::default();
+        metrics.collected("cpu_cores", 7, 3);
+        metrics.answered("GET", "/v1/tenants", 200, Duration::from_millis(1));
+        let text = metrics.render();
+        assert!(text.contains("plimsoll_build_info{version="), "{text}");
+        assert!(text.contains("plimsoll_samples_collected_total{resource=\"cpu_cores\"} 7"), "{text}");
+        assert!(text.contains("plimsoll_http_request_duration_seconds_count"), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+}
