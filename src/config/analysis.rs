@@ -1,0 +1,230 @@
+//! What is made of the usage: the cycle, the forecast, the watch for
+//! anomalies, the sizing, and the guardrails of the automatic changes.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::units::days;
+use crate::domain::Guardrails;
+
+const fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 3600)
+}
+
+/// When the work is done.
+#[derive(Debug, Clone)]
+pub struct Cycle {
+    /// The time from one cycle's begin to the next.
+    pub every: Duration,
+}
+
+impl Cycle {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let about = "The cycle: collect, forecast, detect, recommend, apply.";
+        let mut section = reader.section("cycle", about);
+        Cycle {
+            every: section.duration(
+                "every",
+                "How often it runs. More often than prometheus.step brings nothing new; a cycle that \
+                 takes longer than this delays the next one.",
+                Duration::from_secs(300),
+                Duration::from_millis(100)..=days(1),
+            ),
+        }
+    }
+}
+
+/// How far ahead to look.
+#[derive(Debug, Clone)]
+pub struct Forecast {
+    /// How far ahead.
+    pub horizon: Duration,
+    /// Threads for models; 0 for one a core.
+    pub threads: usize,
+}
+
+impl Forecast {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("forecast", "The forecast of each tenant's usage.");
+        Forecast {
+            horizon: section.duration(
+                "horizon",
+                "How far ahead quotas are sized for. A week covers the weekly peak; longer horizons are \
+                 less sure.",
+                days(7),
+                hours(1)..=days(90),
+            ),
+            threads: section.count(
+                "threads",
+                "Threads for the models; 0 takes one for each core. Lower it where the daemon shares \
+                 its machine.",
+                0,
+                0..=1024,
+            ),
+        }
+    }
+}
+
+/// What counts as an anomaly and as an incident.
+#[derive(Debug, Clone)]
+pub struct Anomaly {
+    /// How long a new series is only learned.
+    pub warm_up: Duration,
+    /// The distance from which on a sample is an anomaly, in usual spreads.
+    pub threshold: f64,
+    /// The least distance, as a share of the level.
+    pub least_effect: f64,
+    /// Anomalous samples in a row that open an incident.
+    pub open_after: usize,
+    /// Quiet samples in a row that close it.
+    pub close_after: usize,
+}
+
+impl Anomaly {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let about = "The watch for usage that is not as it should be. A tenant with an open incident gets \
+                     no automatic changes.";
+        let mut section = reader.section("anomaly", about);
+        Anomaly {
+            warm_up: section.duration(
+                "warm_up",
+                "How long a new series is only learned. Less than a day knows no daily rhythm and \
+                 reports every morning.",
+                days(1),
+                Duration::ZERO..=days(28),
+            ),
+            threshold: section.number(
+                "threshold",
+                "How many times the usual spread a sample must lie away from what is expected. Lower it \
+                 to hear of more, raise it to hear of less.",
+                8.0,
+                1.0..=1_000.0,
+            ),
+            least_effect: section.number(
+                "least_effect",
+                "The least distance as a share of the level, so that a very even series does not report \
+                 trifles: 0.25 means a quarter.",
+                0.25,
+                0.0..=10.0,
+            ),
+            open_after: section.count(
+                "open_after",
+                "How many anomalous samples in a row open an incident.",
+                3,
+                1..=10_000,
+            ),
+            close_after: section.count(
+                "close_after",
+                "How many quiet samples in a row close it again.",
+                12,
+                1..=10_000,
+            ),
+        }
+    }
+}
+
+/// How quotas are sized.
+#[derive(Debug, Clone)]
+pub struct Rightsizing {
+    /// The quantile of the forecast that must fit, between 0 and 1.
+    pub peak_quantile: f64,
+    /// What is added to the peak, as a share of it.
+    pub margin: f64,
+    /// The least change that is worth a recommendation, as a share.
+    pub dead_band: f64,
+    /// The history that a recommendation needs.
+    pub least_history: Duration,
+    /// What a tenant that is pinned at its quota gets more, as a share.
+    pub pinned_step: f64,
+    /// How long a recommendation can be approved.
+    pub expire_after: Duration,
+    /// The oldest last sample that a recommendation may rest on.
+    pub stale_after: Duration,
+}
+
+impl Rightsizing {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("rightsizing", "How a quota is made from a forecast.");
+        Rightsizing {
+            peak_quantile: section.number(
+                "peak_quantile",
+                "The quantile of the forecast whose highest point must fit into the quota. Higher is \
+                 safer and dearer.",
+                0.95,
+                0.5..=0.999,
+            ),
+            margin: section.number(
+                "margin",
+                "What is added to that peak, as a share of it: 0.15 adds 15 %.",
+                0.15,
+                0.0..=10.0,
+            ),
+            dead_band: section.number(
+                "dead_band",
+                "The least change that is worth a recommendation, as a share of the quota. It keeps \
+                 quotas from moving all the time.",
+                0.10,
+                0.0..=1.0,
+            ),
+            least_history: section.duration(
+                "least_history",
+                "How much history a recommendation needs. It is at most history.window.",
+                days(3),
+                hours(1)..=days(365),
+            ),
+            pinned_step: section.number(
+                "pinned_step",
+                "How far a quota is raised whose tenant is pinned at it, as a share: its real demand \
+                 can't be seen, so the quota is raised by this step and looked at again.",
+                0.5,
+                0.01..=10.0,
+            ),
+            expire_after: section.duration(
+                "expire_after",
+                "How long a recommendation can be approved before it is too old.",
+                hours(24),
+                Duration::from_secs(60)..=days(90),
+            ),
+            stale_after: section.duration(
+                "stale_after",
+                "How old the newest sample may be. With older usage nothing is recommended or applied.",
+                hours(1),
+                Duration::from_secs(1)..=days(28),
+            ),
+        }
+    }
+}
+
+/// Reads the guardrails of the automatic changes.
+pub(super) fn read_guardrails(reader: &mut Reader<'_>) -> Guardrails {
+    let about =
+        "What the daemon may do by itself for tenants in the mode \"approved\". A person may do more.";
+    let mut section = reader.section("guardrails", about);
+    let default = Guardrails::default();
+    Guardrails {
+        largest_step_up: section.number(
+            "largest_step_up",
+            "The largest raise in one step, as a share of the quota: 1.0 doubles it.",
+            default.largest_step_up,
+            0.0..=100.0,
+        ),
+        largest_step_down: section.number(
+            "largest_step_down",
+            "The largest cut in one step, as a share of the quota: 0.3 leaves 70 %.",
+            default.largest_step_down,
+            0.0..=0.95,
+        ),
+        cool_down: section.duration(
+            "cool_down",
+            "The least time between two automatic changes of one quota.",
+            default.cool_down,
+            Duration::ZERO..=days(90),
+        ),
+        least_confidence: section.number(
+            "least_confidence",
+            "The least confidence of a recommendation.",
+            default.least_confidence,
+            0.0..=1.0,
+        ),
+    }
+}

@@ -1,0 +1,92 @@
+//! Where the API and the pages are served.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::reader::{Reader, Section};
+use super::secret::SecretKeys;
+
+/// Where and how the API and the pages are served.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The address and port to listen at.
+    pub listen_address: SocketAddr,
+    /// The token that lets callers in; `None` for one that is made at the
+    /// first start.
+    pub token: Option<SecretString>,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+    /// How long an answer may take.
+    pub request_time_out: Duration,
+    /// How long the end may take.
+    pub shutdown_time_limit: Duration,
+    /// The most entries of one page of a list.
+    pub max_page: usize,
+}
+
+impl Server {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("server", "The API, the dashboard and Plimsoll's own metrics.");
+        Server {
+            listen_address: read_address(&mut section),
+            token: section.secret(&SecretKeys {
+                name: "token",
+                file_name: "token_file",
+                about: "The bearer token of the first administrator, at least 16 characters. Without \
+                        one a token is made at the first start and printed once; only its hash is kept.",
+                least: 16,
+            }),
+            max_body: section.size(
+                "max_body",
+                "The largest body of a request that is read; a larger one is answered with 413.",
+                1 << 20,
+                1 << 10..=1 << 30,
+            ),
+            request_time_out: section.duration(
+                "request_time_out",
+                "How long an answer may take before it is given up with 408.",
+                Duration::from_secs(30),
+                Duration::from_millis(100)..=Duration::from_secs(600),
+            ),
+            shutdown_time_limit: section.duration(
+                "shutdown_time_limit",
+                "How long the running step may take to finish after SIGTERM; then it is given up. Keep \
+                 it below the grace period of whatever stops the daemon (30s on Kubernetes).",
+                Duration::from_secs(20),
+                Duration::ZERO..=Duration::from_secs(600),
+            ),
+            max_page: section.count(
+                "max_page",
+                "The most entries of one page of a list. Callers that ask for more get this many and a \
+                 cursor for the rest.",
+                500,
+                1..=10_000,
+            ),
+        }
+    }
+}
+
+fn read_address(section: &mut Section<'_, '_>) -> SocketAddr {
+    let listen_address = section.address(
+        "listen_address",
+        "Where to listen. Only this machine can reach 127.0.0.1 and [::1].",
+        SocketAddr::from(([127, 0, 0, 1], 7117)),
+    );
+    let allow_remote = section.switch(
+        "allow_remote",
+        "Lets listen_address be one that other machines can reach. Plimsoll speaks no TLS yet, so \
+             tokens and usage would cross the network in the clear: put a proxy with TLS before it, \
+             or keep it inside a network that you trust.",
+        false,
+    );
+    if !listen_address.ip().is_loopback() && !allow_remote {
+        section.conflict(
+            &["listen_address"],
+            format!("is {listen_address}, which other machines can reach, and there is no TLS yet"),
+            "listen at 127.0.0.1 behind a proxy with TLS, or set server.allow_remote = true",
+        );
+    }
+    listen_address
+}
