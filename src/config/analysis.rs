@@ -39,6 +39,8 @@ impl Cycle {
 pub struct Forecast {
     /// How far ahead.
     pub horizon: Duration,
+    /// How much new usage makes a forecast due again.
+    pub refit_every: Duration,
     /// Threads for models; 0 for one a core.
     pub threads: usize,
 }
@@ -53,6 +55,13 @@ impl Forecast {
                  less sure.",
                 days(7),
                 hours(1)..=days(90),
+            ),
+            refit_every: section.duration(
+                "refit_every",
+                "How much new usage makes a new forecast due. More often follows changes sooner and \
+                 takes more processor time.",
+                hours(1),
+                Duration::from_secs(1)..=days(7),
             ),
             threads: section.count(
                 "threads",

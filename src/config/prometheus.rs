@@ -49,6 +49,8 @@ pub struct Prometheus {
     pub retry: Retry,
     /// How far back the first collection goes.
     pub backfill: Duration,
+    /// The longest range that is collected and kept in one go.
+    pub slice: Duration,
     /// How old a sample must be before it is taken.
     pub settle: Duration,
 }
@@ -85,6 +87,14 @@ impl Prometheus {
                  at most history.keep.",
                 days(28),
                 Duration::ZERO..=days(730),
+            ),
+            slice: section.duration(
+                "slice",
+                "The longest range that is collected, kept and marked as done in one go. After a crash \
+                 in the first collection at most this much is asked for again; a shorter one also needs \
+                 less memory.",
+                days(7),
+                Duration::from_secs(3600)..=days(90),
             ),
             settle: section.duration(
                 "settle",
