@@ -1,1 +1,3 @@
+//! The one integration binary: real processes, real servers, real files.
 
+mod house;

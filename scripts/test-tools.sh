@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs what the tests need and is not there yet: Debian's prometheus (with
+# promtool), cargo-nextest and cargo-deny.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+packages=()
+command -v prometheus >/dev/null && command -v promtool >/dev/null || packages+=(prometheus)
+command -v python3 >/dev/null || packages+=(python3)
+python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+command -v kill >/dev/null || packages+=(procps)
+if [ "${#packages[@]}" -gt 0 ]; then
+  echo "installing ${packages[*]}"
+  as_root apt-get update -qq
+  # The package would start a server of its own; the tests start theirs.
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${packages[@]}"
+fi
+
+command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
+scripts/deny.sh --version
