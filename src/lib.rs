@@ -1,6 +1,7 @@
 //! Plimsoll tells a multi-tenant platform how much each tenant really needs.
 
 pub mod anomaly;
+pub mod cli;
 pub mod config;
 pub mod cost;
 pub mod domain;
