@@ -158,7 +158,7 @@ impl Log {
             level: section.text(
                 "level",
                 "How much is said: error, warn, info, debug or trace, also for a part alone as in \
-                 \"info,plimsoll::source=debug\".",
+                 \"info,plimsoll=debug\".",
                 "a tracing filter",
                 "info",
                 check_filter,
@@ -176,6 +176,6 @@ fn check_filter(text: &str) -> Result<(), Complaint> {
     if unknown.is_none() && EnvFilter::try_new(text).is_ok() {
         return Ok(());
     }
-    let mend = "use error, warn, info, debug or trace, or parts such as \"info,plimsoll::source=debug\"";
+    let mend = "use error, warn, info, debug or trace, or parts such as \"info,plimsoll=debug\"";
     Err(Complaint::new(format!("{:?} is no level", unknown.unwrap_or(text)), mend))
 }

@@ -1,3 +1,6 @@
+//! The documented file, the folder of bad configs, and how values and secrets
+//! arrive.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
