@@ -1,0 +1,83 @@
+//! Config to parts, parts to a running daemon. The only room that names every
+//! adapter.
+
+mod clock;
+mod demo;
+mod parts;
+mod server;
+mod shutdown;
+mod token;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+pub use clock::{ClockFrom, SystemClock};
+pub use demo::{Usage, engine_over, serve_once_computed};
+pub use parts::{Closing, engine_settings, prometheus_source, read_prices};
+
+use crate::api::ApiSettings;
+use crate::config::Config;
+use crate::engine::{Engine, drive};
+
+/// Everything that a daemon is, ready to serve.
+pub struct App {
+    engine: Arc<Engine>,
+    closing: Closing,
+    listener: TcpListener,
+    api: ApiSettings,
+    every: Duration,
+    grace: Duration,
+}
+
+impl App {
+    /// Builds the parts, restores what was kept, and listens.
+    ///
+    /// # Errors
+    /// Where a part can't be built: the store is taken or broken, the price
+    /// book is none, the address is in use.
+    pub async fn start(config: Config) -> anyhow::Result<App> {
+        let listener = listen(config.server.listen_address).await?;
+        let (engine, closing) = parts::build(&config).await?;
+        token::ensure(engine.registry(), config.server.token.clone()).await?;
+        engine.restore().await.context("failed to restore what was kept")?;
+        Ok(App {
+            engine,
+            closing,
+            listener,
+            api: parts::api_settings(&config),
+            every: config.cycle.every,
+            grace: config.server.shutdown_time_limit,
+        })
+    }
+
+    /// Serves until SIGTERM or Ctrl-C, then ends what runs and closes the
+    /// store. A second signal stops at once.
+    ///
+    /// # Errors
+    /// Where the server or the store fails.
+    pub async fn serve(self) -> anyhow::Result<()> {
+        let stop = shutdown::on_signal();
+        let address = self.listener.local_addr().context("failed to read the address")?;
+        tracing::info!(%address, "listening");
+        let driver =
+            tokio::spawn(drive(Arc::clone(&self.engine), self.every, self.grace, stop.clone()));
+        let served =
+            server::serve(self.listener, Arc::clone(&self.engine), self.api, self.grace, stop.clone()).await;
+        // A server that ended by itself takes the rest with it.
+        stop.cancel();
+        driver.await.context("failed to end the engine's driver")?;
+        self.closing.close().await.context("failed to close the store")?;
+        tracing::info!("stopped");
+        served
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen on {address}; is another daemon running there?"))
+}

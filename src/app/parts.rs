@@ -1,0 +1,152 @@
+//! From a config to the parts of an engine.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::clock::SystemClock;
+use crate::anomaly;
+use crate::api::ApiSettings;
+use crate::config::{Config, StoreKind};
+use crate::cost::PriceBook;
+use crate::domain::Step;
+use crate::engine::{Compute, Engine, Ids, Parts, Settings};
+use crate::ports::{History, Store};
+use crate::registry::Registry;
+use crate::rightsize;
+use crate::source::{PrometheusSettings, PrometheusSource};
+use crate::store::{MemoryStore, NoHistory, ParquetHistory, SledSettings, SledStore};
+use crate::target::RegistryTarget;
+use crate::telemetry::Metrics;
+
+/// Heavy works that may wait for the pool at once.
+const COMPUTE_QUEUE: usize = 8;
+
+/// What must be closed in order at the end.
+pub struct Closing(Option<Arc<SledStore>>);
+
+impl Closing {
+    /// Writes down what is still under way, and lets the store go.
+    ///
+    /// # Errors
+    /// Where the last writes can't be made durable.
+    pub async fn close(self) -> anyhow::Result<()> {
+        let Some(store) = self.0 else { return Ok(()) };
+        tokio::task::spawn_blocking(move || store.close()).await??;
+        Ok(())
+    }
+}
+
+/// Builds the engine of a daemon.
+///
+/// # Errors
+/// Where a part can't be built.
+pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
+    let source = Arc::new(prometheus_source(config)?);
+    let (store, history, closing) = open_stores(config).await?;
+    let prices = config.prices.as_ref().map(|prices| read_prices(&prices.file)).transpose()?;
+    let clock = Arc::new(SystemClock);
+    let parts = Parts {
+        source,
+        history,
+        registry: Registry::new(store, clock.clone()),
+        target: Arc::new(RegistryTarget),
+        prices,
+        clock,
+        ids: Ids::from_seed(rand::random()),
+        compute: Compute::new(config.forecast.threads, COMPUTE_QUEUE)?,
+        metrics: Arc::new(Metrics::default()),
+    };
+    Ok((Arc::new(Engine::new(parts, engine_settings(config))), closing))
+}
+
+async fn open_stores(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn History>, Closing)> {
+    if config.store.kind == StoreKind::Memory {
+        return Ok((Arc::new(MemoryStore::default()), Arc::new(NoHistory), Closing(None)));
+    }
+    let (state, samples) = (config.store.path.join("state"), config.store.path.join("history"));
+    let settings = SledSettings {
+        queue_length: config.store.queue_length,
+        group_size: config.store.group_size,
+        probe_interval: config.store.probe_interval,
+        compact_ratio: config.store.compact_ratio,
+        ..SledSettings::default()
+    };
+    let opened = tokio::task::spawn_blocking(move || {
+        let store = SledStore::open(&state, settings)?;
+        let history = ParquetHistory::open(&samples)?;
+        anyhow::Ok((store, history))
+    });
+    let (store, history) = opened.await?.context("failed to open the store")?;
+    let store = Arc::new(store);
+    Ok((store.clone(), Arc::new(history), Closing(Some(store))))
+}
+
+/// Reads a price book.
+///
+/// # Errors
+/// Where the file can't be read, or is no price book.
+pub fn read_prices(file: &Path) -> anyhow::Result<PriceBook> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("failed to read the price book {}", file.display()))?;
+    PriceBook::from_toml(&text).with_context(|| format!("failed to use {}", file.display()))
+}
+
+/// The Prometheus that a config names.
+///
+/// # Errors
+/// Where a client can't be built from it.
+pub fn prometheus_source(config: &Config) -> anyhow::Result<PrometheusSource> {
+    let settings = PrometheusSettings::from_config(&config.prometheus, &config.resources);
+    PrometheusSource::new(settings).context("failed to set up the client for Prometheus")
+}
+
+/// How a config sets the API.
+pub fn api_settings(config: &Config) -> ApiSettings {
+    ApiSettings {
+        max_body: config.server.max_body,
+        request_time_out: config.server.request_time_out,
+        max_page: config.server.max_page,
+        ..ApiSettings::default()
+    }
+}
+
+/// How a config sets the engine.
+pub fn engine_settings(config: &Config) -> Settings {
+    Settings {
+        backfill: config.prometheus.backfill,
+        slice: config.prometheus.slice,
+        settle: config.prometheus.settle,
+        window: config.history.window,
+        keep: config.history.keep,
+        horizon: config.forecast.horizon,
+        refit_every: config.forecast.refit_every,
+        detector: detector_settings(config, config.prometheus.step),
+        open_after: config.anomaly.open_after,
+        close_after: config.anomaly.close_after,
+        rightsizing: rightsize::Settings {
+            peak_quantile: config.rightsizing.peak_quantile,
+            margin: config.rightsizing.margin,
+            dead_band: config.rightsizing.dead_band,
+            least_history: config.rightsizing.least_history,
+            pinned_step: config.rightsizing.pinned_step,
+        },
+        expire_after: config.rightsizing.expire_after,
+        stale_after: config.rightsizing.stale_after,
+        guardrails: config.guardrails.clone(),
+        discover: config.tenants.discover,
+        provider: config.tenants.provider.clone(),
+        region: config.tenants.region.clone(),
+        max_tenants: config.tenants.max_tenants,
+    }
+}
+
+fn detector_settings(config: &Config, step: Step) -> anomaly::Settings {
+    anomaly::Settings {
+        warm_up: step.count_in(config.anomaly.warm_up),
+        threshold: config.anomaly.threshold,
+        least_effect: config.anomaly.least_effect,
+        ..anomaly::Settings::default()
+    }
+}

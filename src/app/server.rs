@@ -1,0 +1,35 @@
+//! Serves the API and the pages on one listener.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, ApiSettings, ApiState};
+use crate::engine::Engine;
+use crate::web;
+
+/// Serves until `stop`; requests that run then are given `grace` to end.
+///
+/// # Errors
+/// Where the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    engine: Arc<Engine>,
+    settings: ApiSettings,
+    grace: Duration,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let routes = api::router(ApiState::new(engine, settings)).merge(web::router());
+    let asked = stop.clone();
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async move { asked.cancelled().await });
+    tokio::select! {
+        served = async { server.await } => served.context("failed to serve the API"),
+        () = async { stop.cancelled().await; tokio::time::sleep(grace).await } => {
+            tracing::warn!("stopping: gave up open connections after {grace:?}");
+            Ok(())
+        }
+    }
+}

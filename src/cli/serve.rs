@@ -1,0 +1,23 @@
+//! `plimsoll serve`: the daemon.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::telemetry;
+
+/// Serves with the config at `path` until a signal.
+///
+/// # Errors
+/// Where the config is refused, or the daemon can't run with it.
+pub fn run(path: &Path) -> anyhow::Result<()> {
+    let config = Config::load(path)?;
+    telemetry::start_logs(config.log.format, &config.log.level)?;
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the threads")?;
+    let outcome = runtime.block_on(async { App::start(config).await?.serve().await });
+    // Heavy work that was given up may still run; it is not waited for.
+    runtime.shutdown_background();
+    outcome
+}

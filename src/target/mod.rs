@@ -1,0 +1,5 @@
+//! Where quotas are enforced.
+
+mod registry;
+
+pub use registry::RegistryTarget;
