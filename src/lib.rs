@@ -12,5 +12,6 @@ pub mod registry;
 pub mod rightsize;
 pub mod security;
 pub mod series;
+pub mod source;
 pub mod target;
 pub mod telemetry;

@@ -78,6 +78,9 @@ pub enum SourceError {
         /// What is wrong.
         message: String,
     },
+    /// The settings can't work.
+    #[error("use the settings of the source: {0}")]
+    Settings(String),
     /// The source has nothing to say about this resource.
     #[error("ask for {0}: no expression is configured for it")]
     NotConfigured(Resource),

@@ -1,0 +1,219 @@
+//! From the series of many answers to one frame, and to the reasons why some
+//! could not be used.
+//!
+//! A fetch that was split must give what one query would have given, so a
+//! tenant is judged over all parts: two series that name it are refused even
+//! where they never meet in one answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answer::{Sample, Series};
+use super::grid::{Grid, OffGrid};
+use crate::domain::{Resource, TenantId};
+use crate::ports::{Fetched, SourceError};
+use crate::series::{Frame, UsageSeries};
+
+/// Gathers series on one grid.
+pub(super) struct Assembly<'a> {
+    resource: Resource,
+    tenant_label: &'a str,
+    grid: Grid,
+    max_series: usize,
+    held: BTreeMap<TenantId, Held>,
+    /// Tenants that more than one series names, and the labels of those.
+    doubled: BTreeMap<TenantId, BTreeSet<String>>,
+    refused: BTreeSet<String>,
+}
+
+/// The one series of a tenant.
+struct Held {
+    labels: BTreeMap<String, String>,
+    /// One value a grid point, `NaN` where there is none.
+    values: Vec<f64>,
+}
+
+impl<'a> Assembly<'a> {
+    pub fn new(resource: Resource, tenant_label: &'a str, grid: Grid, max_series: usize) -> Self {
+        Assembly {
+            resource,
+            tenant_label,
+            grid,
+            max_series,
+            held: BTreeMap::new(),
+            doubled: BTreeMap::new(),
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// Takes one series of an answer.
+    pub fn take(&mut self, series: Series) -> Result<(), SourceError> {
+        match self.tenant_of(&series) {
+            Ok(tenant) => self.place(tenant, series)?,
+            Err(reason) => {
+                self.refused.insert(reason);
+            }
+        }
+        let doubled: usize = self.doubled.values().map(BTreeSet::len).sum();
+        let found = self.held.len() + doubled + self.refused.len();
+        if found > self.max_series {
+            return Err(SourceError::TooManySeries {
+                resource: self.resource,
+                found,
+                limit: self.max_series,
+            });
+        }
+        Ok(())
+    }
+
+    fn tenant_of(&self, series: &Series) -> Result<TenantId, String> {
+        let labels = || series.labels();
+        let Some(name) = series.metric.get(self.tenant_label).filter(|name| !name.is_empty()) else {
+            return Err(format!(
+                "{} has no label {:?}; keep it in the expression",
+                labels(),
+                self.tenant_label
+            ));
+        };
+        if series.values.is_empty() {
+            return Err(format!("{} holds histograms; take a number of them in the expression", labels()));
+        }
+        name.parse().map_err(|error| format!("{}: failed to {error}", labels()))
+    }
+
+    fn place(&mut self, tenant: TenantId, series: Series) -> Result<(), SourceError> {
+        if let Some(labels) = self.doubled.get_mut(&tenant) {
+            labels.insert(series.labels());
+            return Ok(());
+        }
+        if let Some(held) = self.held.get_mut(&tenant) {
+            if held.labels == series.metric {
+                return write(&mut held.values, self.grid, self.resource, &series.values);
+            }
+            let first = Series { metric: std::mem::take(&mut held.labels), values: Vec::new() }.labels();
+            self.held.remove(&tenant);
+            self.doubled.insert(tenant, BTreeSet::from([first, series.labels()]));
+            return Ok(());
+        }
+        let mut values = vec![f64::NAN; self.grid.points];
+        write(&mut values, self.grid, self.resource, &series.values)?;
+        self.held.insert(tenant, Held { labels: series.metric, values });
+        Ok(())
+    }
+
+    /// The frame, and at most `max_named` reasons with a last line that counts
+    /// the rest.
+    pub fn finish(self, max_named: usize) -> Fetched {
+        let mut frame = Frame::empty(self.resource, self.grid.step);
+        for (tenant, held) in self.held {
+            if let Some(series) = trimmed(held.values, self.grid) {
+                frame.series.insert(tenant, series);
+            }
+        }
+        let doubled = self.doubled.into_iter().map(|(tenant, labels)| {
+            let (count, first) = (labels.len(), labels.into_iter().take(2).collect::<Vec<_>>().join(" and "));
+            format!(
+                "{count} series name the tenant {tenant}, such as {first}; aggregate the expression by tenant"
+            )
+        });
+        let mut refused: Vec<String> = doubled.chain(self.refused).collect();
+        let more = refused.len().saturating_sub(max_named);
+        if more > 0 {
+            refused.truncate(max_named);
+            refused.push(format!("{more} more series could not be used"));
+        }
+        Fetched { frame, refused }
+    }
+}
+
+fn write(values: &mut [f64], grid: Grid, resource: Resource, samples: &[Sample]) -> Result<(), SourceError> {
+    for sample in samples {
+        let index = grid.index_of(sample.at).map_err(|OffGrid| SourceError::Malformed {
+            resource,
+            message: format!("a sample at {} lies beside the grid of the step that was asked for", sample.at),
+        })?;
+        // NaN is what the expression gave where it has no answer, as in 0/0.
+        if let Some(index) = index.filter(|_| sample.value.is_finite()) {
+            values[index] = sample.value;
+        }
+    }
+    Ok(())
+}
+
+/// From the first to the last sample; `None` without any.
+fn trimmed(mut values: Vec<f64>, grid: Grid) -> Option<UsageSeries> {
+    let first = values.iter().position(|value| value.is_finite())?;
+    let last = values.iter().rposition(|value| value.is_finite())?;
+    values.truncate(last + 1);
+    values.drain(..first);
+    Some(UsageSeries { start: grid.at(first), step: grid.step, values: values.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Step, Timestamp};
+
+    const GRID: Grid = Grid { start: Timestamp::from_seconds(0), step: Step::FIVE_MINUTES, points: 4 };
+
+    fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Series {
+        let metric = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let sample =
+            |(seconds, value): &(i64, f64)| Sample { at: Timestamp::from_seconds(*seconds), value: *value };
+        Series { metric, values: samples.iter().map(sample).collect() }
+    }
+
+    fn assemble(parts: Vec<Series>) -> Fetched {
+        let mut assembly = Assembly::new(Resource::CpuCores, "tenant", GRID, 10);
+        for part in parts {
+            assembly.take(part).unwrap();
+        }
+        assembly.finish(3)
+    }
+
+    #[test]
+    fn parts_of_one_series_are_joined_and_what_is_no_number_is_a_gap() {
+        let acme = [("tenant", "acme")];
+        let fetched = assemble(vec![
+            series(&acme, &[(600, f64::INFINITY), (900, 4.0), (1200, 5.0)]),
+            series(&acme, &[(0, f64::NAN), (300, 2.0)]),
+            series(&[("tenant", "empty")], &[(0, f64::NAN)]),
+        ]);
+        assert_eq!(fetched.refused, Vec::<String>::new());
+        assert_eq!(fetched.frame.series.len(), 1);
+        let usage = &fetched.frame.series[&"acme".parse().unwrap()];
+        assert_eq!((usage.start.seconds(), usage.len(), usage.samples()), (300, 3, 2));
+        assert_eq!((usage.values[0], usage.values[2]), (2.0, 4.0));
+    }
+
+    #[test]
+    fn what_names_no_tenant_or_one_twice_is_refused_and_the_rest_goes_on() {
+        let fetched = assemble(vec![
+            series(&[("tenant", "good")], &[(0, 1.0)]),
+            series(&[("job", "x")], &[(0, 1.0)]),
+            series(&[("tenant", "../x")], &[(0, 1.0)]),
+            series(&[("tenant", "two"), ("pod", "a")], &[(0, 1.0)]),
+            series(&[("tenant", "two"), ("pod", "b")], &[(300, 1.0)]),
+            series(&[("tenant", "two"), ("pod", "c")], &[(600, 1.0)]),
+            series(&[("tenant", "shape")], &[]),
+        ]);
+        assert_eq!(fetched.frame.series.keys().map(TenantId::as_str).collect::<Vec<_>>(), ["good"]);
+        assert_eq!(fetched.refused.len(), 4);
+        assert_eq!(
+            fetched.refused[0],
+            "3 series name the tenant two, such as {pod=\"a\", tenant=\"two\"} and {pod=\"b\", tenant=\"two\"}; \
+             aggregate the expression by tenant"
+        );
+        assert_eq!(fetched.refused[1], "{job=\"x\"} has no label \"tenant\"; keep it in the expression");
+        assert_eq!(fetched.refused[3], "1 more series could not be used");
+    }
+
+    #[test]
+    fn too_many_series_and_samples_beside_the_grid_end_it() {
+        let mut assembly = Assembly::new(Resource::CpuCores, "tenant", GRID, 1);
+        assembly.take(series(&[("tenant", "a")], &[(0, 1.0)])).unwrap();
+        let error = assembly.take(series(&[], &[(0, 1.0)])).unwrap_err();
+        assert!(matches!(error, SourceError::TooManySeries { found: 2, limit: 1, .. }));
+        let error = assembly.take(series(&[("tenant", "a")], &[(7, 1.0)])).unwrap_err();
+        assert!(error.to_string().contains("1970-01-01T00:00:07Z lies beside the grid"), "{error}");
+    }
+}

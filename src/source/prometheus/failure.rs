@@ -1,0 +1,178 @@
+//! What a failed query means: try again, ask for less, or give up.
+
+use std::error::Error;
+use std::time::Duration;
+
+use chrono::DateTime;
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+
+use super::answer::Answer;
+use crate::domain::Resource;
+use crate::ports::SourceError;
+
+/// The longest part of a server's words that is repeated, in characters.
+const LONGEST_MESSAGE: usize = 300;
+
+/// What a failed query means.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    /// The same query may be answered later.
+    Passing {
+        /// What happened.
+        message: String,
+        /// How long the server asks to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// A smaller query may be answered.
+    TooMuch {
+        /// What happened.
+        message: String,
+        /// Whether time ran out, rather than a limit was met.
+        timed_out: bool,
+    },
+    /// It will not be answered.
+    Final(SourceError),
+}
+
+impl Failure {
+    /// The failure in the port's words, once there is nothing left to try.
+    pub fn into_error(self, resource: Resource) -> SourceError {
+        match self {
+            Failure::Final(error) => error,
+            Failure::Passing { message, .. } | Failure::TooMuch { message, timed_out: true } => {
+                SourceError::Unreachable(message)
+            }
+            Failure::TooMuch { message, timed_out: false } => SourceError::Query { resource, message },
+        }
+    }
+
+    /// A request that got no whole answer from `url`.
+    pub fn of_transport(error: &reqwest::Error, url: &str, time_out: Duration) -> Self {
+        if error.is_timeout() && !error.is_connect() {
+            let message =
+                format!("{url} gave no whole answer within {}", humantime::format_duration(time_out));
+            return Failure::TooMuch { message, timed_out: true };
+        }
+        // The first link of the chain repeats the whole URL with its query.
+        let mut chain = Vec::new();
+        let mut link = error.source();
+        while let Some(cause) = link {
+            chain.push(cause.to_string());
+            link = cause.source();
+        }
+        chain.dedup();
+        Failure::Passing { message: format!("{url}: {}", chain.join(": ")), retry_after: None }
+    }
+
+    /// An answer whose status is no success.
+    pub fn of_status(resource: Resource, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let answer: Answer = serde_json::from_slice(body).unwrap_or_default();
+        let words = if answer.error.is_empty() {
+            String::from_utf8_lossy(body)
+        } else {
+            answer.error.as_str().into()
+        };
+        let words = excerpt(&words);
+        let message = if words.is_empty() {
+            format!("it answered {status}")
+        } else {
+            format!("it answered {status}: {words}")
+        };
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Failure::Final(SourceError::Unauthorized(message))
+            }
+            StatusCode::UNPROCESSABLE_ENTITY => Failure::TooMuch { message, timed_out: false },
+            StatusCode::GATEWAY_TIMEOUT => Failure::TooMuch { message, timed_out: true },
+            _ if status.is_server_error() && answer.error_type == "timeout" => {
+                Failure::TooMuch { message, timed_out: true }
+            }
+            _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Failure::Passing { message, retry_after: retry_after(headers) }
+            }
+            _ => {
+                Failure::Final(SourceError::Query { resource, message: with_mend(status, headers, message) })
+            }
+        }
+    }
+}
+
+/// Says what to look at where the status alone does not.
+fn with_mend(status: StatusCode, headers: &HeaderMap, message: String) -> String {
+    if status.is_redirection() {
+        let target = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("another place");
+        return format!("it answered {status} to {}; set prometheus.url to where it leads", excerpt(target));
+    }
+    match status {
+        StatusCode::BAD_REQUEST => message,
+        StatusCode::NOT_FOUND => format!("{message}; check prometheus.url"),
+        _ => format!("{message}; check prometheus.url and what stands before the server"),
+    }
+}
+
+/// One line of a server's words, shortened.
+pub(super) fn excerpt(words: &str) -> String {
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST_MESSAGE) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
+}
+
+/// `Retry-After` in seconds, or as a date beside the server's own `Date`.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let now = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let then = DateTime::parse_from_rfc2822(text).ok()?;
+    then.signed_duration_since(now).to_std().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    fn judge(status: u16, body: &str) -> Failure {
+        let status = StatusCode::from_u16(status).unwrap();
+        Failure::of_status(Resource::CpuCores, status, &HeaderMap::new(), body.as_bytes())
+    }
+
+    #[test]
+    fn each_status_has_its_meaning() {
+        let timed_out = r#"{"status":"error","errorType":"timeout","error":"query timed out"}"#;
+        assert!(matches!(judge(503, timed_out), Failure::TooMuch { timed_out: true, .. }));
+        assert!(matches!(judge(504, ""), Failure::TooMuch { timed_out: true, .. }));
+        assert!(matches!(judge(503, "starting"), Failure::Passing { .. }));
+        assert!(matches!(judge(429, ""), Failure::Passing { .. }));
+        assert!(matches!(judge(422, "too many samples"), Failure::TooMuch { timed_out: false, .. }));
+        assert!(matches!(judge(403, ""), Failure::Final(SourceError::Unauthorized(_))));
+        let Failure::Final(error) = judge(404, "<h1>no\nsuch page</h1>") else { panic!("404 is final") };
+        assert_eq!(
+            error.to_string(),
+            "have the query for cpu_cores answered: it answered 404 Not Found: <h1>no such page</h1>; \
+             check prometheus.url"
+        );
+    }
+
+    #[test]
+    fn a_wait_is_read_in_both_forms() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(retry_after(&headers), None);
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
+        assert_eq!(retry_after(&headers), Some(Duration::from_secs(7)));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("Wed, 21 Oct 2015 07:28:30 GMT"));
+        assert_eq!(retry_after(&headers), None);
+        headers.insert(DATE, HeaderValue::from_static("Wed, 21 Oct 2015 07:28:00 GMT"));
+        assert_eq!(retry_after(&headers), Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn long_words_are_shortened() {
+        assert_eq!(excerpt("a\n  b"), "a b");
+        assert_eq!(excerpt(&"ä".repeat(1000)).chars().count(), LONGEST_MESSAGE + 1);
+    }
+}

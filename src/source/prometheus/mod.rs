@@ -1,0 +1,199 @@
+//! Usage from Prometheus, or from anything that speaks its HTTP API.
+//!
+//! A range is put on the step's grid. A short one is asked for whole; before a
+//! long one is split, the series are counted at instants spread over it, so
+//! that no query returns more samples than the limit. A part that the server
+//! finds too large, or takes too long over, is halved, and so are the parts
+//! that follow it.
+//!
+//! What can't be seen from here: Prometheus 2 repeats a sample for up to five
+//! minutes (its `--query.lookback-delta`), and one that is exactly that old
+//! too, so a gap begins one point late on a grid of five minutes. Prometheus 3
+//! does not.
+
+mod answer;
+mod assembly;
+mod client;
+mod failure;
+mod grid;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures::stream::{self, StreamExt};
+
+pub use settings::{PrometheusSettings, Retry};
+
+use crate::domain::{Resource, Step, TimeRange, Timestamp};
+use crate::ports::{Fetched, SourceError, UsageSource};
+use answer::Series;
+use assembly::Assembly;
+use client::{Client, Query, When};
+use failure::Failure;
+use grid::Grid;
+
+/// The most points that Prometheus itself gives for one series.
+const MAX_POINTS: usize = 11_000;
+
+/// Series are counted at one instant more than this.
+const COUNTED_PARTS: u32 = 20;
+
+/// A Prometheus that is asked one expression a resource.
+pub struct PrometheusSource {
+    settings: PrometheusSettings,
+    client: Client,
+}
+
+impl PrometheusSource {
+    /// Prepares to ask; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`SourceError::Settings`] where they can't work.
+    pub fn new(settings: PrometheusSettings) -> Result<Self, SourceError> {
+        if let Some(problem) = settings.problem() {
+            return Err(SourceError::Settings(problem));
+        }
+        Ok(PrometheusSource { client: Client::new(&settings)?, settings })
+    }
+
+    /// The usage at the last grid point at or before `at`: a frame of one value
+    /// a tenant.
+    ///
+    /// # Errors
+    /// As [`UsageSource::fetch`].
+    pub async fn instant(&self, resource: Resource, at: Timestamp) -> Result<Fetched, SourceError> {
+        let grid = Grid { start: at.floor_to(self.settings.step), step: self.settings.step, points: 1 };
+        let query =
+            Query { resource, expression: self.expression(resource)?, when: When::Instant(grid.start) };
+        let answer = self.client.ask(query).await.map_err(|failure| failure.into_error(resource))?;
+        self.assemble(resource, grid, [answer])
+    }
+
+    fn expression(&self, resource: Resource) -> Result<&str, SourceError> {
+        let expression = self.settings.expressions.get(&resource).map(String::as_str);
+        expression.ok_or(SourceError::NotConfigured(resource))
+    }
+
+    fn assembly(&self, resource: Resource, grid: Grid) -> Assembly<'_> {
+        Assembly::new(resource, &self.settings.tenant_label, grid, self.settings.max_series)
+    }
+
+    fn assemble(
+        &self,
+        resource: Resource,
+        grid: Grid,
+        answers: impl IntoIterator<Item = Vec<Series>>,
+    ) -> Result<Fetched, SourceError> {
+        let mut assembly = self.assembly(resource, grid);
+        for series in answers.into_iter().flatten() {
+            assembly.take(series)?;
+        }
+        Ok(assembly.finish(self.settings.max_refused_named))
+    }
+
+    /// How many points one query may have so that its answer stays below the
+    /// limit of samples.
+    async fn points_per_query(&self, fetch: &Fetch<'_>, grid: Grid) -> Result<usize, SourceError> {
+        let points_of =
+            |series: usize| (self.settings.max_samples_per_query / series.max(1)).clamp(1, MAX_POINTS);
+        let at_worst = points_of(self.settings.max_series);
+        if grid.points <= at_worst {
+            return Ok(at_worst);
+        }
+        let (resource, limit) = (fetch.resource, self.settings.max_series);
+        // On lines of its own, so that a comment in it ends before the bracket.
+        let expression = format!("count(\n{}\n)", fetch.expression);
+        let query = Query { resource, expression: &expression, when: When::Spread(grid, COUNTED_PARTS) };
+        let answer = match self.client.ask(query).await {
+            // Even counting is too much at once: take small parts, which may work.
+            // Where time ran out they would most likely only take longer to fail.
+            Err(Failure::TooMuch { timed_out: false, .. }) => return Ok(at_worst),
+            answer => answer.map_err(|failure| failure.into_error(resource))?,
+        };
+        let counts = answer.iter().flat_map(|series| &series.values).map(|sample| sample.value);
+        let found = counts.fold(0.0, f64::max) as usize;
+        if found > limit {
+            return Err(SourceError::TooManySeries { resource, found, limit });
+        }
+        Ok(points_of(found))
+    }
+}
+
+#[async_trait]
+impl UsageSource for PrometheusSource {
+    fn resources(&self) -> Vec<Resource> {
+        self.settings.expressions.keys().copied().collect()
+    }
+
+    fn step(&self) -> Step {
+        self.settings.step
+    }
+
+    async fn fetch(&self, resource: Resource, range: TimeRange) -> Result<Fetched, SourceError> {
+        let grid = Grid::inside(range, self.settings.step);
+        let mut fetch = Fetch {
+            client: &self.client,
+            resource,
+            expression: self.expression(resource)?,
+            most_points: AtomicUsize::new(grid.points),
+            least_points: 1,
+        };
+        if grid.points == 0 {
+            return self.assemble(resource, grid, []);
+        }
+        let points = self.points_per_query(&fetch, grid).await?.min(grid.points);
+        fetch.most_points = AtomicUsize::new(points);
+        fetch.least_points = points.checked_shr(self.settings.retry.max_halvings).unwrap_or(0).max(1);
+        let parts: Vec<_> = grid.split(points).into_iter().map(|part| fetch.part(part)).collect();
+        let mut answers = stream::iter(parts).buffer_unordered(self.settings.max_queries_at_once);
+        let mut assembly = self.assembly(resource, grid);
+        while let Some(answer) = answers.next().await {
+            for series in answer.map_err(|failure| failure.into_error(resource))? {
+                assembly.take(series)?;
+            }
+        }
+        Ok(assembly.finish(self.settings.max_refused_named))
+    }
+}
+
+/// One fetch under way.
+struct Fetch<'a> {
+    client: &'a Client,
+    resource: Resource,
+    expression: &'a str,
+    /// The most points a query; falls when the server found one too large.
+    most_points: AtomicUsize,
+    /// A query of no more points is not halved again.
+    least_points: usize,
+}
+
+impl Fetch<'_> {
+    /// The series of one part, in as many queries as it takes.
+    async fn part(&self, whole: Grid) -> Result<Vec<Series>, Failure> {
+        let mut series = Vec::new();
+        let mut waiting = vec![whole];
+        while let Some(part) = waiting.pop() {
+            let most = self.most_points.load(Ordering::Relaxed);
+            if part.points > most {
+                waiting.extend(part.split(most));
+                continue;
+            }
+            let query =
+                Query { resource: self.resource, expression: self.expression, when: When::Grid(part) };
+            match self.client.ask(query).await {
+                Ok(answer) => series.extend(answer),
+                Err(Failure::TooMuch { message, .. }) if part.points > self.least_points => {
+                    let half = part.points.div_ceil(2);
+                    self.most_points.fetch_min(half, Ordering::Relaxed);
+                    tracing::debug!(resource = %self.resource, points = half, "asking for less: {message}");
+                    waiting.push(part);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(series)
+    }
+}
