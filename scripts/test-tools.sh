@@ -10,6 +10,7 @@ packages=()
 command -v prometheus >/dev/null && command -v promtool >/dev/null || packages+=(prometheus)
 command -v python3 >/dev/null || packages+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+command -v openssl >/dev/null || packages+=(openssl)
 command -v kill >/dev/null || packages+=(procps)
 if [ "${#packages[@]}" -gt 0 ]; then
   echo "installing ${packages[*]}"

@@ -1,0 +1,116 @@
+//! How long a fetch of 2,000 series over 14 days at 5 minutes takes from a real
+//! Prometheus, beside a plain `curl` of the same ranges to /dev/null.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement ends where it can't go on")]
+#![allow(clippy::print_stdout, reason = "its result is what it prints")]
+
+#[path = "../tests/it/rig/mod.rs"]
+mod rig;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use plimsoll::domain::{Resource, TimeRange, Timestamp};
+use plimsoll::ports::UsageSource;
+use plimsoll::series::stats;
+use plimsoll::source::{PrometheusSettings, PrometheusSource};
+use tempfile::TempDir;
+
+const SERIES: usize = 2_000;
+const POINTS: i64 = 14 * 288;
+const STEP: i64 = 300;
+const START: i64 = 1_750_000_200;
+const ROUNDS: usize = 5;
+const QUERY: &str = "usage";
+
+fn main() {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(measure());
+}
+
+async fn measure() {
+    let folder = TempDir::new().unwrap();
+    let samples = folder.path().join("samples.txt");
+    let begin = Instant::now();
+    write_samples(&samples).unwrap();
+    let prometheus = rig::Prometheus::start_with_file(&samples).await;
+    println!("data: {SERIES} series x {POINTS} points, made in {:.0} s", begin.elapsed().as_secs_f64());
+
+    let settings = PrometheusSettings::new(
+        prometheus.url.clone(),
+        BTreeMap::from([(Resource::CpuCores, QUERY.to_owned())]),
+    );
+    let urls = urls(&prometheus.url, settings.max_samples_per_query / SERIES);
+    println!("{} ranges, {} queries at once", urls.len(), settings.max_queries_at_once);
+    let source = PrometheusSource::new(settings).unwrap();
+    // The first round warms the caches and does not count.
+    let (mut fetches, mut one_by_one, mut by_two) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let times = (fetch(&source).await, curl(&urls, 1), curl(&urls, 2));
+        println!(
+            "round {round}: fetch {:.2} s, curl {:.2} s, curl by two {:.2} s",
+            times.0, times.1, times.2
+        );
+        if round > 0 {
+            fetches.push(times.0);
+            one_by_one.push(times.1);
+            by_two.push(times.2);
+        }
+    }
+    let [fetch, one, two] = [fetches, one_by_one, by_two].map(|times| stats::median(&times).unwrap());
+    println!("medians: fetch {fetch:.2} s, curl {one:.2} s, curl by two {two:.2} s");
+    println!("ratios: {:.2} of curl, {:.2} of curl by two", fetch / one, fetch / two);
+}
+
+async fn fetch(source: &PrometheusSource) -> f64 {
+    let range = TimeRange {
+        start: Timestamp::from_seconds(START),
+        end: Timestamp::from_seconds(START + POINTS * STEP),
+    };
+    let begin = Instant::now();
+    let fetched = source.fetch(Resource::CpuCores, range).await.unwrap();
+    let seconds = begin.elapsed().as_secs_f64();
+    assert_eq!(fetched.frame.samples(), SERIES * POINTS as usize);
+    seconds
+}
+
+/// The ranges that a fetch splits into: as few as can be, of about one size.
+fn urls(base: &str, most: usize) -> Vec<String> {
+    let points = POINTS as usize;
+    let size = points.div_ceil(points.div_ceil(most));
+    (0..POINTS)
+        .step_by(size)
+        .map(|from| {
+            let (start, last) = (START + from * STEP, (from + size as i64).min(POINTS) - 1);
+            let end = START + last * STEP;
+            format!("{base}/api/v1/query_range?query={QUERY}&start={start}&end={end}&step={STEP}")
+        })
+        .collect()
+}
+
+fn curl(urls: &[String], at_once: usize) -> f64 {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--fail", "--parallel", "--parallel-max", &at_once.to_string()]);
+    for url in urls {
+        command.args(["--output", "/dev/null", url]);
+    }
+    let begin = Instant::now();
+    assert!(command.status().expect("curl is missing").success());
+    begin.elapsed().as_secs_f64()
+}
+
+fn write_samples(path: &Path) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    writeln!(file, "# TYPE {QUERY} gauge")?;
+    for series in 0..SERIES {
+        for point in 0..POINTS {
+            // Digits as real usage has them: a text of about 17 characters.
+            let value = 2.0 + (point as f64 / 45.0 + series as f64).sin();
+            writeln!(file, "{QUERY}{{tenant=\"t{series}\"}} {value} {}", START + point * STEP)?;
+        }
+    }
+    writeln!(file, "# EOF")?;
+    file.flush()
+}

@@ -1,0 +1,13 @@
+//! Real servers for the integration tests: started on free loopback ports,
+//! stopped when dropped, with what they said shown where a test fails.
+#![allow(dead_code, unused_imports, reason = "each test uses a part of the rig")]
+
+mod daemon;
+mod process;
+mod prometheus;
+mod tls;
+
+pub use daemon::Daemon;
+pub use process::free_address;
+pub use prometheus::{Prometheus, Web, openmetrics};
+pub use tls::Authority;
