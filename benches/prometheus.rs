@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use plimsoll::domain::{Resource, TimeRange, Timestamp};
@@ -92,7 +92,10 @@ fn urls(base: &str, most: usize) -> Vec<String> {
 
 fn curl(urls: &[String], at_once: usize) -> f64 {
     let mut command = Command::new("curl");
-    command.args(["--silent", "--fail", "--parallel", "--parallel-max", &at_once.to_string()]);
+    command.args(["--silent", "--fail"]).stderr(Stdio::null());
+    if at_once > 1 {
+        command.args(["--parallel", "--parallel-immediate", "--parallel-max", &at_once.to_string()]);
+    }
     for url in urls {
         command.args(["--output", "/dev/null", url]);
     }
