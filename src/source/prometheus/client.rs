@@ -30,12 +30,26 @@ const LONGEST_IN_URL: usize = 1500;
 /// When a query is evaluated.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum When {
-    /// At one instant, in whole seconds.
-    Instant(Timestamp),
     /// At each point of a grid.
     Grid(Grid),
     /// At `parts + 1` instants spread over a grid, its ends among them.
     Spread(Grid, u32),
+}
+
+impl When {
+    fn grid(self) -> Grid {
+        match self {
+            When::Grid(grid) | When::Spread(grid, _) => grid,
+        }
+    }
+}
+
+/// Gives each sample the time of the point that it was asked for.
+fn back_on_the_points(mut series: Vec<Series>, grid: Grid) -> Vec<Series> {
+    for sample in series.iter_mut().flat_map(|series| &mut series.values) {
+        sample.at = sample.at.minus(grid.asked_after());
+    }
+    series
 }
 
 /// One query.
@@ -123,36 +137,28 @@ impl Client {
             return Err(Failure::of_status(resource, status, response.headers(), &body));
         }
         // A full answer takes tens of milliseconds to read.
-        let series = tokio::task::spawn_blocking(move || read_series(resource, &body)).await;
-        series.unwrap_or_else(|error| Err(malformed(resource, format!("reading it broke off: {error}"))))
+        let read = tokio::task::spawn_blocking(move || read_series(resource, &body)).await;
+        let series =
+            read.unwrap_or_else(|error| Err(malformed(resource, format!("reading it broke off: {error}"))));
+        series.map(|series| back_on_the_points(series, query.when.grid()))
     }
 
     async fn send(&self, query: Query<'_>) -> Result<Response, Failure> {
         let (grid, step) = match query.when {
-            When::Instant(at) => return self.send_instant(query.expression, at).await,
             When::Grid(grid) => (grid, grid.step.millis() as f64 / 1000.0),
             When::Spread(grid, parts) => {
                 let span = grid.last().since(grid.start).max(Duration::from_secs(1));
                 (grid, (span / parts.max(1)).as_secs_f64())
             }
         };
-        let (start, end) = (grid.start.seconds(), grid.last().seconds());
+        let asked = |at: Timestamp| at.plus(grid.asked_after()).seconds();
+        let (start, end) = (asked(grid.start), asked(grid.last()));
         let mut request =
             self.queries.query_range(query.expression, start, end, step).timeout(millis(self.time_out));
         if let Some(proof) = &self.proof {
             request = request.header(AUTHORIZATION, proof.clone());
         }
         let fits = query.expression.len() <= LONGEST_IN_URL;
-        let sent = if fits { request.get_raw().await } else { request.post_raw().await };
-        sent.map_err(|error| self.not_sent(error))
-    }
-
-    async fn send_instant(&self, expression: &str, at: Timestamp) -> Result<Response, Failure> {
-        let mut request = self.queries.query(expression).at(at.seconds()).timeout(millis(self.time_out));
-        if let Some(proof) = &self.proof {
-            request = request.header(AUTHORIZATION, proof.clone());
-        }
-        let fits = expression.len() <= LONGEST_IN_URL;
         let sent = if fits { request.get_raw().await } else { request.post_raw().await };
         sent.map_err(|error| self.not_sent(error))
     }

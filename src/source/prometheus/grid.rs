@@ -4,7 +4,16 @@
 //! is its first instant and a number of points, so neither has to be thought
 //! of again.
 
+use std::time::Duration;
+
 use crate::domain::{Step, TimeRange, Timestamp};
+
+/// A query is evaluated this long after each grid point. Prometheus 2 repeats
+/// a sample that is exactly its lookback (5 minutes) old, so that on a grid of
+/// 5 minutes every gap would begin one point late if it were asked on the point.
+const ASKED_AFTER: Duration = Duration::from_secs(1);
+/// On a grid finer than this a second would be a step of its own.
+const FINE: Step = Step::TEN_SECONDS;
 
 /// Points of the step's grid, which is aligned to 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +38,11 @@ impl Grid {
     pub fn at(&self, index: usize) -> Timestamp {
         let offset = i64::try_from(index).unwrap_or(i64::MAX).saturating_mul(self.step.millis());
         Timestamp::from_millis(self.start.millis().saturating_add(offset))
+    }
+
+    /// How long after each point a query is evaluated.
+    pub fn asked_after(&self) -> Duration {
+        if self.step < FINE { Duration::ZERO } else { ASKED_AFTER }
     }
 
     /// The last point, the first one of an empty grid.

@@ -66,8 +66,7 @@ impl PrometheusSource {
     /// As [`UsageSource::fetch`].
     pub async fn instant(&self, resource: Resource, at: Timestamp) -> Result<Fetched, SourceError> {
         let grid = Grid { start: at.floor_to(self.settings.step), step: self.settings.step, points: 1 };
-        let query =
-            Query { resource, expression: self.expression(resource)?, when: When::Instant(grid.start) };
+        let query = Query { resource, expression: self.expression(resource)?, when: When::Grid(grid) };
         let answer = self.client.ask(query).await.map_err(|failure| failure.into_error(resource))?;
         self.assemble(resource, grid, [answer])
     }

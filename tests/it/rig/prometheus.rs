@@ -109,9 +109,6 @@ fn command(folder: &Path, address: &str) -> Command {
         .arg(format!("--web.listen-address={address}"))
         .arg("--storage.tsdb.retention.time=10y")
         .arg("--storage.tsdb.min-block-duration=2h")
-        // At the default of 5m Prometheus 2 repeats a sample that is exactly
-        // that old, so that on a grid of 5m each gap would begin one point late.
-        .arg("--query.lookback-delta=299s")
         .arg("--log.level=warn");
     command
 }

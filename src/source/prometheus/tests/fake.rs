@@ -39,10 +39,11 @@ impl Asked {
         (0..).map(|n| start + f64::from(n) * step).take_while(|at| *at <= end).collect()
     }
 
-    /// An answer to a range query: the same value for all, the instant in units of 300 s.
+    /// An answer to a range query: the same value for all, the number of the 300 s that the
+    /// instant lies in.
     pub fn matrix(&self, labels: &[&str]) -> Reply {
         let values: Vec<String> =
-            self.instants().iter().map(|at| format!("[{at},\"{}\"]", at / 300.0)).collect();
+            self.instants().iter().map(|at| format!("[{at},\"{}\"]", (at / 300.0).floor())).collect();
         let series: Vec<String> = labels
             .iter()
             .map(|labels| format!(r#"{{"metric":{{{labels}}},"values":[{}]}}"#, values.join(",")))

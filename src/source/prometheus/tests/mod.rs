@@ -153,7 +153,7 @@ async fn bad_series_are_named_and_the_good_ones_go_on() {
 #[tokio::test]
 async fn what_is_no_number_is_a_gap() {
     let fake = Fake::start(counted(|_| {
-        let values = r#"[[0,"1"],[300,"NaN"],[600,"+Inf"],[900,"4"]]"#;
+        let values = r#"[[1,"1"],[301,"NaN"],[601,"+Inf"],[901,"4"]]"#;
         Reply::success("matrix", &format!(r#"[{{"metric":{{{ACME}}},"values":{values}}}]"#))
     }))
     .await;
@@ -202,8 +202,8 @@ async fn long_expressions_go_as_a_form() {
 #[tokio::test]
 async fn one_instant_gives_one_value_a_tenant() {
     let fake = Fake::start(|asked: &Asked| {
-        let at = &asked.params["time"];
-        Reply::success("vector", &format!(r#"[{{"metric":{{{ACME}}},"value":[{at},"2.5"]}}]"#))
+        assert_eq!(asked.instants(), [901.0]);
+        Reply::success("matrix", &format!(r#"[{{"metric":{{{ACME}}},"values":[[901,"2.5"]]}}]"#))
     })
     .await;
     let source = PrometheusSource::new(settings(&fake.url)).unwrap();
