@@ -1,3 +1,10 @@
 //! Parses the command line and hands over.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use plimsoll::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    cli::run(Cli::parse())
+}

@@ -1,4 +1,98 @@
 //! The commands, a file each. They write to what they are given, so that
-//! tests can read it.
+//! tests can read it; only this file knows the real standard output.
+//!
+//! A command that fails gives one line on standard error, and nothing of its
+//! output is left behind. The process ends with 2 where the command line or
+//! the input is at fault, with 1 for anything else.
 
 pub mod check_config;
+pub mod detect;
+pub mod forecast;
+mod seasons;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::series::table::TableError;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Forecast each series of a file
+    Forecast(forecast::Forecast),
+    /// Score each row of a file by how unusual it is
+    Detect(detect::Detect),
+    /// Say whether a config can be used, and what it means
+    CheckConfig(CheckConfig),
+}
+
+/// Where the config is.
+#[derive(Debug, Args)]
+struct CheckConfig {
+    /// The config file
+    #[arg(long = "config.file", default_value = "config/plimsoll.toml")]
+    file: PathBuf,
+}
+
+/// An argument that can't be used; the process ends with 2. Reads well after
+/// "failed to".
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadUsage(pub String);
+
+const DONE: u8 = 0;
+const FAILED: u8 = 1;
+const BAD_INPUT: u8 = 2;
+
+/// Runs one command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    let outcome = dispatch(cli.command, &mut std::io::stdout());
+    let code = outcome.unwrap_or_else(|error| {
+        let text = format!("{error:#}");
+        // The house's errors are written to fit after these words.
+        let failed = if text.starts_with("failed to") { "" } else { "failed to " };
+        warn(&format!("{failed}{text}"));
+        exit_code(&error)
+    });
+    ExitCode::from(code)
+}
+
+fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
+    match command {
+        Command::Forecast(arguments) => {
+            for id in forecast::run(&arguments)? {
+                warn(&format!("the series {id:?} has no sample, so it has no forecast"));
+            }
+        }
+        Command::Detect(arguments) => detect::run(&arguments)?,
+        Command::CheckConfig(arguments) => {
+            let valid = check_config::run(&arguments.file, out)?;
+            return Ok(if valid { DONE } else { BAD_INPUT });
+        }
+    }
+    Ok(DONE)
+}
+
+/// A line on standard error. Where that is closed, nobody is left to tell.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "plimsoll: {text}");
+}
+
+/// 2 where the command line or the input is at fault, else 1.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let theirs = error.chain().any(|cause| {
+        cause.is::<BadUsage>() || cause.downcast_ref::<TableError>().is_some_and(TableError::is_bad_input)
+    });
+    if theirs { BAD_INPUT } else { FAILED }
+}

@@ -7,6 +7,7 @@
 mod frame;
 mod resample;
 pub mod stats;
+pub mod table;
 
 pub use frame::{Frame, UsageSeries};
 pub use resample::{Aggregate, resample};

@@ -1,0 +1,112 @@
+//! `plimsoll forecast`: what comes after each series of a file.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use ndarray::{Array1, Array2};
+use rayon::prelude::*;
+
+use super::{BadUsage, seasons};
+use crate::forecast::{Abstention, Forecast as Prediction, Model, Quantiles, Seasonal};
+use crate::series::stats;
+use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
+
+/// Rows that may be written: a slip in the horizon should not fill a disk.
+const MOST_ROWS: usize = 100_000_000;
+
+/// The command's arguments.
+#[derive(Debug, Args)]
+pub struct Forecast {
+    /// The file to read, .csv or .parquet with the columns unique_id, ds, y or
+    /// timestamp, value; - for standard input as CSV
+    #[arg(long, short)]
+    input: PathBuf,
+    /// How many steps to forecast
+    #[arg(long)]
+    horizon: usize,
+    /// Lengths of the seasons in steps, such as 24,168; without it, a day and a
+    /// week where there are times, else what the autocorrelation shows
+    #[arg(long, value_delimiter = ',')]
+    season: Option<Vec<usize>>,
+    /// The quantiles to give
+    #[arg(long, default_value_t)]
+    quantiles: Quantiles,
+    /// The file to write, .csv or .parquet; - for standard output as CSV
+    #[arg(long, short)]
+    output: PathBuf,
+}
+
+/// Runs the command. Returns the names of the series that have no sample, and
+/// so no forecast.
+///
+/// # Errors
+/// Where the input can't be read, or the output can't be written.
+pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
+    table::check_output(&arguments.output)?;
+    if arguments.horizon == 0 {
+        return Err(BadUsage("forecast 0 steps; give a --horizon of at least 1".to_owned()).into());
+    }
+    let series = table::series(&table::read(&arguments.input)?)?;
+    if series.len().saturating_mul(arguments.horizon) > MOST_ROWS {
+        let rows = format!("{} series times {} steps", series.len(), arguments.horizon);
+        return Err(BadUsage(format!("forecast {rows}; at most {MOST_ROWS} rows can be written")).into());
+    }
+    let ahead = |one: &SampledSeries| {
+        let seasons = arguments.season.clone().unwrap_or_else(|| seasons::of(one));
+        predict(one, &seasons, arguments.horizon, &arguments.quantiles)
+    };
+    let forecasts: Vec<Option<Prediction>> = series.par_iter().map(ahead).collect();
+    table::write(&arguments.output, &tabulate(&series, &forecasts, &arguments.quantiles))
+        .context("failed to write the forecasts")?;
+    let without = series.iter().zip(&forecasts).filter(|(_, forecast)| forecast.is_none());
+    Ok(without.map(|(one, _)| one.id.clone()).collect())
+}
+
+/// The model's forecast; where it abstains for want of samples, the median and
+/// the quantiles of those that are there, repeated. `None` without a sample.
+fn predict(
+    series: &SampledSeries,
+    seasons: &[usize],
+    horizon: usize,
+    quantiles: &Quantiles,
+) -> Option<Prediction> {
+    match Seasonal.fit(series.values.view(), seasons) {
+        Ok(fitted) => Some(fitted.predict(horizon, quantiles)),
+        Err(Abstention::NoSamples) => None,
+        Err(Abstention::TooShort { .. }) => {
+            let sorted = stats::sorted_finite(&series.values);
+            let mean = Array1::from_elem(horizon, stats::quantile_of_sorted(&sorted, 0.5)?);
+            let row: Option<Vec<f64>> =
+                quantiles.levels().iter().map(|level| stats::quantile_of_sorted(&sorted, *level)).collect();
+            let row = row?;
+            let values = Array2::from_shape_fn((horizon, row.len()), |(_, column)| row[column]);
+            Some(Prediction { mean, quantiles: quantiles.clone(), values })
+        }
+    }
+}
+
+fn tabulate(series: &[SampledSeries], forecasts: &[Option<Prediction>], quantiles: &Quantiles) -> Table {
+    let levels = quantiles.levels();
+    let (mut ids, mut times, mut means) = (Texts::default(), Vec::new(), Vec::new());
+    let mut columns: Vec<Vec<f64>> = vec![Vec::new(); levels.len()];
+    for (one, forecast) in series.iter().zip(forecasts) {
+        let Some(forecast) = forecast else { continue };
+        for (step, mean) in forecast.mean.iter().enumerate() {
+            ids.push(&one.id);
+            times.push(one.timeline.at(one.values.len() + step));
+            means.push(*mean);
+        }
+        let values = forecast.values.columns();
+        columns.iter_mut().zip(values).for_each(|(column, values)| column.extend(values));
+    }
+    let kind = series.first().map_or(TimeKind::Steps, |one| one.timeline.kind);
+    let mut table = Table::new();
+    table.set("unique_id", Column::Text(ids));
+    table.set("ds", Timeline::column(kind, times));
+    table.set("mean", Column::Numbers(means));
+    for (level, column) in levels.iter().zip(columns) {
+        table.set(&format!("q{level}"), Column::Numbers(column));
+    }
+    table
+}

@@ -1,0 +1,121 @@
+//! Tables as CSV.
+
+use std::io::{self, Read, Write};
+
+use super::{Column, Table, TableError};
+
+/// Many texts in one allocation.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    joined: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    /// Adds a text at the end.
+    pub fn push(&mut self, text: &str) {
+        self.joined.push_str(text);
+        self.ends.push(self.joined.len());
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The text at `index`, which must be below [`len`](Self::len).
+    pub fn get(&self, index: usize) -> &str {
+        let begin = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.joined[begin..self.ends[index]]
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<T> for Texts {
+    fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
+        let mut all = Texts::default();
+        texts.into_iter().for_each(|text| all.push(text.as_ref()));
+        all
+    }
+}
+
+/// Reads CSV with a header line.
+pub(super) fn read(input: impl Read, name: &str) -> Result<Table, TableError> {
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 18).from_reader(input);
+    let header = reader.headers().map_err(|error| row_error(name, &error))?.clone();
+    let mut columns = vec![Texts::default(); header.len()];
+    let mut lines = Vec::new();
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| row_error(name, &error))? {
+        lines.push(record.position().map_or(0, csv::Position::line));
+        columns.iter_mut().zip(&record).for_each(|(column, field)| column.push(field));
+    }
+    let rows = lines.len();
+    let named = header.iter().map(str::to_owned).zip(columns.into_iter().map(Column::Text));
+    let table = Table { name: name.to_owned(), lines, rows, columns: named.collect() };
+    check_names(&table)?;
+    Ok(table)
+}
+
+fn check_names(table: &Table) -> Result<(), TableError> {
+    let names: Vec<&str> = table.names().collect();
+    match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
+        Some((_, name)) => Err(TableError::Row {
+            file: table.name.clone(),
+            line: 1,
+            message: format!("two columns are named {name:?}; rename one"),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn row_error(name: &str, error: &csv::Error) -> TableError {
+    let line = error.position().map(csv::Position::line);
+    let message = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("it has {len} fields and the header has {expected_len}; check its commas and quotes")
+        }
+        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8; convert the file".to_owned(),
+        csv::ErrorKind::Io(source) => source.to_string(),
+        _ => error.to_string(),
+    };
+    match line {
+        Some(line) => TableError::Row { file: name.to_owned(), line, message },
+        None => TableError::File { file: name.to_owned(), message },
+    }
+}
+
+/// Writes CSV with a header line.
+pub(super) fn write(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(table.names())?;
+    write_rows(&mut writer, table)?;
+    writer.flush()
+}
+
+/// Writes tables of the same columns below each other under one header line.
+pub(super) fn write_parts(out: &mut dyn Write, parts: impl Iterator<Item = Table>) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    for (index, part) in parts.enumerate() {
+        if index == 0 {
+            writer.write_record(part.names())?;
+        }
+        write_rows(&mut writer, &part)?;
+    }
+    writer.flush()
+}
+
+fn write_rows(writer: &mut csv::Writer<&mut dyn Write>, table: &Table) -> io::Result<()> {
+    let columns: Vec<_> = table.columns.iter().map(|(_, column)| column.plain()).collect();
+    for row in 0..table.rows {
+        for column in &columns {
+            writer.write_field(column.cell(row).as_bytes())?;
+        }
+        writer.write_record(None::<&[u8]>)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! The commands for people with a file and no daemon, as real processes.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn plimsoll(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_plimsoll")).args(arguments).output().unwrap()
+}
+
+/// Runs with text on standard input, and gives what came out.
+fn piped(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A process that refuses its arguments does not wait for its input.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The standard output of a run that must have gone well.
+fn good(output: &Output) -> &str {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn path<'a>(folder: &'a Path, name: &str, kept: &'a mut Vec<String>) -> String {
+    let path = folder.join(name).display().to_string();
+    kept.push(path.clone());
+    path
+}
+
+/// Three days of hours with a rhythm, and a spike at one of them.
+fn rhythm(id: &str, hours: usize, spike: Option<usize>) -> String {
+    let value = |hour: usize| {
+        let usual = 100 + (hour % 24) * 5 + (hour * 7919 % 13);
+        if spike == Some(hour) { usual * 10 } else { usual }
+    };
+    (0..hours).map(|hour| format!("{id},{},{}\n", hour + 1, value(hour))).collect()
+}
+
+fn rows(csv: &str) -> Vec<Vec<&str>> {
+    csv.lines().skip(1).map(|line| line.split(',').collect()).collect()
+}
+
+#[test]
+fn forecast_continues_integer_steps_and_orders_its_quantiles() {
+    let input = format!("unique_id,ds,y\n{}short,1,4\nshort,2,6\nnone,1,\n", rhythm("day", 240, None));
+    let output = piped(
+        &["forecast", "--input", "-", "--horizon", "30", "--quantiles", "0.9,0.1,0.5", "--output", "-"],
+        &input,
+    );
+    let csv = good(&output);
+    assert_eq!(csv.lines().next(), Some("unique_id,ds,mean,q0.1,q0.5,q0.9"));
+    let rows = rows(csv);
+    assert_eq!(rows.len(), 60, "{csv}");
+    for (index, row) in rows.iter().enumerate() {
+        let (id, first) = if index < 30 { ("day", 241) } else { ("short", 3) };
+        assert_eq!((row[0], row[1]), (id, (first + index % 30).to_string().as_str()));
+        let numbers: Vec<f64> = row[2..].iter().map(|cell| cell.parse().unwrap()).collect();
+        assert!(numbers.iter().all(|number| number.is_finite()));
+        assert!(numbers[1] <= numbers[2] && numbers[2] <= numbers[3], "{row:?}");
+    }
+    // The season was found: hour 252 is like hour 12 of any day.
+    let usual = 100.0 + 11.0 * 5.0 + 6.0;
+    assert!((rows[11][2].parse::<f64>().unwrap() - usual).abs() < 8.0, "{:?}", rows[11]);
+    assert_eq!(rows[30][2..], ["5", "4.2", "5", "5.8"]);
+    assert_eq!(text(&output.stderr), "plimsoll: the series \"none\" has no sample, so it has no forecast\n");
+}
+
+#[test]
+fn forecast_continues_times_in_both_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = Vec::new();
+    let input = path(folder.path(), "in.csv", &mut kept);
+    let lines = (0..60).map(|n| format!("2026-01-{:02} {:02}:00:00,{}\n", 1 + n / 24, n % 24, n % 24));
+    fs::write(&input, format!("timestamp,value\n{}", lines.collect::<String>())).unwrap();
+    let parquet = path(folder.path(), "out.parquet", &mut kept);
+    good(&plimsoll(&["forecast", "-i", &input, "--horizon", "2", "--quantiles", "0.5", "-o", &parquet]));
+    let csv = piped(&["forecast", "-i", &input, "--horizon", "2", "--quantiles", "0.5", "-o", "-"], "");
+    assert_eq!(
+        good(&csv),
+        "unique_id,ds,mean,q0.5\nvalue,2026-01-03T12:00:00Z,12,12\nvalue,2026-01-03T13:00:00Z,13,13\n"
+    );
+    assert!(fs::metadata(&parquet).unwrap().len() > 100);
+}
+
+#[test]
+fn a_malformed_row_is_named_and_nothing_is_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = Vec::new();
+    let input = path(folder.path(), "in.csv", &mut kept);
+    let output = path(folder.path(), "out.csv", &mut kept);
+    fs::write(&input, "unique_id,ds,y\na,1,1\na,2,much\n").unwrap();
+    for command in [vec!["detect"], vec!["forecast", "--horizon", "3"]] {
+        let mut arguments = command;
+        arguments.extend(["--input", &input, "--output", &output]);
+        let failed = plimsoll(&arguments);
+        assert_eq!(failed.status.code(), Some(2));
+        assert_eq!(
+            text(&failed.stderr),
+            format!(
+                "plimsoll: failed to read \"much\" in column y at line 3 of {input}; \
+                 use a finite number, or nothing for a gap\n"
+            )
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn bad_arguments_end_with_two_and_an_output_that_fails_with_one() {
+    let good_input = "unique_id,ds,y\na,1,1\n";
+    for (arguments, expected) in [
+        (vec!["forecast", "-i", "-", "--horizon", "0", "-o", "-"], "at least 1"),
+        (vec!["forecast", "-i", "-", "--horizon", "3", "-o", "out.xlsx"], ".csv or .parquet"),
+        (vec!["forecast", "-i", "-", "--horizon", "3", "--quantiles", "2", "-o", "-"], "above 0 and below 1"),
+        (vec!["forecast", "-i", "missing.csv", "--horizon", "3", "-o", "-"], "missing.csv"),
+        (vec!["detect", "-i", "-"], "--output"),
+    ] {
+        let failed = piped(&arguments, good_input);
+        assert_eq!(failed.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&failed.stderr).contains(expected), "{}", text(&failed.stderr));
+        assert!(failed.stdout.is_empty());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("missing/out.csv").display().to_string();
+    let failed = piped(&["detect", "-i", "-", "-o", &nowhere], good_input);
+    assert_eq!(failed.status.code(), Some(1), "{}", text(&failed.stderr));
+    assert!(text(&failed.stderr).starts_with("plimsoll: failed to write"));
+}
+
+#[test]
+fn detect_gives_the_same_rows_back_with_two_columns_more() {
+    let input = format!("note,unique_id,ds,y\n{}", rhythm("\"x, y\",a", 600, Some(500)));
+    let input = input.replace(",501,", ",0501,").replace(",10,", ", 10 ,");
+    let output = piped(&["detect", "--input", "-", "--output", "-"], &input);
+    let csv = good(&output);
+    assert_eq!(csv.lines().next(), Some("note,unique_id,ds,y,anomaly_score,is_anomaly"));
+    for (before, after) in input.lines().zip(csv.lines()) {
+        assert!(after.starts_with(before), "{before} became {after}");
+    }
+    assert_eq!(csv.lines().count(), input.lines().count());
+    let flagged: Vec<usize> =
+        csv.lines().enumerate().filter(|(_, line)| line.ends_with(",1")).map(|(line, _)| line).collect();
+    assert_eq!(flagged, [501]);
+    let scores = csv.lines().skip(1).map(|line| line.rsplit(',').nth(1).unwrap().parse::<f64>().unwrap());
+    assert!(scores.into_iter().all(|score| (0.0..=1.0).contains(&score)));
+}
+
+#[test]
+fn detect_looks_at_no_later_row() {
+    // Two series whose rows alternate, gaps, a time that goes back, one twice.
+    let mut input = String::from("unique_id,ds,y\n");
+    for minute in 0..900_i64 {
+        let (hour, second) = (minute / 60, if minute % 97 == 0 { -3 } else { 0 });
+        let at = 1_700_000_000 + minute * 300 + second * 300;
+        let time = chrono::DateTime::from_timestamp(at, 0).unwrap().to_rfc3339();
+        let value = if minute % 50 == 7 { String::new() } else { (10 + hour % 5 + minute % 3).to_string() };
+        input.push_str(&format!("a,{time},{value}\nb,{time},{}\n", minute * minute % 1000));
+    }
+    let whole = piped(&["detect", "-i", "-", "-o", "-"], &input);
+    let whole = good(&whole);
+    for cut in [2, 3, 4, 900, 1501] {
+        let prefix: String = input.lines().take(cut).map(|line| format!("{line}\n")).collect();
+        let part = piped(&["detect", "-i", "-", "-o", "-"], &prefix);
+        assert_eq!(good(&part).lines().collect::<Vec<_>>(), whole.lines().take(cut).collect::<Vec<_>>());
+    }
+}
