@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod house;
+mod one_shot;
 mod prometheus_source;
 mod rig;
