@@ -12,6 +12,7 @@ pub mod registry;
 pub mod rightsize;
 pub mod security;
 pub mod series;
+pub mod simulate;
 pub mod source;
 pub mod target;
 pub mod telemetry;

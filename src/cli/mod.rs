@@ -9,6 +9,7 @@ pub mod check_config;
 pub mod detect;
 pub mod forecast;
 mod seasons;
+pub mod simulate;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ enum Command {
     Forecast(forecast::Forecast),
     /// Score each row of a file by how unusual it is
     Detect(detect::Detect),
+    /// Make up a fleet of tenants with their usage, out of a seed
+    Simulate(simulate::Simulate),
     /// Say whether a config can be used, and what it means
     CheckConfig(CheckConfig),
 }
@@ -76,6 +79,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
             }
         }
         Command::Detect(arguments) => detect::run(&arguments)?,
+        Command::Simulate(arguments) => simulate::run(&arguments)?,
         Command::CheckConfig(arguments) => {
             let valid = check_config::run(&arguments.file, out)?;
             return Ok(if valid { DONE } else { BAD_INPUT });

@@ -176,3 +176,80 @@ fn detect_looks_at_no_later_row() {
         assert_eq!(good(&part).lines().collect::<Vec<_>>(), whole.lines().take(cut).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn simulate_repeats_and_fewer_tenants_are_the_first_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulate = |tenants: &str, seed: &str, name: &str| {
+        let path = folder.path().join(name).display().to_string();
+        let sizes = ["simulate", "--tenants", tenants, "--days", "2", "--step", "30m", "--seed", seed];
+        good(&plimsoll(&[&sizes[..], &["--output", &path]].concat()));
+        fs::read(path).unwrap()
+    };
+    for ending in ["csv", "parquet", "om"] {
+        let name = |number: u8| format!("{number}.{ending}");
+        let (one, again) = (simulate("4", "9", &name(1)), simulate("4", "9", &name(2)));
+        assert!(one == again, "{ending}");
+        assert!(one != simulate("4", "10", &name(3)), "{ending}");
+    }
+    let (three, four) = (simulate("3", "9", "3.csv"), simulate("4", "9", "4.csv"));
+    assert!(four.starts_with(&three) && four.len() > three.len());
+    assert!(text(&four).starts_with("unique_id,ds,y,tenant,name,tier,apply_mode,resource,quota\n"));
+    let piped =
+        plimsoll(&["simulate", "--tenants", "3", "--days", "2", "--step", "30m", "--seed", "9", "-o", "-"]);
+    assert_eq!(good(&piped), text(&three));
+    let failed = plimsoll(&["simulate", "--step", "7m", "-o", "-"]);
+    assert_eq!(failed.status.code(), Some(2));
+    assert!(text(&failed.stderr).contains("a day must be a whole number of them"));
+}
+
+#[test]
+fn a_simulated_fleet_reads_back_from_both_formats() {
+    use plimsoll::series::table::{read_fleet, write_fleet};
+    use plimsoll::simulate::{Settings, fleet};
+
+    let made = fleet(&Settings { tenants: 14, days: 2, ..Settings::default() });
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["fleet.parquet", "fleet.csv"] {
+        let path = folder.path().join(name);
+        write_fleet(&path, &made).unwrap();
+        let back = read_fleet(&path).unwrap();
+        assert_eq!(back.step, made.step);
+        for (ours, theirs) in made.tenants.iter().zip(&back.tenants) {
+            assert_eq!(ours, theirs);
+        }
+        assert_eq!(back.frames.len(), made.frames.len());
+        for (ours, theirs) in made.frames.iter().zip(&back.frames) {
+            assert_eq!((ours.resource, ours.samples()), (theirs.resource, theirs.samples()));
+            for (tenant, series) in &ours.series {
+                let mine: Vec<_> = series.values.iter().enumerate().filter(|(_, v)| v.is_finite()).collect();
+                let other = &theirs.series[tenant];
+                assert!(
+                    mine.iter().all(|(i, v)| other.values[other.index_of(series.at(*i)).unwrap()] == **v)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn promtool_takes_the_openmetrics_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, blocks) = (folder.path().join("fleet.om"), folder.path().join("blocks"));
+    let path = file.display().to_string();
+    good(&plimsoll(&["simulate", "--tenants", "2", "--days", "2", "--step", "15m", "--output", &path]));
+    let made = fs::read_to_string(&file).unwrap();
+    assert!(
+        made.contains("\ntenant_cpu_cores{tenant=\"harbour-books\",tier=\"STANDARD\"} "),
+        "{}",
+        &made[..300]
+    );
+    assert!(made.ends_with("\n# EOF\n"));
+    let promtool = Command::new("promtool")
+        .args(["tsdb", "create-blocks-from", "openmetrics"])
+        .args([&file, &blocks])
+        .output()
+        .expect("promtool is needed: run make test-tools");
+    assert!(promtool.status.success(), "{}", text(&promtool.stderr));
+    assert!(fs::read_dir(&blocks).unwrap().count() > 0);
+}

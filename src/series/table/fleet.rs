@@ -94,11 +94,13 @@ fn table_of<'a>(series: impl Iterator<Item = FleetSeries<'a>>) -> Table {
         }
     }
     let mut table = Table::new();
-    for (index, (name, column)) in TEXTS.into_iter().zip(texts).enumerate() {
+    let mut samples = Some((Column::Times(times), Column::Numbers(values)));
+    for (name, column) in TEXTS.into_iter().zip(texts) {
         table.set(name, Column::Text(column));
-        if index == 0 {
-            table.set("ds", Column::Times(std::mem::take(&mut times)));
-            table.set("y", Column::Numbers(std::mem::take(&mut values)));
+        // The columns of a usage table come first.
+        if let Some((times, values)) = samples.take() {
+            table.set("ds", times);
+            table.set("y", values);
         }
     }
     table.set("quota", Column::Numbers(quotas));
