@@ -14,5 +14,6 @@ pub mod security;
 pub mod series;
 pub mod simulate;
 pub mod source;
+pub mod store;
 pub mod target;
 pub mod telemetry;

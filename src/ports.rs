@@ -262,6 +262,14 @@ pub enum StoreError {
         /// The key that did not stand as expected.
         key: String,
     },
+    /// A batch may name a key once.
+    #[error("write {key:?} of {table}: the batch names it twice", table = table.name())]
+    Repeated {
+        /// The table.
+        table: Table,
+        /// The key.
+        key: String,
+    },
     /// The disk, or what lies on it.
     #[error("use the store: {0}")]
     Io(String),

@@ -1,0 +1,19 @@
+//! Where state and history are kept: the adapters behind `ports::Store` and
+//! `ports::History`.
+//!
+//! State is kept by [`SledStore`] on disk and by [`MemoryStore`] for trials;
+//! both pass one conformance suite. History is kept by [`ParquetHistory`] in
+//! files that other tools open as they are.
+
+mod batch;
+#[cfg(test)]
+mod conformance;
+mod files;
+mod history;
+mod keys;
+mod memory;
+mod sled;
+
+pub use history::{HistorySettings, ParquetHistory};
+pub use memory::{MemoryStore, NoHistory};
+pub use sled::{SledSettings, SledStore};
