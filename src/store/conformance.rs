@@ -24,7 +24,13 @@ pub(super) async fn commit<const N: usize>(store: &dyn Store, writes: [Write; N]
     store.commit(Batch { writes: writes.into() }).await
 }
 
-async fn keys(store: &dyn Store, prefix: &str, after: Option<&str>, order: Order, limit: usize) -> Vec<String> {
+async fn keys(
+    store: &dyn Store,
+    prefix: &str,
+    after: Option<&str>,
+    order: Order,
+    limit: usize,
+) -> Vec<String> {
     let found = store.scan(Table::Tenants, prefix, after, order, limit).await.unwrap();
     found.into_iter().map(|(key, _)| key).collect()
 }

@@ -9,9 +9,7 @@ use parking_lot::RwLock;
 use super::batch::plan;
 use super::keys;
 use crate::domain::{Resource, Step, Timestamp};
-use crate::ports::{
-    Batch, History, HistoryError, Order, Store, StoreError, StoreHealth, Table, Versioned,
-};
+use crate::ports::{Batch, History, HistoryError, Order, Store, StoreError, StoreHealth, Table, Versioned};
 use crate::series::Frame;
 
 /// State that is lost when it is dropped; else it does what every store does.

@@ -1,0 +1,111 @@
+//! Samples as columns, and those columns as Parquet.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use polars::prelude::{
+    Column, DataFrame, DataType, Int64Chunked, IntoColumn, IntoSeries, NewChunkedArray, ParquetReader,
+    ParquetWriter, PlSmallStr, PolarsResult, SerReader, TimeUnit, TimeZone,
+};
+
+use crate::domain::Timestamp;
+
+/// Samples of one resource by tenant; the later added of two for one instant
+/// counts.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Samples(pub BTreeMap<String, Vec<(Timestamp, f64)>>);
+
+impl Samples {
+    /// Adds samples of a tenant.
+    pub fn extend(&mut self, tenant: &str, later: impl IntoIterator<Item = (Timestamp, f64)>) {
+        match self.0.get_mut(tenant) {
+            Some(known) => known.extend(later),
+            None => drop(self.0.insert(tenant.to_owned(), later.into_iter().collect())),
+        }
+    }
+
+    /// Adds later samples.
+    pub fn append(&mut self, later: Samples) {
+        for (tenant, samples) in later.0 {
+            self.extend(&tenant, samples);
+        }
+    }
+
+    /// Sorts by instant, and leaves one sample for each.
+    pub fn keep_latest(&mut self) {
+        for samples in self.0.values_mut() {
+            let latest: BTreeMap<Timestamp, f64> = samples.drain(..).collect();
+            samples.extend(latest);
+        }
+    }
+
+    /// Leaves only those from `since` on.
+    pub fn keep_from(&mut self, since: Timestamp) {
+        self.0.values_mut().for_each(|samples| samples.retain(|(at, _)| *at >= since));
+    }
+
+    /// The first and the last instant; `None` without samples.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let instants = || self.0.values().flatten().map(|(at, _)| *at);
+        Some((instants().min()?, instants().max()?))
+    }
+}
+
+/// The samples as a Parquet file, compressed with zstd.
+pub(super) fn write_samples(samples: &Samples) -> Result<Vec<u8>, String> {
+    let rows = || samples.0.iter().flat_map(|(tenant, of_tenant)| of_tenant.iter().map(move |s| (tenant, s)));
+    let tenants: Vec<&str> = rows().map(|(tenant, _)| tenant.as_str()).collect();
+    let instants: Vec<i64> = rows().map(|(_, (at, _))| at.millis()).collect();
+    let values: Vec<f64> = rows().map(|(_, (_, value))| *value).collect();
+    let write = || -> PolarsResult<Vec<u8>> {
+        let instants = Int64Chunked::from_slice(PlSmallStr::from_static("ds"), &instants)
+            .into_datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
+        let columns = vec![
+            Column::new(PlSmallStr::from_static("tenant"), &tenants),
+            instants.into_series().into_column(),
+            Column::new(PlSmallStr::from_static("y"), &values),
+        ];
+        let mut frame = DataFrame::new(tenants.len(), columns)?;
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).finish(&mut frame)?;
+        Ok(bytes)
+    };
+    write().map_err(|error| error.to_string())
+}
+
+/// The samples of a Parquet file; says what is wrong with one that has none.
+pub(super) fn read_samples(path: &Path) -> Result<Samples, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    // On bytes that are no Parquet the reader may break off.
+    match catch_unwind(AssertUnwindSafe(|| parse(bytes))) {
+        Ok(parsed) => parsed.map_err(|error| error.to_string()),
+        Err(_) => Err("it is no Parquet file".to_owned()),
+    }
+}
+
+fn parse(bytes: Vec<u8>) -> PolarsResult<Samples> {
+    let names = ["tenant", "ds", "y"].map(str::to_owned).to_vec();
+    let frame = ParquetReader::new(Cursor::new(bytes)).with_columns(Some(names)).finish()?;
+    let instants = DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
+    let (tenants, instants) = (frame.column("tenant")?.str()?, frame.column("ds")?.cast(&instants)?);
+    let (instants, values) = (instants.datetime()?.physical(), frame.column("y")?.f64()?);
+    let mut samples = Samples::default();
+    // Rows of a tenant mostly stand together.
+    let (mut of, mut run) = ("", Vec::new());
+    for ((tenant, at), value) in tenants.iter().zip(instants.iter()).zip(values.iter()) {
+        let (Some(tenant), Some(at), Some(value)) = (tenant, at, value) else { continue };
+        if tenant != of {
+            samples.extend(of, run.drain(..));
+            of = tenant;
+        }
+        if value.is_finite() {
+            run.push((Timestamp::from_millis(at), value));
+        }
+    }
+    samples.extend(of, run);
+    samples.0.retain(|_, of_tenant| !of_tenant.is_empty());
+    Ok(samples)
+}

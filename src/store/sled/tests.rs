@@ -1,0 +1,287 @@
+//! What a store on disk must do beyond what every store does.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::ports::{Expect, Write, append_key};
+use crate::store::conformance::{self, append, commit, put};
+
+pub(super) fn open(folder: &Path) -> SledStore {
+    SledStore::open(folder, SledSettings::default()).unwrap()
+}
+
+async fn text(store: &SledStore, key: &str) -> Option<String> {
+    let value = store.get(Table::Tenants, key).await.unwrap()?;
+    Some(String::from_utf8(value.bytes).unwrap())
+}
+
+fn files_of(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+/// Changes what sled holds behind the store's back.
+fn behind_its_back(folder: &Path, change: impl FnOnce(&Db)) {
+    let layout = Layout::new(folder);
+    let db = sled::Config::new().path(layout.sled()).open().unwrap();
+    change(&db);
+    db.flush().unwrap();
+    drop(db);
+    layout::wait_until_free(&layout.sled()).unwrap();
+    seal::remove(&layout).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn does_what_every_store_does_and_remembers_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()));
+    conformance::run(store.clone()).await;
+    commit(&*store, [put("kept", Expect::Absent, b"1")]).await.unwrap();
+    store.close().unwrap();
+    store.close().unwrap();
+    assert!(matches!(store.get(Table::Tenants, "kept").await, Err(StoreError::Closed)));
+    assert!(matches!(commit(&*store, [append(b"")]).await, Err(StoreError::Closed)));
+    drop(store);
+
+    let store = open(folder.path());
+    assert_eq!(store.health().await.problem, None);
+    assert_eq!(text(&store, "kept").await.as_deref(), Some("1"));
+    commit(&store, [put("kept", Expect::Version(1), b"2"), append(b"next")]).await.unwrap();
+    let last = store.scan(Table::Audit, "", None, Order::Downwards, 1).await.unwrap();
+    assert_eq!(last[0].0, append_key(641));
+    assert_eq!(files_of(&folder.path().join("blobs")), 0, "nothing refers to a large value any more");
+}
+
+#[tokio::test]
+async fn one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path());
+    let second = SledStore::open(folder.path(), SledSettings::default()).unwrap_err().to_string();
+    assert!(second.contains("is in use by another plimsoll; stop that one"), "{second}");
+    assert!(second.contains(folder.path().to_str().unwrap()), "{second}");
+    drop(first);
+    open(folder.path());
+}
+
+#[tokio::test]
+async fn a_flipped_byte_while_closed_is_mended_from_the_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |number: u32| format!("tenant-{number:04}");
+    let store = open(folder.path());
+    for number in 0..200 {
+        let value = vec![b'v'; 40 * (number as usize % 100)];
+        commit(&store, [put(&name(number), Expect::Absent, &value)]).await.unwrap();
+    }
+    drop(store);
+    let path = folder.path().join("sled/db");
+    let length = fs::metadata(&path).unwrap().len() as usize;
+    for part in 0..8 {
+        let mut bytes = fs::read(&path).unwrap();
+        let place = (length * part / 8 + 100).min(bytes.len() - 1);
+        bytes[place] ^= 4;
+        fs::write(&path, bytes).unwrap();
+        let store = open(folder.path());
+        assert_eq!(store.health().await.problem, None);
+        let found = store.scan(Table::Tenants, "", None, Order::Upwards, 1000).await.unwrap();
+        assert_eq!(found.len(), 200);
+        assert!(found.iter().all(|(_, value)| value.bytes.iter().all(|byte| *byte == b'v')));
+        assert!(folder.path().join("sled.damaged/db").exists());
+        assert!(!folder.path().join("seal.json").exists(), "the seal is broken while the store is open");
+    }
+    let copy = folder.path().join("copy");
+    let mut bytes = fs::read(&copy).unwrap();
+    bytes[50] ^= 1;
+    fs::write(&copy, bytes).unwrap();
+    open(folder.path());
+    fs::write(&copy, b"").unwrap();
+    fs::write(&path, b"").unwrap();
+    let refused = SledStore::open(folder.path(), SledSettings::default()).unwrap_err().to_string();
+    assert!(
+        refused.contains("sled/db is not as it was") && refused.contains("restore a backup"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_value_is_named_and_the_rest_stays_usable() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit(&store, [put("good", Expect::Absent, b"1"), put("bad", Expect::Absent, b"2")]).await.unwrap();
+    drop(store);
+    behind_its_back(folder.path(), |db| {
+        let place = keys::encode(Table::Tenants, "bad");
+        let mut raw = db.get(&place).unwrap().unwrap();
+        *raw.last_mut().unwrap() ^= 1;
+        db.insert(place, raw).unwrap();
+    });
+    let store = open(folder.path());
+    let problem = store.health().await.problem.unwrap();
+    assert!(problem.contains("\"bad\" of tenants is damaged"), "{problem}");
+    assert_eq!(text(&store, "good").await.as_deref(), Some("1"));
+    let named = store.get(Table::Tenants, "bad").await.unwrap_err();
+    assert!(matches!(named, StoreError::Corrupt { table: Table::Tenants, ref key, .. } if key == "bad"));
+    let named = store.scan(Table::Tenants, "", None, Order::Upwards, 9).await.unwrap_err();
+    assert!(matches!(named, StoreError::Corrupt { ref key, .. } if key == "bad"));
+    let named = commit(&store, [put("bad", Expect::Anything, b"3")]).await.unwrap_err();
+    assert!(matches!(named, StoreError::Corrupt { .. }), "it is not built upon");
+    let delete = Write::Delete { table: Table::Tenants, key: "bad".into(), expect: Expect::Anything };
+    commit(&store, [delete]).await.unwrap();
+    commit(&store, [put("bad", Expect::Absent, b"3")]).await.unwrap();
+    assert_eq!(text(&store, "bad").await.as_deref(), Some("3"));
+}
+
+#[tokio::test]
+async fn what_sled_lost_without_a_word_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for key in ["a", "b", "c"] {
+        commit(&store, [put(key, Expect::Absent, b"1"), append(b"1")]).await.unwrap();
+    }
+    drop(store);
+    behind_its_back(folder.path(), |db| {
+        db.remove(keys::encode(Table::Tenants, "b")).unwrap();
+    });
+    let problem = open(folder.path()).health().await.problem.unwrap();
+    assert!(problem.contains("2 values of tenants were found where 3 were written"), "{problem}");
+    assert!(!problem.contains("audit"), "{problem}");
+    fs::remove_file(folder.path().join("seal.json")).unwrap();
+    fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    let problem = open(folder.path()).health().await.problem.unwrap();
+    assert!(problem.contains("at least the last 3 commits are missing"), "{problem}");
+}
+
+#[tokio::test]
+async fn large_values_live_in_files_as_long_as_something_refers_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = folder.path().join("blobs");
+    let (store, large) = (open(folder.path()), vec![7; 5000]);
+    commit(&store, [put("a", Expect::Absent, &large), put("b", Expect::Absent, &large)]).await.unwrap();
+    commit(&store, [put("c", Expect::Absent, &[8; 4096])]).await.unwrap();
+    commit(&store, [put("a", Expect::Version(1), b"small")]).await.unwrap();
+    assert_eq!(files_of(&blobs), 1);
+    drop(store);
+
+    fs::write(blobs.join("0".repeat(64)), b"nobody's").unwrap();
+    let store = open(folder.path());
+    assert_eq!(files_of(&blobs), 1, "orphans are swept");
+    let file = fs::read_dir(&blobs).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let named = store.get(Table::Tenants, "b").await.unwrap_err();
+    assert!(matches!(named, StoreError::Corrupt { ref key, .. } if key == "b"), "{named}");
+    assert_eq!(text(&store, "a").await.as_deref(), Some("small"));
+    commit(&store, [put("d", Expect::Absent, &large)]).await.unwrap();
+    assert_eq!(
+        store.get(Table::Tenants, "b").await.unwrap().unwrap().bytes,
+        large,
+        "written anew, it is mended"
+    );
+    for key in ["b", "d"] {
+        commit(&store, [put(key, Expect::Version(1), b"")]).await.unwrap();
+    }
+    assert_eq!(files_of(&blobs), 0);
+}
+
+#[tokio::test]
+async fn values_of_four_kilobytes_do_not_become_blobs_of_sled() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for start in (0..600).step_by(100) {
+        let writes: Vec<_> = (start..start + 100)
+            .map(|number| put(&format!("{number:04}"), Expect::Absent, &[number as u8; 4096]))
+            .collect();
+        store.commit(Batch { writes }).await.unwrap();
+    }
+    drop(store);
+    assert_eq!(files_of(&folder.path().join("sled/blobs")), 0);
+    assert_eq!(files_of(&folder.path().join("blobs")), 0);
+}
+
+#[tokio::test]
+async fn what_takes_up_too_much_room_is_rewritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for turn in 0..60_u8 {
+        let writes = (0..100).map(|number| put(&format!("{number}"), Expect::Anything, &[turn; 1000]));
+        store.commit(Batch { writes: writes.collect() }).await.unwrap();
+    }
+    drop(store);
+    let sled = folder.path().join("sled");
+    let before = files::size_of(&sled);
+    let tight = SledSettings { compact_above: 0, compact_ratio: 2.0, ..SledSettings::default() };
+    let store = SledStore::open(folder.path(), tight).unwrap();
+    assert_eq!(store.health().await.problem, None);
+    let after = files::size_of(&sled);
+    assert!(after * 2 < before, "{after} of {before} bytes");
+    let found = store.scan(Table::Tenants, "", None, Order::Upwards, 1000).await.unwrap();
+    assert_eq!(found.len(), 100);
+    assert!(found.iter().all(|(_, value)| value.version == 60 && value.bytes == [59; 1000]));
+    assert!(!folder.path().join("sled.old").exists());
+}
+
+#[tokio::test]
+async fn an_interrupted_swap_is_finished_or_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sled, fresh) = (folder.path().join("sled"), folder.path().join("sled.new"));
+    let store = open(folder.path());
+    commit(&store, [put("a", Expect::Absent, b"1")]).await.unwrap();
+    drop(store);
+    fs::create_dir(&fresh).unwrap();
+    fs::write(fresh.join("db"), b"half written").unwrap();
+    let store = open(folder.path());
+    assert_eq!(text(&store, "a").await.as_deref(), Some("1"), "a fresh folder beside sled's is dropped");
+    assert!(!fresh.exists());
+    drop(store);
+    fs::rename(&sled, &fresh).unwrap();
+    fs::create_dir(folder.path().join("sled.old")).unwrap();
+    let store = open(folder.path());
+    assert_eq!(text(&store, "a").await.as_deref(), Some("1"), "without sled's it takes its place");
+    assert!(!fresh.exists() && !folder.path().join("sled.old").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_hangs_fails_commits_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = SledSettings {
+        queue_length: 2,
+        commit_limit: Duration::from_millis(200),
+        probe_interval: Duration::from_millis(20),
+        probe_limit: Duration::from_millis(100),
+        ..SledSettings::default()
+    };
+    let store = SledStore::open(folder.path(), settings).unwrap();
+    // The writer can't apply anything while a reader stands in its way.
+    let shared = Arc::clone(&store.shared);
+    let (send, stop) = thread_mpsc::channel::<()>();
+    let reader = thread::spawn(move || {
+        let _view = shared.view.read();
+        stop.recv().ok();
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let commits = (0..8).map(|number| {
+        let key = format!("{number}");
+        let store = &store;
+        async move { commit(store, [put(&key, Expect::Absent, b"")]).await }
+    });
+    for outcome in futures::future::join_all(commits).await {
+        assert!(
+            matches!(outcome, Err(StoreError::Io(ref message)) if message.contains("within")),
+            "{outcome:?}"
+        );
+    }
+    let problem = store.health().await.problem.unwrap();
+    assert!(problem.contains("a small write did not get to the disk"), "{problem}");
+    drop(send);
+    reader.join().unwrap();
+    commit(&store, [put("later", Expect::Absent, b"")]).await.unwrap();
+    for _ in 0..100 {
+        if store.health().await.problem.is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the problem stayed: {:?}", store.health().await);
+}
