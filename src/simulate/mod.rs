@@ -17,6 +17,12 @@
 //! Bitbrains data centre: bursts of one to three samples with a heavy tail (tail
 //! index about 5 in the middle case, 2.5 in the worst quarter), single missing
 //! samples (0.2 %), and many machines that do next to nothing.
+//!
+//! The CPU of the fleet that the defaults give measures, in the same way and
+//! from quartile to quartile: daily curve 47 to 63 %, level of the day 5 to
+//! 15 %, likeness 0.74, 0.53, 0.26 and 0, quietest weekday 0.42 to 0.78 of the
+//! busiest, 6 to 9 times a day above twice the median. It is more regular than
+//! the pools, and its bursts are tamer: a quota cuts them off.
 
 mod cast;
 mod load;

@@ -73,7 +73,7 @@ fn forecast_continues_integer_steps_and_orders_its_quantiles() {
     // The season was found: hour 252 is like hour 12 of any day.
     let usual = 100.0 + 11.0 * 5.0 + 6.0;
     assert!((rows[11][2].parse::<f64>().unwrap() - usual).abs() < 8.0, "{:?}", rows[11]);
-    assert_eq!(rows[30][2..], ["5", "4.2", "5", "5.8"]);
+    assert_eq!(rows[30][2..], ["5.0", "4.2", "5.0", "5.8"]);
     assert_eq!(text(&output.stderr), "plimsoll: the series \"none\" has no sample, so it has no forecast\n");
 }
 
@@ -89,7 +89,7 @@ fn forecast_continues_times_in_both_formats() {
     let csv = piped(&["forecast", "-i", &input, "--horizon", "2", "--quantiles", "0.5", "-o", "-"], "");
     assert_eq!(
         good(&csv),
-        "unique_id,ds,mean,q0.5\nvalue,2026-01-03T12:00:00Z,12,12\nvalue,2026-01-03T13:00:00Z,13,13\n"
+        "unique_id,ds,mean,q0.5\nvalue,2026-01-03T12:00:00Z,12.0,12.0\nvalue,2026-01-03T13:00:00Z,13.0,13.0\n"
     );
     assert!(fs::metadata(&parquet).unwrap().len() > 100);
 }
@@ -155,6 +155,21 @@ fn detect_gives_the_same_rows_back_with_two_columns_more() {
     assert_eq!(flagged, [501]);
     let scores = csv.lines().skip(1).map(|line| line.rsplit(',').nth(1).unwrap().parse::<f64>().unwrap());
     assert!(scores.into_iter().all(|score| (0.0..=1.0).contains(&score)));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .args(["simulate", "--tenants", "1", "--days", "7", "--output", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 9];
+    std::io::Read::read_exact(&mut child.stdout.take().unwrap(), &mut first).unwrap();
+    assert_eq!(text(&first), "unique_id");
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{}", text(&ended.stderr));
 }
 
 #[test]

@@ -4,24 +4,25 @@ use std::io;
 
 use crate::domain::DomainError;
 
-/// A table that can't be read or written; reads well after "failed to".
+/// A table that can't be read or written; reads well after "failed to". Each
+/// tells its reason itself, so that no chain repeats it.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The file can't be opened for reading.
-    #[error("open {file}: {source}")]
+    #[error("open {file}: {reason}")]
     Open {
         /// The file.
         file: String,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The output can't be written.
-    #[error("write {file}: {source}")]
+    #[error("write {file}: {reason}")]
     Write {
         /// The file.
         file: String,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The ending names no format.
     #[error("choose a format for {file:?}; let its name end in {endings}, or use - for CSV")]
@@ -101,14 +102,14 @@ pub enum TableError {
         points: i128,
     },
     /// A cell names something that the domain does not know.
-    #[error("use {place} of {file}: failed to {source}")]
+    #[error("use {place} of {file}: failed to {reason}")]
     Domain {
         /// The file.
         file: String,
         /// The line or row.
         place: String,
         /// Why.
-        source: DomainError,
+        reason: DomainError,
     },
 }
 

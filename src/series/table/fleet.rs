@@ -189,10 +189,10 @@ fn read_rows(table: &Table, tier: Option<Tier>) -> Result<Fleet, TableError> {
     for (id, rows) in samples.ids.iter().zip(rows) {
         let Some(first) = rows.first().copied() else { continue };
         let head = Head { table, row: first, id, tier };
-        let (tenant, resource, quota) = head.read().map_err(|source| TableError::Domain {
+        let (tenant, resource, quota) = head.read().map_err(|reason| TableError::Domain {
             file: table.name.clone(),
             place: table.place(first),
-            source,
+            reason,
         })?;
         let known: Vec<(Timestamp, f64)> =
             rows.iter().map(|row| (Timestamp::from_millis(samples.at[*row]), samples.values[*row])).collect();

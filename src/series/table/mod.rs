@@ -88,7 +88,8 @@ impl Column {
             Column::Text(texts) => Cow::Borrowed(texts.get(row)),
             Column::Integers(integers) => Cow::Owned(integers[row].to_string()),
             Column::Numbers(numbers) if numbers[row].is_nan() => Cow::Borrowed(""),
-            Column::Numbers(numbers) => Cow::Owned(numbers[row].to_string()),
+            // With a point in each, so that readers that guess types guess right.
+            Column::Numbers(numbers) => Cow::Owned(format!("{:?}", numbers[row])),
             Column::Times(times) => Cow::Owned(times[row].to_string()),
             Column::Foreign(foreign) => Cow::Owned(foreign.cell(row)),
         }
@@ -186,7 +187,7 @@ pub fn read(path: &Path) -> Result<Table, TableError> {
         format => {
             let name = path.display().to_string();
             let file = std::fs::File::open(path)
-                .map_err(|source| TableError::Open { file: name.clone(), source })?;
+                .map_err(|reason| TableError::Open { file: name.clone(), reason })?;
             match format {
                 Format::Csv => text::read(file, &name),
                 Format::Parquet => parquet::read(file, &name),

@@ -26,14 +26,14 @@ impl Foreign {
         self.0.is_empty()
     }
 
-    /// Its values as one of the house's own kinds. Whole numbers with
-    /// nulls among them become numbers, times with nulls become text.
+    /// Its values as one of the house's own kinds. Whole numbers and
+    /// times with nulls among them become text, with nothing for a null.
     pub(super) fn plain(&self) -> Column {
         let whole = self.0.null_count() == 0;
         let read = match self.0.dtype() {
             DataType::Datetime(unit, _) if whole => self.times(*unit),
             dtype if dtype.is_integer() && whole => self.integers(),
-            dtype if dtype.is_float() || dtype.is_integer() => self.numbers(),
+            dtype if dtype.is_float() => self.numbers(),
             _ => self.texts(),
         };
         read.unwrap_or_else(|_| Column::Text((0..self.len()).map(|row| self.cell(row)).collect()))
@@ -56,12 +56,14 @@ impl Foreign {
     }
 
     fn texts(&self) -> Result<Column, PolarsError> {
-        match self.0.dtype() {
-            DataType::String | DataType::Categorical(_, _) | DataType::Enum(_, _) => {
+        let dtype = self.0.dtype();
+        let as_text = matches!(dtype, DataType::String | DataType::Categorical(_, _) | DataType::Enum(_, _));
+        match as_text || dtype.is_integer() {
+            true => {
                 let cast = self.0.cast(&DataType::String)?;
                 Ok(Column::Text(cast.str()?.iter().map(Option::unwrap_or_default).collect()))
             }
-            _ => Ok(Column::Text((0..self.len()).map(|row| self.cell(row)).collect())),
+            false => Ok(Column::Text((0..self.len()).map(|row| self.cell(row)).collect())),
         }
     }
 
@@ -88,9 +90,10 @@ fn millis(tick: i64, unit: TimeUnit) -> i64 {
 
 /// Reads a Parquet file.
 pub(super) fn read(file: File, name: &str) -> Result<Table, TableError> {
-    let frame = ParquetReader::new(file)
-        .finish()
-        .map_err(|error| TableError::File { file: name.to_owned(), message: error.to_string() })?;
+    let frame = ParquetReader::new(file).finish().map_err(|error| {
+        let mend = "if it holds whole numbers of 8 or 16 bits, cast them to 64";
+        TableError::File { file: name.to_owned(), message: format!("{error}; {mend}") }
+    })?;
     let rows = frame.height();
     let columns = frame
         .columns()

@@ -15,7 +15,7 @@ pub(super) fn write_whole(
 ) -> Result<(), TableError> {
     if is_standard(path) {
         return write_through(io::stdout().lock(), write)
-            .map_err(|source| TableError::Write { file: "standard output".to_owned(), source });
+            .map_err(|reason| TableError::Write { file: "standard output".to_owned(), reason });
     }
     // A link is followed, so that it stays a link.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
@@ -25,7 +25,7 @@ pub(super) fn write_whole(
     } else {
         write_and_rename(&target, write)
     };
-    outcome.map_err(|source| TableError::Write { file: path.display().to_string(), source })
+    outcome.map_err(|reason| TableError::Write { file: path.display().to_string(), reason })
 }
 
 fn write_through(out: impl Write, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

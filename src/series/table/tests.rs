@@ -25,6 +25,9 @@ fn both_forms_are_read_with_gaps_and_in_any_order() {
     assert_eq!((found[0].values[0], found[0].values[2]), (1.0, 3.0));
     assert!(found[0].values[1].is_nan() && found[1].values[0].is_nan());
 
+    let found = read_series("unique_id,ds,y\na,2026-01-01,1\nb,2026-01-01,1\nb,2026-01-02,2\n").unwrap();
+    assert_eq!(found[0].timeline.step, 86_400_000, "a single row has the step of the others");
+
     let found = read_series(
         "value,timestamp\n1,2014-04-01 00:00:00\n2,2014-04-01T00:05:00Z\n3,2014-04-01T02:15:00+02:00\n",
     )
@@ -89,7 +92,7 @@ fn tables_survive_both_formats_and_the_way_between_them() {
     assert_eq!(
         text,
         "unique_id,ds,y,steps\na,1970-01-01T00:00:00Z,1.5,-1\n\"a, \"\"b\"\"\",1970-01-01T00:05:00Z,,0\n\
-         ,1970-01-01T00:10:00.001Z,0.000000000001,9223372036854775807\n"
+         ,1970-01-01T00:10:00.001Z,1e-12,9223372036854775807\n"
     );
     write(&path("two.csv"), &read(&path("one.parquet")).unwrap()).unwrap();
     assert_eq!(fs::read_to_string(path("two.csv")).unwrap(), text);

@@ -92,7 +92,7 @@ fn row_error(name: &str, error: &csv::Error) -> TableError {
 /// Writes CSV with a header line.
 pub(super) fn write(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(table.names())?;
+    writer.write_record(table.names()).map_err(plain_error)?;
     write_rows(&mut writer, table)?;
     writer.flush()
 }
@@ -102,7 +102,7 @@ pub(super) fn write_parts(out: &mut dyn Write, parts: impl Iterator<Item = Table
     let mut writer = csv::Writer::from_writer(out);
     for (index, part) in parts.enumerate() {
         if index == 0 {
-            writer.write_record(part.names())?;
+            writer.write_record(part.names()).map_err(plain_error)?;
         }
         write_rows(&mut writer, &part)?;
     }
@@ -113,9 +113,17 @@ fn write_rows(writer: &mut csv::Writer<&mut dyn Write>, table: &Table) -> io::Re
     let columns: Vec<_> = table.columns.iter().map(|(_, column)| column.plain()).collect();
     for row in 0..table.rows {
         for column in &columns {
-            writer.write_field(column.cell(row).as_bytes())?;
+            writer.write_field(column.cell(row).as_bytes()).map_err(plain_error)?;
         }
-        writer.write_record(None::<&[u8]>)?;
+        writer.write_record(None::<&[u8]>).map_err(plain_error)?;
     }
     Ok(())
+}
+
+/// The disk's own error, so that a closed pipe can be told from a full disk.
+fn plain_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(reason) => reason,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }

@@ -56,10 +56,10 @@ pub struct SampledSeries {
 /// The series of a table, in the order of their first rows.
 ///
 /// Rows may come in any order. A series' step is the distance that most of its
-/// neighbouring rows have, the smaller of two that are as frequent, and 1 (a
-/// second for instants) where it has one row only. Each row belongs to the
-/// grid point nearest to it, counted from the first row; of two on one point
-/// the later stays.
+/// neighbouring rows have, the smaller of two that are as frequent; a series of
+/// one row has the step that most others have, or else 1 (a second where there
+/// are instants). Each row belongs to the grid point nearest to it, counted
+/// from the first row; of two on one point the later stays.
 ///
 /// # Errors
 /// Names the cell that can't be read, and the second of two rows of one time.
@@ -69,55 +69,59 @@ pub fn series(table: &Table) -> Result<Vec<SampledSeries>, TableError> {
     for (row, series) in samples.series.iter().enumerate() {
         rows[*series].push(row);
     }
-    let grids = samples.ids.iter().zip(rows);
-    grids.map(|(id, rows)| on_grid(table, &samples, id, rows)).collect()
+    let mut steps = Vec::with_capacity(rows.len());
+    for rows in &mut rows {
+        put_in_order(table, &samples, rows)?;
+        steps.push(most_frequent(
+            rows.windows(2).map(|pair| samples.at[pair[1]].saturating_sub(samples.at[pair[0]])),
+        ));
+    }
+    let common = most_frequent(steps.iter().flatten().copied()).unwrap_or(match samples.kind {
+        TimeKind::Steps => 1,
+        TimeKind::Instants => 1000,
+    });
+    let series = rows.iter().zip(steps);
+    series.map(|(rows, step)| on_grid(table, &samples, rows, step.unwrap_or(common))).collect()
 }
 
-fn on_grid(
-    table: &Table,
-    samples: &Samples,
-    id: &str,
-    mut rows: Vec<usize>,
-) -> Result<SampledSeries, TableError> {
+/// Sorts the rows of one series by time; refuses two of one time.
+fn put_in_order(table: &Table, samples: &Samples, rows: &mut [usize]) -> Result<(), TableError> {
     if !rows.is_sorted_by_key(|row| samples.at[*row]) {
         rows.sort_by_key(|row| samples.at[*row]);
     }
-    if let Some(pair) = rows.windows(2).find(|pair| samples.at[pair[0]] == samples.at[pair[1]]) {
-        return Err(TableError::Duplicate {
+    match rows.windows(2).find(|pair| samples.at[pair[0]] == samples.at[pair[1]]) {
+        None => Ok(()),
+        Some(pair) => Err(TableError::Duplicate {
             file: table.name.clone(),
             place: table.place(pair[1]),
-            series: id.to_owned(),
+            series: samples.ids[samples.series[pair[0]]].clone(),
             earlier: table.place(pair[0]),
-        });
+        }),
     }
-    let single = match samples.kind {
-        TimeKind::Steps => 1,
-        TimeKind::Instants => 1000,
-    };
-    let at: Vec<i64> = rows.iter().map(|row| samples.at[*row]).collect();
-    let step = most_frequent(at.windows(2).map(|pair| pair[1].saturating_sub(pair[0]))).unwrap_or(single);
-    let (first, last) = (at[0], at[at.len() - 1]);
+}
+
+/// Lays the rows of one series, of which there is at least one, on a grid.
+fn on_grid(table: &Table, samples: &Samples, rows: &[usize], step: i64) -> Result<SampledSeries, TableError> {
+    let id = samples.ids[samples.series[rows[0]]].clone();
+    let (first, last) = (samples.at[rows[0]], samples.at[rows[rows.len() - 1]]);
+    // Wide numbers: a wrong year in one row must not overflow.
     let place = |at: i64| {
         let offset = i128::from(at) - i128::from(first) + i128::from(step / 2);
         offset / i128::from(step)
     };
     let points = place(last) + 1;
     if points > POINTS_PER_SAMPLE * rows.len() as i128 + POINTS_ALWAYS {
-        return Err(TableError::TooSparse {
-            file: table.name.clone(),
-            series: id.to_owned(),
-            samples: rows.len(),
-            points,
-        });
+        let file = table.name.clone();
+        return Err(TableError::TooSparse { file, series: id, samples: rows.len(), points });
     }
     let mut values = Array1::from_elem(usize::try_from(points).unwrap_or(0), f64::NAN);
     for row in rows {
-        if let Some(value) = usize::try_from(place(samples.at[row])).ok().and_then(|i| values.get_mut(i)) {
-            *value = samples.values[row];
+        let place = usize::try_from(place(samples.at[*row])).ok();
+        if let Some(value) = place.and_then(|place| values.get_mut(place)) {
+            *value = samples.values[*row];
         }
     }
-    let timeline = Timeline { kind: samples.kind, first, step };
-    Ok(SampledSeries { id: id.to_owned(), timeline, values })
+    Ok(SampledSeries { id, timeline: Timeline { kind: samples.kind, first, step }, values })
 }
 
 /// The most frequent distance, the smaller of two that are as frequent; `None`
