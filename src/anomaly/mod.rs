@@ -1,11 +1,17 @@
 //! What is not as it should be: a score for each sample, from that sample and
 //! earlier ones alone.
 
-mod residual;
+mod detector;
+mod event;
+mod season;
+mod seen;
+mod tail;
 
-pub use residual::{RobustResidual, Settings};
+pub use detector::NoveltyDetector;
 
-use crate::domain::Timestamp;
+use std::time::Duration;
+
+use crate::domain::{Step, Timestamp};
 
 /// A detector carries its state from sample to sample; it never looks ahead.
 pub trait Detector: Send {
@@ -21,6 +27,10 @@ pub struct Judgement {
     pub score: f64,
     /// Whether it is an event worth a person's time.
     pub is_anomaly: bool,
+    /// Whether an event lasts, this sample's or an earlier one's.
+    pub lasts: bool,
+    /// What kind of event is said; only with `is_anomaly`.
+    pub kind: Option<Kind>,
     /// Whether the detector still learns, and so stays silent.
     pub learning: bool,
     /// What was expected, in the series' unit; `NaN` while nothing is.
@@ -31,6 +41,49 @@ pub struct Judgement {
 
 impl Judgement {
     /// What is said of a sample that is not there.
-    pub const NO_DATA: Judgement =
-        Judgement { score: 0.0, is_anomaly: false, learning: false, expected: f64::NAN, band: f64::NAN };
+    pub const NO_DATA: Judgement = Judgement {
+        score: 0.0,
+        is_anomaly: false,
+        lasts: false,
+        kind: None,
+        learning: false,
+        expected: f64::NAN,
+        band: f64::NAN,
+    };
+}
+
+/// The kinds of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Far above what was expected.
+    High,
+    /// Far below what was expected.
+    Low,
+    /// Inside the usual band, but nothing like it was seen before.
+    Unseen,
+}
+
+/// How the detector is set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Samples during which it only learns; at least 100 whatever is set, which
+    /// a scale takes.
+    pub warm_up: usize,
+    /// The distance from which on a sample is an anomaly, in spreads.
+    pub threshold: f64,
+    /// The least distance, as a share of the level.
+    pub least_effect: f64,
+}
+
+impl Settings {
+    /// The defaults for a series of the given step: a day of warm-up.
+    pub fn for_step(step: Step) -> Self {
+        Settings { warm_up: step.count_in(Duration::from_secs(86_400)), ..Settings::default() }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { warm_up: 288, threshold: 8.0, least_effect: 0.25 }
+    }
 }

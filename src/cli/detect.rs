@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::BadUsage;
-use crate::anomaly::{Detector, Judgement, RobustResidual, Settings};
+use crate::anomaly::{Detector, Judgement, NoveltyDetector, Settings};
 use crate::domain::{Step, Timestamp};
 use crate::series::table::{self, Column, Samples, Table, TimeKind};
 
@@ -68,7 +68,7 @@ fn instant(kind: TimeKind, at: i64) -> Timestamp {
 /// A detector that learns the step of its series on the way.
 #[derive(Clone)]
 struct Watch {
-    detector: RobustResidual,
+    detector: NoveltyDetector,
     /// What was judged while the step was not known; empty ever after.
     before: Vec<(Timestamp, f64)>,
     knows_step: bool,
@@ -76,7 +76,7 @@ struct Watch {
 
 impl Default for Watch {
     fn default() -> Self {
-        let detector = RobustResidual::new(Settings::default(), Step::HOUR);
+        let detector = NoveltyDetector::new(Settings::for_step(Step::HOUR), Step::HOUR);
         Watch { detector, before: Vec::new(), knows_step: false }
     }
 }
@@ -97,7 +97,7 @@ impl Watch {
         let Some((first, _)) = self.before.first() else { return };
         let distance = at.millis().saturating_sub(first.millis());
         if let Ok(step) = Step::from_millis(distance) {
-            self.detector = RobustResidual::new(Settings::default(), step);
+            self.detector = NoveltyDetector::new(Settings::for_step(step), step);
             for (at, value) in std::mem::take(&mut self.before) {
                 self.detector.judge(at, value);
             }

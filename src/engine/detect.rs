@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::workspace::{Detection, JudgedSample, Run};
 use super::{Engine, EngineError, Progress, SeriesKey};
-use crate::anomaly::{Detector, RobustResidual};
+use crate::anomaly::{Detector, NoveltyDetector};
 use crate::domain::{Incident, Resource, TenantId};
 use crate::series::{Frame, UsageSeries};
 
@@ -34,7 +34,7 @@ impl Engine {
                 let key = SeriesKey { tenant: tenant.clone(), resource: frame.resource };
                 let known = self.workspace.detections.read().get(&key).cloned();
                 let mut detection = known.unwrap_or_else(|| {
-                    Detection::new(RobustResidual::new(self.settings.detector, series.step), series.start)
+                    Detection::new(NoveltyDetector::new(self.settings.detector, series.step), series.start)
                 });
                 let judged = self.judge_series(&mut detection, series);
                 (key, detection, judged)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::anomaly::{Judgement, RobustResidual};
+use crate::anomaly::{Judgement, NoveltyDetector};
 use crate::domain::{Resource, TenantId, Timestamp, Verdict};
 use crate::forecast::Abstention;
 use crate::ports::SourceError;
@@ -48,7 +48,7 @@ pub struct JudgedSample {
 /// The state of one series' detector.
 #[derive(Debug, Clone)]
 pub(super) struct Detection {
-    pub detector: RobustResidual,
+    pub detector: NoveltyDetector,
     /// The first instant that was not judged yet.
     pub judged_until: Timestamp,
     pub last: Option<JudgedSample>,
@@ -68,7 +68,7 @@ pub(super) struct Run {
 }
 
 impl Detection {
-    pub fn new(detector: RobustResidual, from: Timestamp) -> Self {
+    pub fn new(detector: NoveltyDetector, from: Timestamp) -> Self {
         Detection {
             detector,
             judged_until: from,
@@ -85,6 +85,9 @@ impl Detection {
                 self.anomalies.pop_front();
             }
             self.anomalies.push_back(sample);
+        }
+        // An event is said once and may last; its samples are the run.
+        if sample.judgement.is_anomaly || sample.judgement.lasts {
             self.run.since.get_or_insert(sample.at);
             self.run.last = sample.at;
             self.run.length += 1;
