@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
 use super::{BadUsage, seasons};
-use crate::forecast::{Abstention, Forecast as Prediction, Model, Quantiles, Seasonal};
+use crate::forecast::{Abstention, Forecast as Prediction, Past, Quantiles, forecast_all};
 use crate::series::stats;
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
 
@@ -52,27 +52,34 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
         let rows = format!("{} series times {} steps", series.len(), arguments.horizon);
         return Err(BadUsage(format!("forecast {rows}; at most {MOST_ROWS} rows can be written")).into());
     }
-    let ahead = |one: &SampledSeries| {
-        let seasons = arguments.season.clone().unwrap_or_else(|| seasons::of(one));
-        predict(one, &seasons, arguments.horizon, &arguments.quantiles)
-    };
-    let forecasts: Vec<Option<Prediction>> = series.par_iter().map(ahead).collect();
+    let seasons: Vec<Vec<usize>> =
+        series.par_iter().map(|one| arguments.season.clone().unwrap_or_else(|| seasons::of(one))).collect();
+    let pasts: Vec<Past<'_>> = series
+        .iter()
+        .zip(&seasons)
+        .map(|(one, seasons)| Past { values: one.values.view(), seasons })
+        .collect();
+    let forecasts: Vec<Option<Prediction>> = forecast_all(&pasts, arguments.horizon, &arguments.quantiles)
+        .into_iter()
+        .zip(&series)
+        .map(|(forecast, one)| or_repeated(forecast, one, arguments.horizon, &arguments.quantiles))
+        .collect();
     table::write(&arguments.output, &tabulate(&series, &forecasts, &arguments.quantiles))
         .context("failed to write the forecasts")?;
     let without = series.iter().zip(&forecasts).filter(|(_, forecast)| forecast.is_none());
     Ok(without.map(|(one, _)| one.id.clone()).collect())
 }
 
-/// The model's forecast; where it abstains for want of samples, the median and
+/// The forecast; where the models abstain for want of samples, the median and
 /// the quantiles of those that are there, repeated. `None` without a sample.
-fn predict(
+fn or_repeated(
+    forecast: Result<Prediction, Abstention>,
     series: &SampledSeries,
-    seasons: &[usize],
     horizon: usize,
     quantiles: &Quantiles,
 ) -> Option<Prediction> {
-    match Seasonal.fit(series.values.view(), seasons) {
-        Ok(fitted) => Some(fitted.predict(horizon, quantiles)),
+    match forecast {
+        Ok(forecast) => Some(forecast),
         Err(Abstention::NoSamples) => None,
         Err(Abstention::TooShort { .. }) => {
             let sorted = stats::sorted_finite(&series.values);

@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::{Engine, EngineError, ForecastRecord, Progress, SeriesKey};
 use crate::domain::Step;
-use crate::forecast::{Model, Quantiles, Seasonal};
+use crate::forecast::{Abstention, Forecast, Past, Quantiles, forecast_all};
 use crate::rightsize::DatedForecast;
 use crate::series::{Aggregate, Frame, UsageSeries, resample};
 
@@ -43,21 +41,30 @@ impl Engine {
             .map(|(tenant, series)| (SeriesKey { tenant: tenant.clone(), resource }, series))
             .filter(|(key, series)| is_due(key, series))
             .collect();
-        due.into_par_iter().map(|(key, series)| (key, forecast_peaks(series, horizon))).collect()
+        let (keys, series): (Vec<SeriesKey>, Vec<&UsageSeries>) = due.into_iter().unzip();
+        keys.into_iter().zip(forecast_peaks(&series, horizon)).collect()
     }
 }
 
-/// Forecasts the peak of each coming hour. An hour that is not over yet says
-/// nothing about its peak and is left out.
-pub(super) fn forecast_peaks(series: &UsageSeries, horizon: usize) -> ForecastRecord {
+/// Forecasts the peak of each coming hour of series that belong together. An
+/// hour that is not over yet says nothing about its peak and is left out.
+pub(super) fn forecast_peaks(series: &[&UsageSeries], horizon: usize) -> Vec<ForecastRecord> {
+    let hourly: Vec<UsageSeries> = series.iter().map(|series| whole_hours(series)).collect();
+    let pasts: Vec<Past<'_>> =
+        hourly.iter().map(|hourly| Past { values: hourly.values.view(), seasons: &SEASONS }).collect();
+    let forecasts = forecast_all(&pasts, horizon, &Quantiles::for_peaks());
+    let record = |(hourly, forecast): (&UsageSeries, Result<Forecast, Abstention>)| ForecastRecord {
+        fitted_to: hourly.end(),
+        forecast: forecast.map(|forecast| DatedForecast { model: "ensemble", start: hourly.end(), forecast }),
+    };
+    hourly.iter().zip(forecasts).map(record).collect()
+}
+
+/// The peaks of the hours that are over.
+fn whole_hours(series: &UsageSeries) -> UsageSeries {
     let end = series.end().floor_to(Step::HOUR);
     let mut hourly = resample(series, Step::HOUR, Aggregate::Max);
     let whole_hours = hourly.index_of(end).unwrap_or(hourly.len());
     hourly.values = hourly.values.iter().take(whole_hours).copied().collect();
-    let forecast = Seasonal.fit(hourly.values.view(), &SEASONS).map(|fitted| DatedForecast {
-        model: Seasonal.name(),
-        start: hourly.end(),
-        forecast: fitted.predict(horizon, &Quantiles::for_peaks()),
-    });
-    ForecastRecord { fitted_to: end, forecast }
+    hourly
 }

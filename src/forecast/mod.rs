@@ -4,11 +4,18 @@
 //! why it abstains; a fitted model predicts. The two are different types, so
 //! that nothing can be predicted from a model that has seen nothing.
 
+mod autoregression;
+mod ensemble;
+mod history;
+mod link;
 mod quantiles;
+mod residuals;
 mod seasonal;
+mod windows;
 
 use ndarray::{Array1, Array2, ArrayView1};
 
+pub use ensemble::{Past, forecast_all};
 pub use quantiles::Quantiles;
 pub use seasonal::Seasonal;
 

@@ -1,0 +1,39 @@
+//! Which earlier steps an autoregression looks at.
+
+/// The nearest steps of the dense set: a day of hours and two more.
+const NEAR: usize = 26;
+/// How many short seasons back the sets reach.
+const SEASONS_BACK: usize = 6;
+
+/// How many lags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::forecast) enum Density {
+    /// Every near step and the neighbours of each earlier season: 47 lags on
+    /// hours with a day and a week.
+    Dense,
+    /// Three near steps and the seasons: 17 lags.
+    Sparse,
+}
+
+/// The lags, rising, for a series of `known` steps. A lag is left out where the
+/// history is not twice as long.
+pub(super) fn lags(density: Density, season: usize, long_season: Option<usize>, known: usize) -> Vec<usize> {
+    let mut lags: Vec<usize> = match density {
+        Density::Dense => (1..=NEAR.min(season.max(10) + 2)).collect(),
+        Density::Sparse => (1..=3).collect(),
+    };
+    if season > 1 {
+        let with_neighbours = if density == Density::Dense { SEASONS_BACK } else { 2 };
+        for back in 1..=SEASONS_BACK {
+            let around = usize::from(back <= with_neighbours);
+            lags.extend(back * season - around..=back * season + around);
+        }
+    }
+    if let Some(long) = long_season {
+        lags.extend(long - 1..=long + usize::from(density == Density::Dense) + 1);
+    }
+    lags.sort_unstable();
+    lags.dedup();
+    lags.retain(|lag| *lag > 0 && 2 * lag <= known);
+    lags
+}

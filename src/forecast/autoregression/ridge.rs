@@ -1,0 +1,102 @@
+//! Ridge regression towards a prior, with the penalty that generalised
+//! cross-validation prefers (Golub, Heath and Wahba 1979).
+
+use linfa_linalg::cholesky::SolveCInplace;
+use linfa_linalg::eigh::EighInto;
+use ndarray::{Array1, Array2, Axis};
+
+use super::equations::Equations;
+
+/// The penalties that are tried, as shares of the mean eigenvalue: 1e-6 to 30.
+const PENALTIES: usize = 16;
+
+/// A linear prediction from lagged values.
+#[derive(Debug, Clone)]
+pub(super) struct Linear {
+    /// One for each lag.
+    pub coefficients: Array1<f64>,
+    /// What is added.
+    pub intercept: f64,
+    /// The penalty, as a share of the mean eigenvalue.
+    pub penalty: f64,
+}
+
+/// The equations of what a prior leaves unexplained.
+struct Unexplained<'a> {
+    equations: &'a Equations,
+    prior: Array1<f64>,
+    moment: Array1<f64>,
+}
+
+impl<'a> Unexplained<'a> {
+    fn by(prior: Option<&Array1<f64>>, equations: &'a Equations) -> Self {
+        let prior = prior.cloned().unwrap_or_else(|| Array1::zeros(equations.moment.len()));
+        let moment = &equations.moment - &equations.gram.dot(&prior);
+        Unexplained { equations, prior, moment }
+    }
+
+    /// The squared distance of the target from what the prior predicts.
+    fn power(&self) -> f64 {
+        self.equations.power - self.prior.dot(&(&self.equations.moment + &self.moment))
+    }
+
+    /// The model that moves this far from the prior; `None` if it is not finite.
+    fn model(&self, moved: &Array1<f64>, penalty: f64) -> Option<Linear> {
+        let coefficients = &self.prior + moved;
+        let intercept = self.equations.target_mean - self.equations.means.dot(&coefficients);
+        let finite = intercept.is_finite() && coefficients.iter().all(|value| value.is_finite());
+        finite.then_some(Linear { coefficients, intercept, penalty })
+    }
+}
+
+/// The coefficients nearest to `prior` that explain the equations well, with
+/// the penalty that validates best. `None` where they can't be solved.
+pub(super) fn choose(equations: &Equations, prior: Option<&Array1<f64>>) -> Option<Linear> {
+    let left = Unexplained::by(prior, equations);
+    let (values, vectors): (Array1<f64>, Array2<f64>) = equations.gram.clone().eigh_into().ok()?;
+    let values = values.mapv(|value| value.max(0.0));
+    let rotated = vectors.t().dot(&left.moment);
+    let unit = values.mean().filter(|mean| *mean > 0.0)?;
+    let power = left.power();
+    let scored = (0..PENALTIES).map(|step| {
+        let penalty = 10.0_f64.powf(step as f64 / 2.0 - 6.0);
+        (validation_score(&values, &rotated, power, equations.rows, unit * penalty), penalty)
+    });
+    let (_, penalty) = scored.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let shrunk: Array1<f64> =
+        rotated.iter().zip(&values).map(|(part, value)| part / (value + unit * penalty)).collect();
+    left.model(&vectors.dot(&shrunk), penalty)
+}
+
+/// The same with a penalty that was chosen before.
+pub(super) fn solve(equations: &Equations, prior: Option<&Array1<f64>>, penalty: f64) -> Option<Linear> {
+    let left = Unexplained::by(prior, equations);
+    left.model(&shared(equations.gram.clone(), &left.moment, penalty)?, penalty)
+}
+
+/// The squared misses over the squared share of the rows that is left free.
+fn validation_score(
+    values: &Array1<f64>,
+    rotated: &Array1<f64>,
+    power: f64,
+    rows: usize,
+    penalty: f64,
+) -> f64 {
+    let (mut missed, mut used) = (power, 1.0);
+    for (value, part) in values.iter().zip(rotated) {
+        let shrunk = part / (value + penalty);
+        missed += shrunk * (value * shrunk - 2.0 * part);
+        used += value / (value + penalty);
+    }
+    let free = (1.0 - used / rows as f64).max(0.02);
+    missed.max(0.0) / (free * free)
+}
+
+/// The coefficients of summed-up equations, with a fixed penalty as a share of
+/// the mean of the diagonal.
+pub(super) fn shared(mut gram: Array2<f64>, moment: &Array1<f64>, penalty: f64) -> Option<Array1<f64>> {
+    let unit = gram.diag().mean()?;
+    gram.diag_mut().mapv_inplace(|value| value + penalty * unit);
+    let solved = gram.solvec_into(moment.clone().insert_axis(Axis(1))).ok()?;
+    Some(solved.column(0).to_owned())
+}

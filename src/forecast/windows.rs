@@ -1,0 +1,145 @@
+//! Quantiles of what was seen lately.
+//!
+//! Machines under bursts follow no rhythm that a regression could carry on;
+//! there the weighted quantiles of the recent past are hard to beat. A window
+//! weighs each sample by its age and, with a `focus`, by its distance from the
+//! wanted place in the season: exponential smoothing and kernel smoothing of the
+//! distribution in place of its mean.
+
+use super::history::History;
+
+/// Seasons that a window looks back at.
+const SEASONS_SEEN: usize = 21;
+/// What stands for a season where a history has none, in steps.
+const DAY: usize = 24;
+
+/// A weighting of the past.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Window {
+    /// The age at which a sample weighs half, in seasons.
+    half_life: f64,
+    /// The standard deviation of the weight about the wanted place in the
+    /// season, in seasons; `None` where the place does not matter.
+    focus: Option<f64>,
+}
+
+/// All windows.
+pub(super) const WINDOWS: [Window; 6] = [
+    Window { half_life: 0.5, focus: None },
+    Window { half_life: 1.0, focus: None },
+    Window { half_life: 2.0, focus: None },
+    Window { half_life: 5.0, focus: None },
+    Window { half_life: 3.0, focus: Some(1.0 / 12.0) },
+    Window { half_life: 10.0, focus: Some(1.0 / 16.0) },
+];
+
+/// A history sorted once, for the quantiles of many windows.
+pub(super) struct SortedPast {
+    /// The samples' values and steps, the smallest value first.
+    sorted: Vec<(f64, usize)>,
+    season: usize,
+    has_season: bool,
+}
+
+impl SortedPast {
+    /// Sorts the samples of a history.
+    pub fn of(history: &History) -> Self {
+        let steps = history.known.iter().enumerate();
+        let mut sorted: Vec<(f64, usize)> =
+            steps.filter(|(_, value)| value.is_finite()).map(|(step, value)| (*value, step)).collect();
+        sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let has_season = history.season > 1;
+        SortedPast { sorted, season: if has_season { history.season } else { DAY }, has_season }
+    }
+
+    /// Whether a window gives other quantiles for other places in the season.
+    pub fn is_focused(&self, window: Window) -> bool {
+        window.focus.is_some() && self.has_season
+    }
+
+    /// The quantiles at rising `levels` of what `window` sees before `end`, for
+    /// the step `end + ahead`, into `found`. Leaves `found` as it is without any
+    /// sample in sight.
+    pub fn quantiles(&self, window: Window, end: usize, ahead: usize, levels: &[f64], found: &mut [f64]) {
+        let weights = self.weights(window, end, ahead);
+        let mut seen: Vec<(f64, f64)> = Vec::with_capacity(weights.len());
+        for (value, step) in &self.sorted {
+            // Steps after the end wrap to ages that no weight is kept for.
+            let weight = weights.get(end.wrapping_sub(step + 1)).copied().unwrap_or(0.0);
+            if weight > 0.0 {
+                seen.push((*value, weight));
+            }
+        }
+        weighted_quantiles(&seen, levels, found);
+    }
+
+    /// The weight of each age, from the youngest sample on.
+    fn weights(&self, window: Window, end: usize, ahead: usize) -> Vec<f64> {
+        let seen = (SEASONS_SEEN * self.season).min(end);
+        let fading = 0.5_f64.powf(1.0 / (window.half_life * self.season as f64));
+        let focus = window.focus.filter(|_| self.has_season).map(|focus| self.kernel(focus));
+        let mut weight = 1.0;
+        (0..seen)
+            .map(|age| {
+                weight *= fading;
+                focus.as_ref().map_or(weight, |kernel| weight * kernel[(ahead + age + 1) % self.season])
+            })
+            .collect()
+    }
+
+    /// The weight of each distance from the wanted place in the season.
+    fn kernel(&self, focus: f64) -> Vec<f64> {
+        let width = focus * self.season as f64;
+        let distance = |steps: usize| steps.min(self.season - steps) as f64 / width;
+        (0..self.season).map(|steps| (-0.5 * distance(steps).powi(2)).exp()).collect()
+    }
+}
+
+/// The quantiles of values sorted upwards with their weights: each value stands
+/// at the middle of its weight, with straight lines between.
+pub(super) fn weighted_quantiles(sorted: &[(f64, f64)], levels: &[f64], found: &mut [f64]) {
+    let total: f64 = sorted.iter().map(|(_, weight)| weight).sum();
+    let (Some(first), true) = (sorted.first(), total > 0.0) else { return };
+    let (mut next, mut below) = (0, 0.0);
+    let mut last = (first.0, 0.0);
+    for (level, cell) in levels.iter().zip(found) {
+        let wanted = level * total;
+        while let Some((value, weight)) = sorted.get(next).filter(|_| last.1 < wanted || next == 0) {
+            let middle = below + weight / 2.0;
+            if middle >= wanted {
+                break;
+            }
+            last = (*value, middle);
+            below += weight;
+            next += 1;
+        }
+        *cell = match sorted.get(next) {
+            Some((value, weight)) => {
+                let middle = below + weight / 2.0;
+                let part = if middle > last.1 { (wanted - last.1) / (middle - last.1) } else { 1.0 };
+                last.0 + (value - last.0) * part.clamp(0.0, 1.0)
+            }
+            None => last.0,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_weights_give_plain_quantiles() {
+        let sorted: Vec<(f64, f64)> = (0..101).map(|value| (f64::from(value), 1.0)).collect();
+        let mut found = [0.0; 3];
+        weighted_quantiles(&sorted, &[0.1, 0.5, 0.9], &mut found);
+        for (found, wanted) in found.iter().zip([9.6, 50.0, 90.4]) {
+            assert!((found - wanted).abs() < 1e-9, "{found} {wanted}");
+        }
+        weighted_quantiles(&[(7.0, 3.0)], &[0.1, 0.5, 0.9], &mut found);
+        assert_eq!(found, [7.0; 3]);
+        weighted_quantiles(&[(1.0, 1.0), (2.0, 0.0), (5.0, 99.0)], &[0.001, 0.5, 0.9], &mut found);
+        assert_eq!(found[0], 1.0);
+        assert!(found[1] > 2.0 && found[2] == 5.0);
+    }
+}
