@@ -2,7 +2,7 @@
 //!
 //! sled alone loses acknowledged writes on a crash: its `flush()` only asks the
 //! system to begin writing. Here one thread owns all commits. It takes the
-//! batches that wait, applies each as one atomic sled batch, and answers after
+//! batches that wait, applies them as one atomic sled batch, and answers after
 //! one `flush()` and one `sync_all()` for the whole group. Values over 4 KB
 //! are files beside sled, which reclaims large ones badly. Every value carries
 //! a checksum, every table a sum of them, and an orderly end leaves a seal and
@@ -13,6 +13,7 @@ mod condition;
 #[cfg(test)]
 mod crash;
 mod entry;
+mod group;
 mod layout;
 mod opening;
 mod probe;
@@ -51,6 +52,8 @@ pub struct SledSettings {
     pub queue_length: usize,
     /// The most batches that one sync makes durable.
     pub group_size: usize,
+    /// No batch joins a group that has as many bytes as this.
+    pub group_bytes: usize,
     /// Values of more bytes become files of their own.
     pub inline_bytes: usize,
     /// How long a commit may take, the wait in the queue included.
@@ -79,6 +82,7 @@ impl Default for SledSettings {
             cache_bytes: 64 << 20,
             queue_length: 1_000,
             group_size: 256,
+            group_bytes: 1 << 20,
             inline_bytes: 4 << 10,
             commit_limit: Duration::from_secs(10),
             probe_interval: Duration::from_secs(10),

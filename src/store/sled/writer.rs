@@ -1,5 +1,5 @@
-//! The one thread that writes: it takes the batches that wait, applies each as
-//! one atomic sled batch, makes all durable with one sync, and then answers.
+//! The one thread that writes: it takes the batches that wait as a group,
+//! applies them, makes all durable with one sync, and then answers.
 
 use std::fs::File;
 use std::io;
@@ -10,14 +10,13 @@ use sled::Db;
 use tokio::sync::mpsc::Receiver;
 
 use super::blobs::Blobs;
-use super::entry::{self, Body, Hash};
+use super::group::Group;
 use super::layout::{Layout, wait_until_free};
 use super::opening::Opened;
-use super::tally::{self, Tally};
+use super::tally::Tally;
 use super::{Shared, SledSettings, io_error, seal, sled_error};
-use crate::ports::{Batch, Expect, Order, StoreError, Table};
-use crate::store::batch::{Planned, plan};
-use crate::store::{files, keys};
+use crate::ports::{Batch, StoreError, Write};
+use crate::store::files;
 
 /// Tells a waiting caller how it went.
 pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -28,6 +27,19 @@ pub(super) struct Job {
     pub batch: Option<Batch>,
     /// Called once the outcome is certain.
     pub answer: Answer,
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        let writes = self.batch.iter().flat_map(|batch| &batch.writes);
+        writes
+            .map(|write| match write {
+                Write::Put { key, bytes, .. } => key.len() + bytes.len(),
+                Write::Delete { key, .. } => key.len(),
+                Write::Append { bytes, .. } => bytes.len(),
+            })
+            .sum()
+    }
 }
 
 /// What the writer owns.
@@ -41,14 +53,6 @@ pub(super) struct Writer {
     tally: Tally,
     blobs: Blobs,
     lock: File,
-}
-
-/// What a batch does to everything, before it is done.
-struct Change<'a> {
-    writes: sled::Batch,
-    tally: Tally,
-    large: Vec<(Hash, &'a [u8])>,
-    released: Vec<Hash>,
 }
 
 impl Writer {
@@ -69,31 +73,39 @@ impl Writer {
     pub fn run(mut self, mut queue: Receiver<Job>) -> Result<(), StoreError> {
         let _alarm = Alarm(Arc::clone(&self.shared));
         while let Some(first) = queue.blocking_recv() {
-            let mut group = vec![first];
-            while group.len() < self.settings.group_size
+            let mut bytes = first.bytes();
+            let mut jobs = vec![first];
+            while jobs.len() < self.settings.group_size
+                && bytes < self.settings.group_bytes
                 && let Ok(job) = queue.try_recv()
             {
-                group.push(job);
+                bytes += job.bytes();
+                jobs.push(job);
             }
-            self.settle(group);
+            self.settle(jobs);
         }
         self.end()
     }
 
     /// Writes a group and answers everybody in it.
-    fn settle(&mut self, group: Vec<Job>) {
-        let (mut wrote, mut probed) = (false, false);
-        let mut answers = Vec::with_capacity(group.len());
-        for Job { batch, answer } in group {
+    fn settle(&mut self, jobs: Vec<Job>) {
+        let mut group = Group::new(&self.db, self.settings.inline_bytes, &self.tally);
+        let (mut any, mut probed) = (false, false);
+        let mut answers = Vec::with_capacity(jobs.len());
+        for Job { batch, answer } in jobs {
             probed |= batch.is_none();
             let outcome = self.shared.condition.check().and_then(|()| match batch {
-                Some(batch) => self.write(batch),
-                None => self.write_tally(),
+                Some(batch) => group.add(batch, &mut self.blobs),
+                None => {
+                    group.add_nothing();
+                    Ok(())
+                }
             });
-            wrote |= outcome.is_ok();
+            any |= outcome.is_ok();
             answers.push((answer, outcome));
         }
-        let mut durable = if wrote { self.sync() } else { Ok(()) };
+        let (writes, tally) = group.finish();
+        let mut durable = if any { self.apply(writes, tally).and_then(|()| self.sync()) } else { Ok(()) };
         if durable.is_ok() {
             self.remove_released();
             if probed {
@@ -105,82 +117,14 @@ impl Writer {
         }
     }
 
-    /// Applies one batch if all that it expects holds.
-    fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
-        let planned = plan(batch, |table| last_key(&self.db, table))?;
-        if planned.is_empty() {
-            return Ok(());
-        }
-        let mut tally = self.tally.clone();
-        tally.commits += 1;
-        let mut change =
-            Change { writes: sled::Batch::default(), tally, large: Vec::new(), released: Vec::new() };
-        for write in &planned {
-            self.add(write, &mut change)?;
-        }
-        self.blobs.write(&change.large).map_err(io_error)?;
-        change.writes.insert(tally::PLACE, change.tally.to_raw());
-        self.apply(change.writes)?;
-        self.tally = change.tally;
-        change.large.iter().for_each(|(hash, _)| self.blobs.refer(*hash));
-        change.released.into_iter().for_each(|hash| self.blobs.release(hash));
-        Ok(())
-    }
-
-    /// Adds a write to a change, if what it expects holds.
-    fn add<'a>(&self, write: &'a Planned, change: &mut Change<'a>) -> Result<(), StoreError> {
-        let place = keys::encode(write.table, &write.key);
-        let old = self.db.get(&place).map_err(|error| sled_error(&error))?;
-        let mut current = None;
-        if let Some(raw) = &old {
-            match entry::decode(&place, raw) {
-                Ok(entry) => {
-                    current = Some(entry.version);
-                    if let Body::InFile { hash, .. } = entry.body {
-                        change.released.push(hash);
-                    }
-                }
-                // A damaged value may be removed, but not built upon.
-                Err(_) if write.bytes.is_none() && write.expect == Expect::Anything => {}
-                Err(message) => return Err(super::corrupt(write.table, &write.key, message)),
-            }
-            change.tally.remove(write.table, entry::written_checksum(raw).unwrap_or_default());
-        }
-        let version = write.next_version(current)?;
-        let Some(bytes) = &write.bytes else {
-            change.writes.remove(place);
-            return Ok(());
-        };
-        let body = if bytes.len() > self.settings.inline_bytes {
-            let hash = files::sha256(bytes);
-            change.large.push((hash, bytes));
-            Body::InFile { hash, length: bytes.len() as u64 }
-        } else {
-            Body::Inline(bytes)
-        };
-        let (raw, checksum) = entry::encode(&place, version, body);
-        change.tally.add(write.table, checksum);
-        change.writes.insert(place, raw);
-        Ok(())
-    }
-
-    /// A write that changes nothing but the number of commits.
-    fn write_tally(&mut self) -> Result<(), StoreError> {
-        let mut tally = self.tally.clone();
-        tally.commits += 1;
-        let mut writes = sled::Batch::default();
-        writes.insert(tally::PLACE, tally.to_raw());
-        self.apply(writes)?;
-        self.tally = tally;
-        Ok(())
-    }
-
     /// Readers see all of a batch or nothing.
-    fn apply(&self, writes: sled::Batch) -> Result<(), StoreError> {
+    fn apply(&mut self, writes: sled::Batch, tally: Tally) -> Result<(), StoreError> {
         let alone = self.shared.view.write();
         let applied = self.db.apply_batch(writes);
         drop(alone);
-        applied.map_err(|error| self.failed(sled_error(&error)))
+        applied.map_err(|error| self.failed(sled_error(&error)))?;
+        self.tally = tally;
+        Ok(())
     }
 
     /// Makes all that was applied durable.
@@ -240,13 +184,6 @@ fn end_step(what: &str, outcome: io::Result<()>) -> bool {
         tracing::warn!("the store could not be {what} at its end: {error}");
     }
     outcome.is_ok()
-}
-
-fn last_key(db: &Db, table: Table) -> Result<Option<String>, StoreError> {
-    let Some(places) = keys::places(table, "", None, Order::Upwards) else { return Ok(None) };
-    let Some(last) = db.range(places).next_back() else { return Ok(None) };
-    let (place, _) = last.map_err(|error| sled_error(&error))?;
-    Ok(keys::decode(&place).map(|(_, key)| key.to_owned()))
 }
 
 /// Tells when the writer breaks off: it would leave callers without an answer.

@@ -1,0 +1,137 @@
+//! Batches that become durable together, merged into one sled batch.
+//!
+//! Each is judged by what the tree holds and the batches before it in the
+//! group. One sled batch for all of them costs one write to the log: sled
+//! writes out and waits for each batch that it is given on its own.
+
+use std::collections::BTreeMap;
+
+use sled::Db;
+
+use super::blobs::Blobs;
+use super::entry::{self, Body, Hash};
+use super::tally::{self, Tally};
+use super::{corrupt, io_error, sled_error};
+use crate::ports::{Batch, Expect, Order, StoreError, Table};
+use crate::store::batch::{Planned, plan};
+use crate::store::{files, keys};
+
+/// What a group of batches changes.
+pub(super) struct Group<'a> {
+    db: &'a Db,
+    inline_bytes: usize,
+    tally: Tally,
+    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+/// What one batch changes.
+struct Change<'a> {
+    tally: Tally,
+    writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    large: Vec<(Hash, &'a [u8])>,
+    released: Vec<Hash>,
+}
+
+impl<'a> Group<'a> {
+    /// An empty group.
+    pub fn new(db: &'a Db, inline_bytes: usize, tally: &Tally) -> Self {
+        Group { db, inline_bytes, tally: tally.clone(), writes: BTreeMap::new() }
+    }
+
+    /// Adds a batch if all that it expects holds, and makes the files of its
+    /// large values durable; else leaves the group as it was.
+    pub fn add(&mut self, batch: Batch, blobs: &mut Blobs) -> Result<(), StoreError> {
+        let planned = plan(batch, |table| self.last_key(table))?;
+        let mut change =
+            Change { tally: self.tally.clone(), writes: Vec::new(), large: Vec::new(), released: Vec::new() };
+        for write in &planned {
+            self.judge(write, &mut change)?;
+        }
+        blobs.write(&change.large).map_err(io_error)?;
+        change.large.iter().for_each(|(hash, _)| blobs.refer(*hash));
+        change.released.into_iter().for_each(|hash| blobs.release(hash));
+        self.tally = change.tally;
+        self.writes.extend(change.writes);
+        self.add_nothing();
+        Ok(())
+    }
+
+    /// Adds a commit that changes nothing but the number of commits.
+    pub fn add_nothing(&mut self) {
+        self.tally.commits += 1;
+    }
+
+    /// The group as one sled batch, and the tally after it.
+    pub fn finish(self) -> (sled::Batch, Tally) {
+        let mut writes = sled::Batch::default();
+        for (place, raw) in self.writes {
+            match raw {
+                Some(raw) => writes.insert(place, raw),
+                None => writes.remove(place),
+            }
+        }
+        writes.insert(tally::PLACE, self.tally.to_raw());
+        (writes, self.tally)
+    }
+
+    /// Adds a write to a change, if what it expects holds.
+    fn judge<'b>(&self, write: &'b Planned, change: &mut Change<'b>) -> Result<(), StoreError> {
+        let place = keys::encode(write.table, &write.key);
+        let mut current = None;
+        if let Some(raw) = self.get(&place)? {
+            match entry::decode(&place, &raw) {
+                Ok(entry) => {
+                    current = Some(entry.version);
+                    if let Body::InFile { hash, .. } = entry.body {
+                        change.released.push(hash);
+                    }
+                }
+                // A damaged value may be removed, but not built upon.
+                Err(_) if write.bytes.is_none() && write.expect == Expect::Anything => {}
+                Err(message) => return Err(corrupt(write.table, &write.key, message)),
+            }
+            change.tally.remove(write.table, entry::written_checksum(&raw).unwrap_or_default());
+        }
+        let version = write.next_version(current)?;
+        let Some(bytes) = &write.bytes else {
+            change.writes.push((place, None));
+            return Ok(());
+        };
+        let body = if bytes.len() > self.inline_bytes {
+            let hash = files::sha256(bytes);
+            change.large.push((hash, bytes));
+            Body::InFile { hash, length: bytes.len() as u64 }
+        } else {
+            Body::Inline(bytes)
+        };
+        let (raw, checksum) = entry::encode(&place, version, body);
+        change.tally.add(write.table, checksum);
+        change.writes.push((place, Some(raw)));
+        Ok(())
+    }
+
+    fn get(&self, place: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.writes.get(place) {
+            Some(raw) => Ok(raw.clone()),
+            None => {
+                let raw = self.db.get(place).map_err(|error| sled_error(&error))?;
+                Ok(raw.map(|raw| raw.to_vec()))
+            }
+        }
+    }
+
+    fn last_key(&self, table: Table) -> Result<Option<String>, StoreError> {
+        let Some(places) = keys::places(table, "", None, Order::Upwards) else { return Ok(None) };
+        let written = self.writes.range(places.clone()).rev().find(|(_, raw)| raw.is_some());
+        let mut last = written.map(|(place, _)| place.clone());
+        for pair in self.db.range(places).rev() {
+            let (place, _) = pair.map_err(|error| sled_error(&error))?;
+            // One that the group writes or removes was looked at above.
+            if !self.writes.contains_key(&*place) {
+                last = last.max(Some(place.to_vec()));
+                break;
+            }
+        }
+        Ok(last.and_then(|place| keys::decode(&place).map(|(_, key)| key.to_owned())))
+    }
+}
