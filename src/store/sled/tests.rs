@@ -325,3 +325,20 @@ async fn a_disk_that_hangs_fails_commits_and_is_told() {
     }
     panic!("the problem stayed: {:?}", store.health().await);
 }
+
+#[tokio::test]
+async fn a_batch_larger_than_the_cache_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = SledSettings { cache_bytes: 1 << 20, ..SledSettings::default() };
+    let store = SledStore::open(folder.path(), small).unwrap();
+    for turn in 1..=2 {
+        let writes = (0..5_000_u32).map(|number| {
+            let key = format!("{:04}", number * 7919 % 5_000);
+            put(&key, Expect::Anything, &[turn; 4000])
+        });
+        store.commit(Batch { writes: writes.collect() }).await.unwrap();
+    }
+    let found = store.scan(Table::Tenants, "", None, Order::Upwards, 10_000).await.unwrap();
+    assert_eq!(found.len(), 5_000);
+    assert!(found.iter().all(|(_, value)| value.version == 2 && value.bytes == [2; 4000]));
+}
