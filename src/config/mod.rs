@@ -29,7 +29,7 @@ pub use analysis::{Anomaly, Cycle, Forecast, Rightsizing};
 pub use problem::{ConfigProblems, Place, Problem};
 pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
 pub use reader::Environment;
-pub use records::{History, Log, LogFormat, Prices, Tenants};
+pub use records::{History, Log, Prices, Tenants};
 pub use reference::{KeyInfo, Reference, SectionInfo};
 pub use resources::Expressions;
 pub use server::Server;

@@ -9,6 +9,7 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use super::reader::{Complaint, Reader};
 use super::units::days;
 use crate::domain::Tier;
+use crate::telemetry::LogFormat;
 
 /// Where prices are kept.
 #[derive(Debug, Clone)]
@@ -126,15 +127,6 @@ impl Tenants {
             ),
         }
     }
-}
-
-/// The form of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// What the daemon says of itself.

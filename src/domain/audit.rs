@@ -1,11 +1,12 @@
 //! What is written down of every change: who, when, from, to, why.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Actor, Resource, TenantId, Timestamp};
 
 /// The kinds of action that are written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditAction {
     /// A tenant was registered.
@@ -25,7 +26,7 @@ pub enum AuditAction {
 }
 
 /// One line of the audit log. Its place in the log is its number.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEvent {
     /// When.
     pub at: Timestamp,

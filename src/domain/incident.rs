@@ -1,12 +1,13 @@
 //! Anomalies of one tenant that belong together: opened once, resolved once.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Resource, TenantId, Timestamp};
 
 /// A time in which a tenant's usage is not what its past would suggest. While
 /// it is open, nothing is applied to the tenant automatically.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Incident {
     /// Whose usage.
     pub tenant: TenantId,

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::DomainError;
 
@@ -51,20 +52,22 @@ impl fmt::Display for Currency {
 }
 
 /// Marks an amount as paid for each hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 pub struct PerHour;
 
 /// Marks an amount as paid for each month of [`HOURS_PER_MONTH`] hours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 pub struct PerMonth;
 
 /// An amount of one currency over the period `P`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(bound = "")]
 pub struct Money<P> {
-    /// The amount, exact.
+    /// The amount, exact, as a text.
+    #[schema(value_type = String)]
     pub amount: Decimal,
     /// Its currency.
+    #[schema(value_type = String)]
     pub currency: Currency,
     #[serde(skip)]
     period: PhantomData<P>,

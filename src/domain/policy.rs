@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{QuotaChange, Tier, Timestamp};
 
@@ -34,7 +35,7 @@ impl Default for Guardrails {
 }
 
 /// A rule that stands against a change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "rule")]
 pub enum Objection {
     /// The quota has moved on since the change was written.
@@ -137,7 +138,7 @@ impl fmt::Display for Objection {
 }
 
 /// Every rule that stands against a change; clean where there is none.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// The rules that stand against it.
     pub objections: Vec<Objection>,

@@ -1,6 +1,7 @@
 //! The limit of one resource for one tenant, and the wish to change it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DomainError, RecommendationId, Resource, TenantId, Timestamp};
 
@@ -9,7 +10,7 @@ use super::{DomainError, RecommendationId, Resource, TenantId, Timestamp};
 pub const LARGEST_QUOTA: f64 = 1e15;
 
 /// The limit of one resource for one tenant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Quota {
     /// What is limited.
     pub resource: Resource,

@@ -4,12 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Actor, Money, PerMonth, QuotaChange, Resource, TenantId, Tier, Timestamp};
 
 /// A recommendation's id: a UUID of version 7, so that ids sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = uuid::Uuid)]
 pub struct RecommendationId(pub uuid::Uuid);
 
 impl fmt::Display for RecommendationId {
@@ -27,7 +29,7 @@ impl FromStr for RecommendationId {
 }
 
 /// What the recommendation rests on, so that a reader can check it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
     /// The first usage sample looked at.
     pub history_from: Timestamp,
@@ -97,7 +99,7 @@ impl Evidence {
 }
 
 /// What a quota costs now, and what it would cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CostChange {
     /// A month at the quota that stands.
     pub now: Money<PerMonth>,
@@ -109,7 +111,7 @@ pub struct CostChange {
 
 /// A proposed quota with its evidence. Never changed once written; what
 /// becomes of it is kept beside it as a [`RecommendationState`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Recommendation {
     /// Its id.
     pub id: RecommendationId,
@@ -162,7 +164,7 @@ impl Recommendation {
 }
 
 /// What has become of a recommendation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum RecommendationState {
     /// Waits for a person, or for the guardrails.

@@ -4,13 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DomainError, Tier, Timestamp};
 
 /// A tenant's name in labels, URLs and files: 1 to 128 of `a-z A-Z 0-9 . _ -`,
 /// beginning with a letter or digit.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")]
 pub struct TenantId(String);
 
 impl TenantId {
@@ -55,7 +57,7 @@ impl fmt::Display for TenantId {
 }
 
 /// What may happen to a recommendation for a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApplyMode {
     /// It is only shown.
@@ -96,7 +98,7 @@ impl FromStr for ApplyMode {
 
 /// A customer of the platform. Its quotas are kept beside it, one record a
 /// resource, each with a generation of its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tenant {
     /// The value of the tenant label in Prometheus.
     pub id: TenantId,

@@ -10,7 +10,7 @@ use crate::ports::{Order, StoreError, Table, append_key};
 const SCAN_CHUNK: usize = 256;
 
 /// A line of the log with its number; the first is 1.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct NumberedAuditEvent {
     /// Its place in the log.
     pub number: u64,

@@ -111,9 +111,14 @@ impl Registry {
         found.iter().map(|(key, value)| Ok(decode(Table::Intents, key, value)?)).collect()
     }
 
-    /// Whether a change of this quota is on its way.
-    pub async fn change_is_open(&self, tenant: &TenantId, resource: Resource) -> Result<bool, RegistryError> {
-        Ok(self.store.get(Table::Intents, &resource_key(tenant, resource)).await?.is_some())
+    /// The change of a quota that was begun and not yet ended.
+    pub async fn open_change(
+        &self,
+        tenant: &TenantId,
+        resource: Resource,
+    ) -> Result<Option<Approved<QuotaChange>>, RegistryError> {
+        let found = self.read(Table::Intents, &resource_key(tenant, resource)).await?;
+        Ok(found.map(|(approved, _)| approved))
     }
 
     async fn write_decision(

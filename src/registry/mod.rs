@@ -127,3 +127,6 @@ fn append_audit(event: &AuditEvent) -> Result<Write, StoreError> {
 fn resource_key(tenant: &TenantId, resource: Resource) -> String {
     format!("{tenant}/{resource}")
 }
+
+#[cfg(test)]
+mod tests;

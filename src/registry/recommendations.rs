@@ -16,7 +16,7 @@ const SCAN_CHUNK: usize = 256;
 const SAME_WITHIN: f64 = 0.02;
 
 /// A recommendation and what has become of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RecommendationRecord {
     /// The recommendation, never changed.
     pub recommendation: Recommendation,

@@ -1,0 +1,145 @@
+//! The HTTP API under `/v1`, and what operators ask under `/-/`.
+//!
+//! The API adds no rule of its own: it reads requests, calls the engine and
+//! the registry, and writes answers. Errors are problem documents (RFC 9457).
+//! Routes and the OpenAPI document are made from the same lines, so that they
+//! can't differ.
+
+mod analysis;
+mod audit;
+mod auth;
+mod extract;
+mod observe;
+mod operations;
+mod page;
+mod problem;
+mod quotas;
+mod recommendations;
+mod summary;
+mod tenants;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Json, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::engine::Engine;
+
+/// How the API is set.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// The largest body that is read, in bytes.
+    pub max_body: usize,
+    /// How long an answer may take.
+    pub request_time_out: Duration,
+    /// The most entries of a page.
+    pub max_page: usize,
+    /// The entries of a page where the caller asks for no number.
+    pub default_page: usize,
+    /// The most points of a usage answer.
+    pub max_points: usize,
+    /// Whether the usage is made up, which callers are told.
+    pub simulated: bool,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        ApiSettings {
+            max_body: 1 << 20,
+            request_time_out: Duration::from_secs(30),
+            max_page: 500,
+            default_page: 100,
+            max_points: 11_000,
+            simulated: false,
+        }
+    }
+}
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct ApiState {
+    engine: Arc<Engine>,
+    settings: Arc<ApiSettings>,
+}
+
+impl ApiState {
+    /// The state over an engine.
+    pub fn new(engine: Arc<Engine>, settings: ApiSettings) -> Self {
+        ApiState { engine, settings: Arc::new(settings) }
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Plimsoll",
+        description = "How much each tenant needs: recommendations with their evidence, quotas, and the audit log."
+    ),
+    tags(
+        (name = "tenants", description = "The platform's customers"),
+        (name = "quotas", description = "What each tenant may use"),
+        (name = "recommendations", description = "What each quota should be, and why"),
+        (name = "analysis", description = "Usage, forecasts, anomalies and incidents"),
+        (name = "audit", description = "Who changed what, when and why"),
+        (name = "operations", description = "Health and metrics of the daemon itself"),
+    )
+)]
+struct Document;
+
+/// All routes: the guarded ones need a bearer token, the open ones don't.
+pub fn router(state: ApiState) -> Router {
+    let (guarded, mut document) = guarded_routes().split_for_parts();
+    let (open, open_document) = open_routes().split_for_parts();
+    document.merge(open_document);
+    if let Some(components) = &mut document.components {
+        components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+    let document = Arc::new(document);
+    let guarded = guarded
+        .route("/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }))
+        .layer(from_fn_with_state(state.clone(), auth::require_token));
+    guarded
+        .merge(open)
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(state.settings.max_body))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn_with_state(state.clone(), observe::time_out))
+        .layer(from_fn_with_state(state.clone(), observe::observe))
+        .layer(from_fn(observe::harden))
+        .with_state(state)
+}
+
+fn guarded_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::get, tenants::change))
+        .routes(routes!(quotas::list))
+        .routes(routes!(quotas::get, quotas::put))
+        .routes(routes!(recommendations::list))
+        .routes(routes!(recommendations::get))
+        .routes(routes!(recommendations::approve))
+        .routes(routes!(recommendations::reject))
+        .routes(routes!(analysis::assessments))
+        .routes(routes!(analysis::incidents))
+        .routes(routes!(analysis::forecast))
+        .routes(routes!(analysis::anomalies))
+        .routes(routes!(analysis::usage))
+        .routes(routes!(audit::list))
+        .routes(routes!(summary::get))
+        .routes(routes!(operations::metrics))
+}
+
+fn open_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(operations::healthy)).routes(routes!(operations::ready))
+}

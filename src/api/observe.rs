@@ -1,0 +1,73 @@
+//! Around every request: its id, its metrics, its time limit, and headers that
+//! keep browsers from doing harm with the answer.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::ApiState;
+use super::problem::Problem;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A longer id than this is not taken from a caller.
+const LONGEST_ID: usize = 128;
+
+/// Names a request in logs, answers and the audit log.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// Gives the request its id, counts it, and logs it at debug level.
+pub async fn observe(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    let id = id_of(&request);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let (method, begun) = (request.method().clone(), Instant::now());
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = route.unwrap_or_else(|| "none".to_owned());
+    let span = tracing::debug_span!("request", %id, %method, route);
+    let mut response = next.run(request).instrument(span).await;
+    let status = response.status().as_u16();
+    state.engine.metrics().answered(method.as_str(), &route, status, begun.elapsed());
+    tracing::debug!(%id, %method, route, status, took = ?begun.elapsed(), "answered");
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// The caller's own id where it is a sane one, else a new one.
+fn id_of(request: &Request) -> String {
+    let sane = |id: &&str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+        !id.is_empty() && id.len() <= LONGEST_ID && id.chars().all(allowed)
+    };
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(sane);
+    given.map_or_else(|| Uuid::from_bytes(rand::random()).to_string(), str::to_owned)
+}
+
+/// Gives a request up that takes too long.
+pub async fn time_out(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let limit = state.settings.request_time_out;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("this took longer than {limit:?}; try again"),
+        )
+        .into_response(),
+    }
+}
+
+/// Answers are never guessed at, and not kept unless they say so.
+pub async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,52 @@
+//! What operators ask of the daemon itself.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+
+use super::ApiState;
+
+/// Say that the process answers.
+#[utoipa::path(get, path = "/-/healthy", tag = "operations",
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn healthy() -> &'static str {
+    "plimsoll is healthy\n"
+}
+
+/// Say whether the daemon can do its work, and if not, why.
+#[utoipa::path(get, path = "/-/ready", tag = "operations",
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 503, body = String, content_type = "text/plain", description = "The reasons, a line each"),
+    ))]
+pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
+    let mut reasons = Vec::new();
+    if let Some(problem) = state.engine.registry().health().await.problem {
+        reasons.push(format!("the store fails: {problem}"));
+    }
+    if state.engine.workspace().last_cycle_at().is_none() {
+        let step = state.engine.doing().unwrap_or("about to begin");
+        reasons.push(format!("the first cycle has not ended: {step}"));
+    }
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = if reasons.is_empty() { "plimsoll is ready" } else { "plimsoll is not ready" };
+    // A source that fails is a reason to look, but not to take the API away
+    // from those who poll quotas.
+    for (resource, problem) in state.engine.workspace().source_problems() {
+        let since = problem.since;
+        reasons.push(format!("since {since} the usage of {resource} fails: failed to {}", problem.error));
+    }
+    let lines: Vec<String> = std::iter::once(word.to_owned()).chain(reasons).collect();
+    (status, lines.join("\n") + "\n")
+}
+
+/// Read the daemon's own metrics.
+#[utoipa::path(get, path = "/metrics", tag = "operations", security(("token" = [])),
+    responses(
+        (status = 200, body = String, content_type = "application/openmetrics-text"),
+        (status = 401, body = super::problem::Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], state.engine.metrics().render())
+}

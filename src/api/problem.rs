@@ -1,0 +1,153 @@
+//! Errors as problem documents (RFC 9457). The caller is told what to mend;
+//! what only an operator can mend is logged and not shown.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{DomainError, Objection};
+use crate::engine::ApplyError;
+use crate::ports::StoreError;
+use crate::registry::RegistryError;
+
+/// A problem document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The kind in words.
+    title: &'static str,
+    /// The status of the answer.
+    status: u16,
+    /// What happened, and how to mend it.
+    detail: String,
+    /// The rules that stand against a change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    objections: Vec<Objection>,
+}
+
+impl Problem {
+    /// A problem of a kind that the status names.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Problem {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            objections: Vec::new(),
+        }
+    }
+
+    /// Something in the request can't be used.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// There is no such thing.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// A value that can be read but can't be.
+    pub fn unprocessable(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// The same as a conflict, where the caller named no precondition that
+    /// could have failed.
+    pub fn or_conflict(self) -> Self {
+        let failed = self.status == StatusCode::PRECONDITION_FAILED.as_u16();
+        let conflict = StatusCode::CONFLICT;
+        let title = conflict.canonical_reason().unwrap_or(self.title);
+        if failed { Problem { status: conflict.as_u16(), title, ..self } } else { self }
+    }
+
+    /// Something that the caller can't mend.
+    fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!("failed to {error}");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "plimsoll could not do this; its log says why")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self)).into_response();
+        let kind = header::HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+impl From<DomainError> for Problem {
+    fn from(error: DomainError) -> Self {
+        Problem::unprocessable(format!("can't {error}"))
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let detail = format!("can't {error}");
+        match error {
+            RegistryError::NoSuchTenant(_)
+            | RegistryError::NoSuchQuota(..)
+            | RegistryError::NoSuchRecommendation(_) => Problem::not_found(detail),
+            RegistryError::TenantExists(_)
+            | RegistryError::AlreadyDecided { .. }
+            | RegistryError::Busy(..)
+            | RegistryError::Store(StoreError::Conflict { .. }) => Problem::new(StatusCode::CONFLICT, detail),
+            RegistryError::Refused(verdict) => {
+                let moved = verdict.objections.iter().any(|one| matches!(one, Objection::QuotaMoved { .. }));
+                let late = verdict.objections.iter().any(|one| matches!(one, Objection::Expired { .. }));
+                let status = match (moved, late) {
+                    (true, _) => StatusCode::PRECONDITION_FAILED,
+                    (_, true) => StatusCode::CONFLICT,
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                Problem { objections: verdict.objections, ..Problem::new(status, detail) }
+            }
+            RegistryError::Domain(error) => error.into(),
+            RegistryError::Store(error) => Problem::internal(&error),
+        }
+    }
+}
+
+impl From<ApplyError> for Problem {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Registry(error) => error.into(),
+            ApplyError::Later(_) => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("could not {error}"))
+            }
+            ApplyError::Target(_) => Problem::new(StatusCode::BAD_GATEWAY, format!("could not {error}")),
+        }
+    }
+}
+
+/// The answer to a path that leads nowhere.
+pub async fn no_such_path(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at {}; see /openapi.json", uri.path()))
+}
+
+/// The answer to a method that the path does not have.
+pub async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{} can't be called with {method}; see /openapi.json", uri.path()),
+    )
+}
+
+/// The answer where a handler panicked.
+pub fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let text = cause
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| cause.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a text");
+    Problem::internal(&format_args!("answer a request: {text}")).into_response()
+}

@@ -1,0 +1,142 @@
+//! Quotas, each with its generation as its ETag.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{ETAG, HeaderMap, IF_NONE_MATCH};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::ApiState;
+use super::auth::Caller;
+use super::extract::{Body, Path, if_match};
+use super::problem::Problem;
+use crate::domain::{Quota, Resource, TenantId, Timestamp};
+
+/// A quota with its unit.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuotaView {
+    resource: Resource,
+    unit: &'static str,
+    /// The limit, in the unit.
+    limit: f64,
+    /// Rises by one with every change; the ETag.
+    generation: u64,
+    changed_at: Timestamp,
+}
+
+impl From<Quota> for QuotaView {
+    fn from(quota: Quota) -> Self {
+        let Quota { resource, limit, generation, changed_at } = quota;
+        QuotaView { resource, unit: resource.unit(), limit, generation, changed_at }
+    }
+}
+
+/// All quotas of a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Quotas {
+    items: Vec<QuotaView>,
+}
+
+/// The limit that a quota should have.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaToSet {
+    /// The limit, in the resource's unit.
+    limit: f64,
+    /// Why.
+    reason: Option<String>,
+}
+
+/// Read all quotas of a tenant. Poll it with If-None-Match.
+#[utoipa::path(get, path = "/v1/tenants/{id}/quotas", tag = "quotas", security(("token" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses(
+        (status = 200, body = Quotas, headers(("ETag", description = "changes with any quota"))),
+        (status = 304, description = "Nothing has changed since the ETag in If-None-Match"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn list(
+    State(state): State<ApiState>,
+    Path(id): Path<TenantId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let quotas = state.engine.registry().quotas(&id).await?;
+    // Generations only rise, so their sum changes with each change.
+    let tag = tag(quotas.iter().map(|quota| quota.generation).sum());
+    if matches(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    }
+    let items = quotas.into_iter().map(QuotaView::from).collect();
+    Ok(([(ETAG, tag)], Json(Quotas { items })).into_response())
+}
+
+/// Read one quota of a tenant.
+#[utoipa::path(get, path = "/v1/tenants/{id}/quotas/{resource}", tag = "quotas", security(("token" = [])),
+    params(("id" = String, Path, description = "The tenant's id"), ("resource" = Resource, Path)),
+    responses(
+        (status = 200, body = QuotaView, headers(("ETag", description = "its generation"))),
+        (status = 304, description = "It has not changed since the ETag in If-None-Match"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn get(
+    State(state): State<ApiState>,
+    Path((id, resource)): Path<(TenantId, Resource)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let quota = state.engine.registry().quota(&id, resource).await?;
+    let tag = tag(quota.generation);
+    if matches(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    }
+    Ok(([(ETAG, tag)], Json(QuotaView::from(quota))).into_response())
+}
+
+/// Change one quota of a tenant, if it still stands as it was seen.
+#[utoipa::path(put, path = "/v1/tenants/{id}/quotas/{resource}", tag = "quotas", security(("token" = [])),
+    params(
+        ("id" = String, Path, description = "The tenant's id"),
+        ("resource" = Resource, Path),
+        ("If-Match" = String, Header, description = "The generation that was seen, in quotes"),
+    ),
+    request_body = QuotaToSet,
+    responses(
+        (status = 200, body = QuotaView, headers(("ETag", description = "its new generation"))),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Another change of it is on its way"),
+        (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The tier does not allow it"),
+        (status = 428, body = Problem, content_type = "application/problem+json", description = "If-Match is missing"),
+        (status = 502, body = Problem, content_type = "application/problem+json", description = "The target refused it"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "The target is out of reach; it will be tried again"),
+    ))]
+pub async fn put(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path((id, resource)): Path<(TenantId, Resource)>,
+    headers: HeaderMap,
+    Body(wish): Body<QuotaToSet>,
+) -> Result<Response, Problem> {
+    let generation = if_match(&headers)?;
+    let request = caller.request(wish.reason);
+    let quota = state.engine.request_change(&id, resource, wish.limit, generation, request).await?;
+    Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())
+}
+
+fn tag(generation: u64) -> String {
+    format!("\"{generation}\"")
+}
+
+fn matches(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
+    known.split(',').any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == tag)
+}

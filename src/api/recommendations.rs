@@ -1,0 +1,175 @@
+//! Recommendations: read with their evidence, approved, rejected.
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::ApiState;
+use super::auth::Caller;
+use super::extract::{Body, Path, Query};
+use super::page::{Page, PageQuery};
+use super::problem::Problem;
+use super::quotas::QuotaView;
+use crate::domain::{Recommendation, RecommendationId, RecommendationState, Resource, TenantId};
+use crate::registry::{Filter, RecommendationRecord};
+
+/// A recommendation, with what has become of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecommendationView {
+    #[serde(flatten)]
+    recommendation: Recommendation,
+    /// The resource's unit.
+    unit: &'static str,
+    /// What has become of it.
+    state: RecommendationState,
+}
+
+impl From<RecommendationRecord> for RecommendationView {
+    fn from(record: RecommendationRecord) -> Self {
+        let RecommendationRecord { recommendation, state } = record;
+        RecommendationView { unit: recommendation.resource.unit(), recommendation, state }
+    }
+}
+
+/// Which recommendations are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RecommendationQuery {
+    /// Those of this tenant.
+    #[param(value_type = Option<String>)]
+    tenant: Option<TenantId>,
+    /// Those of this resource.
+    resource: Option<Resource>,
+    /// Those in this state: proposed, approved, applied, rejected, superseded, stale or expired.
+    state: Option<String>,
+    /// The most entries wanted; the server may give fewer.
+    #[param(minimum = 1)]
+    limit: Option<usize>,
+    /// Where the last page ended: its `next`.
+    cursor: Option<String>,
+}
+
+/// Why a recommendation is approved.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalToGive {
+    /// What the approver says.
+    comment: Option<String>,
+}
+
+/// Why a recommendation is rejected.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rejection {
+    /// What is wrong with it.
+    #[schema(min_length = 1)]
+    reason: String,
+}
+
+/// What came of an approval.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Applied {
+    /// The quota that stands now.
+    quota: QuotaView,
+    /// The recommendation, applied.
+    recommendation: RecommendationView,
+}
+
+/// List recommendations, the newest first.
+#[utoipa::path(get, path = "/v1/recommendations", tag = "recommendations", security(("token" = [])),
+    params(RecommendationQuery),
+    responses(
+        (status = 200, body = Page<RecommendationView>),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn list(
+    State(state): State<ApiState>,
+    Query(query): Query<RecommendationQuery>,
+) -> Result<Json<Page<RecommendationView>>, Problem> {
+    let RecommendationQuery { tenant, resource, state: wanted, limit, cursor } = query;
+    if let Some(wanted) = wanted.as_deref().filter(|name| !RecommendationState::NAMES.contains(name)) {
+        let names = RecommendationState::NAMES.join(", ");
+        return Err(Problem::bad_request(format!("can't read state={wanted}; the states are {names}")));
+    }
+    let page = PageQuery { limit, cursor };
+    let size = page.size(&state)?;
+    let filter = Filter { tenant, resource, state: wanted };
+    let registry = state.engine.registry();
+    let found = registry.recommendations(&filter, page.cursor.as_deref(), size + 1).await?;
+    let views = found.into_iter().map(RecommendationView::from).collect();
+    Ok(Json(Page::of(views, size, |view: &RecommendationView| view.recommendation.id.to_string())))
+}
+
+/// Read one recommendation with its evidence.
+#[utoipa::path(get, path = "/v1/recommendations/{id}", tag = "recommendations", security(("token" = [])),
+    params(("id" = RecommendationId, Path, description = "The recommendation's id")),
+    responses(
+        (status = 200, body = RecommendationView),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn get(
+    State(state): State<ApiState>,
+    Path(id): Path<RecommendationId>,
+) -> Result<Json<RecommendationView>, Problem> {
+    Ok(Json(state.engine.registry().recommendation(id).await?.into()))
+}
+
+/// Approve a recommendation and change the quota.
+#[utoipa::path(post, path = "/v1/recommendations/{id}/approve", tag = "recommendations", security(("token" = [])),
+    params(("id" = RecommendationId, Path, description = "The recommendation's id")),
+    request_body = ApprovalToGive,
+    responses(
+        (status = 200, body = Applied),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It waits no more, or the quota has moved on"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The tier does not allow it"),
+        (status = 502, body = Problem, content_type = "application/problem+json", description = "The target refused it"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "The target is out of reach; it will be tried again"),
+    ))]
+pub async fn approve(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<RecommendationId>,
+    Body(approval): Body<ApprovalToGive>,
+) -> Result<Json<Applied>, Problem> {
+    let outcome = state.engine.approve(id, caller.request(approval.comment)).await;
+    let quota = outcome.map_err(|error| Problem::from(error).or_conflict())?;
+    let recommendation = state.engine.registry().recommendation(id).await?;
+    Ok(Json(Applied { quota: quota.into(), recommendation: recommendation.into() }))
+}
+
+/// Reject a recommendation. The same is not proposed again until it would have expired.
+#[utoipa::path(post, path = "/v1/recommendations/{id}/reject", tag = "recommendations", security(("token" = [])),
+    params(("id" = RecommendationId, Path, description = "The recommendation's id")),
+    request_body = Rejection,
+    responses(
+        (status = 200, body = RecommendationView),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It waits no more"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn reject(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<RecommendationId>,
+    Body(rejection): Body<Rejection>,
+) -> Result<Json<RecommendationView>, Problem> {
+    if rejection.reason.trim().is_empty() {
+        return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
+    }
+    let registry = state.engine.registry();
+    let record = registry.reject(id, caller.actor(), rejection.reason, caller.request_id()).await?;
+    Ok(Json(record.into()))
+}

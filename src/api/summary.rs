@@ -1,0 +1,79 @@
+//! The fleet in a few figures.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ApiState;
+use super::problem::Problem;
+use crate::domain::{Money, PerMonth, RecommendationState, Resource, Timestamp};
+use crate::registry::Filter;
+
+/// The fleet in a few figures.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Summary {
+    /// Whether the usage is made up.
+    simulated: bool,
+    tenants: usize,
+    /// Recommendations that wait for a decision.
+    waiting: usize,
+    /// What the quotas that would change cost a month now; `null` without prices.
+    cost_now: Option<Money<PerMonth>>,
+    /// What they would cost.
+    cost_then: Option<Money<PerMonth>>,
+    /// The difference.
+    saving: Option<Money<PerMonth>>,
+    open_incidents: usize,
+    /// The resources whose source fails, each with what it says.
+    source_problems: Vec<SourceProblemView>,
+    last_cycle_at: Option<Timestamp>,
+}
+
+/// A resource whose source fails.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourceProblemView {
+    resource: Resource,
+    since: Timestamp,
+    message: String,
+}
+
+/// Read the fleet in a few figures.
+#[utoipa::path(get, path = "/v1/summary", tag = "analysis", security(("token" = [])),
+    responses(
+        (status = 200, body = Summary),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem> {
+    let (registry, workspace) = (state.engine.registry(), state.engine.workspace());
+    let tenants = registry.all_tenants().await?;
+    let filter = Filter { state: Some(RecommendationState::Proposed.name().to_owned()), ..Filter::default() };
+    let waiting = registry.recommendations(&filter, None, usize::MAX).await?;
+    let costs = || waiting.iter().filter_map(|record| record.recommendation.cost.as_ref());
+    let mut open_incidents = 0;
+    for tenant in &tenants {
+        open_incidents += usize::from(registry.open_incident(&tenant.id).await?.is_some());
+    }
+    let problems = workspace.source_problems().into_iter().map(|(resource, problem)| SourceProblemView {
+        resource,
+        since: problem.since,
+        message: format!("failed to {}", problem.error),
+    });
+    Ok(Json(Summary {
+        simulated: state.settings.simulated,
+        tenants: tenants.len(),
+        waiting: waiting.len(),
+        cost_now: sum(costs().map(|cost| cost.now))?,
+        cost_then: sum(costs().map(|cost| cost.then))?,
+        saving: sum(costs().map(|cost| cost.saving))?,
+        open_incidents,
+        source_problems: problems.collect(),
+        last_cycle_at: workspace.last_cycle_at(),
+    }))
+}
+
+fn sum(mut amounts: impl Iterator<Item = Money<PerMonth>>) -> Result<Option<Money<PerMonth>>, Problem> {
+    let Some(first) = amounts.next() else { return Ok(None) };
+    let total = amounts.try_fold(first, |total, amount| total.plus(&amount));
+    Ok(total.map(Some)?)
+}

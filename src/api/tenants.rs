@@ -1,0 +1,149 @@
+//! Tenants: registered from a tier, read, listed, and set to an apply mode.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::ApiState;
+use super::auth::Caller;
+use super::extract::{Body, Path, Query};
+use super::page::{Page, PageQuery};
+use super::problem::Problem;
+use crate::domain::{ApplyMode, Resource, Tenant, TenantId, Tier};
+use crate::registry::NewTenant;
+
+/// A tenant to be registered.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantToCreate {
+    /// The value of its label in Prometheus.
+    id: TenantId,
+    /// The name that people read; the id where it is left out.
+    name: Option<String>,
+    /// Its plan, which gives its quotas.
+    tier: Tier,
+    /// The provider whose prices apply.
+    #[serde(default = "on_premises")]
+    provider: String,
+    /// The region whose prices apply.
+    #[serde(default = "default_region")]
+    region: String,
+    /// What may happen to its recommendations.
+    #[serde(default = "observe")]
+    apply_mode: ApplyMode,
+    /// Quotas that differ from the tier's, in each resource's unit.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, f64>)]
+    quotas: BTreeMap<Resource, f64>,
+}
+
+fn on_premises() -> String {
+    "on-premises".to_owned()
+}
+
+fn default_region() -> String {
+    "default".to_owned()
+}
+
+fn observe() -> ApplyMode {
+    ApplyMode::Observe
+}
+
+/// What can be changed of a tenant.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantChange {
+    /// What may happen to its recommendations.
+    apply_mode: ApplyMode,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Register a tenant with the quotas of its tier.
+#[utoipa::path(post, path = "/v1/tenants", tag = "tenants", security(("token" = [])),
+    request_body = TenantToCreate,
+    responses(
+        (status = 201, body = Tenant, headers(("Location", description = "where it is"))),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn create(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Body(new): Body<TenantToCreate>,
+) -> Result<impl IntoResponse, Problem> {
+    let TenantToCreate { id, name, tier, provider, region, apply_mode, quotas } = new;
+    let new = NewTenant { id, name, tier, provider, region, apply_mode, quotas };
+    let tenant = state.engine.registry().create_tenant(new, caller.actor(), caller.request_id()).await?;
+    state.engine.wake();
+    let location = format!("/v1/tenants/{}", tenant.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(tenant)))
+}
+
+/// List the tenants by id.
+#[utoipa::path(get, path = "/v1/tenants", tag = "tenants", security(("token" = [])),
+    params(PageQuery),
+    responses(
+        (status = 200, body = Page<Tenant>),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn list(
+    State(state): State<ApiState>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Tenant>>, Problem> {
+    let size = page.size(&state)?;
+    let found = state.engine.registry().tenants(page.cursor.as_deref(), size + 1).await?;
+    Ok(Json(Page::of(found, size, |tenant| tenant.id.to_string())))
+}
+
+/// Read one tenant.
+#[utoipa::path(get, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses(
+        (status = 200, body = Tenant),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn get(State(state): State<ApiState>, Path(id): Path<TenantId>) -> Result<Json<Tenant>, Problem> {
+    Ok(Json(state.engine.registry().tenant(&id).await?))
+}
+
+/// Set what may happen to a tenant's recommendations.
+#[utoipa::path(patch, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    request_body = TenantChange,
+    responses(
+        (status = 200, body = Tenant),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn change(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<TenantId>,
+    Body(change): Body<TenantChange>,
+) -> Result<Json<Tenant>, Problem> {
+    let TenantChange { apply_mode, reason } = change;
+    let registry = state.engine.registry();
+    let tenant =
+        registry.set_apply_mode(&id, apply_mode, caller.actor(), reason, caller.request_id()).await?;
+    state.engine.wake();
+    Ok(Json(tenant))
+}

@@ -1,0 +1,236 @@
+//! The API over an engine whose state is in memory and whose source is empty.
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::*;
+use crate::domain::{Step, Timestamp};
+use crate::engine::{Compute, Ids, Parts, Settings, Silent};
+use crate::ports::Clock;
+use crate::registry::Registry;
+use crate::security;
+use crate::source::FileSource;
+use crate::store::{MemoryStore, NoHistory};
+use crate::target::RegistryTarget;
+use crate::telemetry::Metrics;
+
+const TOKEN: &str = "plim_a-token-for-tests";
+
+#[derive(Debug)]
+struct Standing;
+
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(1_790_000_000)
+    }
+}
+
+/// The API, its engine, and one registered tenant of tier PREMIUM.
+async fn api() -> (Router, Arc<Engine>) {
+    let clock = Arc::new(Standing);
+    let parts = Parts {
+        source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
+        history: Arc::new(NoHistory),
+        registry: Registry::new(Arc::new(MemoryStore::default()), clock.clone()),
+        target: Arc::new(RegistryTarget),
+        prices: None,
+        clock,
+        ids: Ids::from_seed(1),
+        compute: Compute::new(1, 1).unwrap(),
+        metrics: Arc::new(Metrics::default()),
+    };
+    let engine = Arc::new(Engine::new(parts, Settings::default()));
+    engine.registry().add_token(&security::hash(TOKEN), "tester").await.unwrap();
+    let settings = ApiSettings { max_body: 4096, max_page: 2, default_page: 2, ..ApiSettings::default() };
+    let router = router(ApiState::new(engine.clone(), settings));
+    let created =
+        call(&router, "POST", "/v1/tenants", &[], Some(json!({"id": "acme", "tier": "PREMIUM"}))).await;
+    assert_eq!(created.0, StatusCode::CREATED, "{}", created.2);
+    assert_eq!(created.1["location"], "/v1/tenants/acme");
+    (router, engine)
+}
+
+async fn call(
+    router: &Router,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<Value>,
+) -> (StatusCode, HeaderMap, Value) {
+    let mut request = Request::builder().method(method).uri(path);
+    if !headers.iter().any(|(name, _)| *name == "authorization") {
+        request = request.header("authorization", format!("Bearer {TOKEN}"));
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body = match body {
+        Some(json) => {
+            request = request.header("content-type", "application/json");
+            Body::from(json.to_string())
+        }
+        None => Body::empty(),
+    };
+    let response = router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    (status, headers, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+async fn get(router: &Router, path: &str) -> (StatusCode, HeaderMap, Value) {
+    call(router, "GET", path, &[], None).await
+}
+
+#[tokio::test]
+async fn only_health_is_open() {
+    let (api, _) = api().await;
+    let (_, _, document) = get(&api, "/openapi.json").await;
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 17, "{paths:#?}");
+    for (path, methods) in paths {
+        let open = path.starts_with("/-/");
+        let real = path.replace("{id}", "acme").replace("{resource}", "cpu_cores");
+        for method in methods.as_object().unwrap().keys().map(|name| name.to_uppercase()) {
+            let bad = [("authorization", "Bearer plim_wrong")];
+            let (status, headers, _) = call(&api, &method, &real, &bad, None).await;
+            assert_eq!(status != StatusCode::UNAUTHORIZED, open, "{method} {path}: {status}");
+            assert_eq!(headers.contains_key("www-authenticate"), !open, "{method} {path}");
+        }
+    }
+    assert!(document["components"]["securitySchemes"]["token"].is_object(), "{document:#}");
+    assert!(!document.to_string().contains("\"tuple\""));
+}
+
+#[tokio::test]
+async fn errors_are_problem_documents() {
+    let (api, _) = api().await;
+    let big = json!({"id": "x".repeat(5000), "tier": "FREE"});
+    let unknown = json!({"id": "b", "tier": "FREE", "colour": "red"});
+    let cases: [(&str, &str, Option<Value>, u16, &str); 12] = [
+        ("GET", "/v1/nothing", None, 404, "there is nothing at /v1/nothing"),
+        ("DELETE", "/v1/tenants", None, 405, "can't be called with DELETE"),
+        ("GET", "/v1/tenants/nobody", None, 404, "find the tenant nobody"),
+        ("GET", "/v1/tenants/acme/quotas/cpu", None, 400, "cpu"),
+        ("GET", "/v1/tenants?limit=0", None, 400, "at least 1"),
+        ("GET", "/v1/tenants?limit=x", None, 400, "limit"),
+        ("GET", "/v1/recommendations?state=odd", None, 400, "the states are proposed"),
+        ("POST", "/v1/tenants", Some(unknown), 422, "colour"),
+        ("POST", "/v1/tenants", Some(json!({"id": "a/b", "tier": "FREE"})), 422, "tenant id"),
+        ("POST", "/v1/tenants", Some(json!({"id": "acme", "tier": "FREE"})), 409, "there is one already"),
+        ("POST", "/v1/tenants", Some(big), 413, "length limit"),
+        (
+            "GET",
+            "/v1/recommendations/00000000-0000-0000-0000-000000000000",
+            None,
+            404,
+            "find the recommendation",
+        ),
+    ];
+    for (method, path, body, expected, words) in cases {
+        let (status, headers, problem) = call(&api, method, path, &[], body).await;
+        assert_eq!(status.as_u16(), expected, "{method} {path}: {problem}");
+        assert_eq!(headers["content-type"], "application/problem+json", "{method} {path}");
+        assert_eq!(problem["status"], expected, "{method} {path}");
+        assert!(problem["detail"].as_str().unwrap().contains(words), "{method} {path}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_changes_only_from_the_generation_that_was_seen() {
+    let (api, engine) = api().await;
+    let path = "/v1/tenants/acme/quotas/cpu_cores";
+    let (_, headers, quota) = get(&api, path).await;
+    assert_eq!((quota["limit"].as_f64(), &headers["etag"]), (Some(8.0), &"\"1\"".parse().unwrap()));
+    let put = |tag: &'static str, limit: f64| {
+        let (api, body) = (api.clone(), json!({"limit": limit, "reason": "more load"}));
+        async move { call(&api, "PUT", path, &[("if-match", tag), ("x-request-id", "call-7")], Some(body)).await }
+    };
+    let (status, headers, quota) = put("\"1\"", 9.0).await;
+    assert_eq!((status, quota["generation"].as_u64()), (StatusCode::OK, Some(2)), "{quota}");
+    assert_eq!(
+        (&headers["etag"], &headers["x-request-id"]),
+        (&"\"2\"".parse().unwrap(), &"call-7".parse().unwrap())
+    );
+    assert_eq!(put("\"1\"", 9.5).await.0, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(put("2", 9.5).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        call(&api, "PUT", path, &[], Some(json!({"limit": 9}))).await.0,
+        StatusCode::PRECONDITION_REQUIRED
+    );
+    for (limit, rule) in [(0.1, "below_floor"), (1e6, "above_ceiling")] {
+        let (status, _, problem) = put("\"2\"", limit).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(problem["objections"][0]["rule"], rule, "{problem}");
+    }
+    let newest = engine.registry().audit(None, None, 1).await.unwrap().remove(0).event;
+    assert_eq!((newest.reason.as_str(), newest.request_id.as_deref()), ("more load", Some("call-7")));
+}
+
+#[tokio::test]
+async fn quotas_are_polled_cheaply() {
+    let (api, _) = api().await;
+    let (_, headers, all) = get(&api, "/v1/tenants/acme/quotas").await;
+    assert_eq!(all["items"].as_array().unwrap().len(), 10);
+    let tag = headers["etag"].to_str().unwrap();
+    let again = call(&api, "GET", "/v1/tenants/acme/quotas", &[("if-none-match", tag)], None).await;
+    assert_eq!(again.0, StatusCode::NOT_MODIFIED);
+    let body = Some(json!({"limit": 9}));
+    call(&api, "PUT", "/v1/tenants/acme/quotas/cpu_cores", &[("if-match", "\"1\"")], body).await;
+    let changed = call(&api, "GET", "/v1/tenants/acme/quotas", &[("if-none-match", tag)], None).await;
+    assert_eq!(changed.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn long_lists_come_in_pages() {
+    let (api, _) = api().await;
+    for id in ["b", "c", "d"] {
+        let created = call(&api, "POST", "/v1/tenants", &[], Some(json!({"id": id, "tier": "FREE"}))).await;
+        assert_eq!(created.0, StatusCode::CREATED);
+    }
+    for (path, key, expected) in [
+        ("/v1/tenants", "id", vec!["acme", "b", "c", "d"]),
+        ("/v1/audit", "tenant", vec!["d", "c", "b", "acme", "null"]),
+    ] {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let (_, _, page) = get(&api, &format!("{path}?limit=50{cursor}")).await;
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= 2, "a page is at most max_page long");
+            seen.extend(items.iter().map(|item| item[key].as_str().unwrap_or("null").to_owned()));
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_waits_for_the_first_cycle() {
+    let (api, engine) = api().await;
+    let (status, _, text) = get(&api, "/-/ready").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.as_str().unwrap().contains("the first cycle has not ended"), "{text}");
+    engine.cycle(&Silent).await.unwrap();
+    assert_eq!(get(&api, "/-/ready").await.0, StatusCode::OK);
+    let (_, headers, metrics) = get(&api, "/metrics").await;
+    assert!(headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert!(metrics.as_str().unwrap().contains("plimsoll_cycles_total 1"), "{metrics}");
+    let (_, _, assessments) = get(&api, "/v1/tenants/acme/assessments").await;
+    assert_eq!(assessments["items"], json!([]), "no resource is measured");
+    assert_eq!(get(&api, "/v1/tenants/acme/resources/cpu_cores/forecast").await.0, StatusCode::NOT_FOUND);
+    let (_, _, summary) = get(&api, "/v1/summary").await;
+    assert_eq!((summary["tenants"].as_u64(), &summary["saving"]), (Some(1), &Value::Null), "{summary}");
+}
+
+#[tokio::test]
+async fn a_tenants_mode_is_changed_and_audited() {
+    let (api, engine) = api().await;
+    let body = json!({"apply_mode": "approved", "reason": "trusted now"});
+    let (status, _, tenant) = call(&api, Method::PATCH.as_str(), "/v1/tenants/acme", &[], Some(body)).await;
+    assert_eq!((status, tenant["apply_mode"].as_str()), (StatusCode::OK, Some("approved")), "{tenant}");
+    let newest = engine.registry().audit(None, None, 1).await.unwrap().remove(0).event;
+    assert_eq!((newest.before, newest.after), (json!("observe"), json!("approved")));
+}

@@ -1,0 +1,226 @@
+//! The registry over a store in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::domain::approval::{Approval, approve};
+use crate::domain::{
+    Actor, ApplyMode, Approved, AuditAction, Evidence, QuotaChange, Recommendation, RecommendationState, Tier,
+};
+use crate::store::MemoryStore;
+
+/// A clock that stands where it is put.
+#[derive(Debug)]
+struct HandClock(Mutex<Timestamp>);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock()
+    }
+}
+
+const CPU: Resource = Resource::CpuCores;
+
+fn start() -> Timestamp {
+    Timestamp::from_seconds(1_000_000)
+}
+
+fn acme() -> TenantId {
+    "acme".parse().unwrap()
+}
+
+async fn registry() -> (Registry, Arc<HandClock>) {
+    let clock = Arc::new(HandClock(Mutex::new(start())));
+    let registry = Registry::new(Arc::new(MemoryStore::default()), clock.clone());
+    registry.create_tenant(new_tenant("acme"), Actor::Daemon, None).await.unwrap();
+    (registry, clock)
+}
+
+fn new_tenant(id: &str) -> NewTenant {
+    NewTenant {
+        id: id.parse().unwrap(),
+        name: None,
+        tier: Tier::Premium,
+        provider: "aws".to_owned(),
+        region: "eu".to_owned(),
+        apply_mode: ApplyMode::Review,
+        quotas: BTreeMap::from([(Resource::MemoryGb, 20.0)]),
+    }
+}
+
+fn recommendation(number: u128, proposed: f64, generation: u64) -> Recommendation {
+    let nothing = 0.0;
+    Recommendation {
+        id: RecommendationId(uuid::Uuid::from_u128(number)),
+        tenant: acme(),
+        tier: Tier::Premium,
+        resource: CPU,
+        parent_generation: generation,
+        current: 8.0,
+        proposed,
+        evidence: Evidence {
+            history_from: start(),
+            history_to: start(),
+            samples: 1,
+            gap_share: nothing,
+            usage_median: nothing,
+            usage_p95: nothing,
+            usage_max: nothing,
+            model: String::new(),
+            horizon_hours: 1,
+            forecast_peak: nothing,
+            peak_at: start(),
+            peak_quantile: 0.95,
+            margin: nothing,
+            violations_now: nothing,
+            violations_then: nothing,
+            slack_now: nothing,
+            slack_then: nothing,
+        },
+        reasons: vec!["because".to_owned()],
+        confidence: 0.9,
+        cost: None,
+        no_cost_because: None,
+        created_at: start(),
+        expires_at: start().plus(Duration::from_secs(3600)),
+    }
+}
+
+fn approved(change: QuotaChange) -> Approved<QuotaChange> {
+    let by = Actor::Person("ann".to_owned());
+    let word = Approval { by, at: start(), comment: Some("fine".to_owned()), request_id: None };
+    approve(change, Verdict::default(), word).unwrap()
+}
+
+async fn state_of(registry: &Registry, number: u128) -> &'static str {
+    let id = RecommendationId(uuid::Uuid::from_u128(number));
+    registry.recommendation(id).await.unwrap().state.name()
+}
+
+#[tokio::test]
+async fn a_tenant_has_the_tiers_quotas_and_its_own() {
+    let (registry, _) = registry().await;
+    let quotas = registry.quotas(&acme()).await.unwrap();
+    assert_eq!(quotas.iter().map(|quota| quota.resource).collect::<Vec<_>>(), Resource::ALL);
+    assert_eq!((quotas[0].limit, quotas[1].limit, quotas[0].generation), (8.0, 20.0, 1));
+    let again = registry.create_tenant(new_tenant("acme"), Actor::Daemon, None).await;
+    assert!(matches!(again, Err(RegistryError::TenantExists(_))), "{again:?}");
+    assert_eq!(registry.audit(None, None, 10).await.unwrap().len(), 1);
+    let nobody = "nobody".parse().unwrap();
+    assert!(matches!(registry.quotas(&nobody).await, Err(RegistryError::NoSuchTenant(_))));
+    // A tenant whose id begins with another's is not mistaken for it.
+    registry.create_tenant(new_tenant("acme-2"), Actor::Daemon, None).await.unwrap();
+    assert_eq!(registry.quotas(&acme()).await.unwrap().len(), 10);
+    let mut impossible = new_tenant("bad");
+    impossible.quotas.insert(CPU, -1.0);
+    assert!(registry.create_tenant(impossible, Actor::Daemon, None).await.is_err());
+    assert_eq!(registry.all_tenants().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_is_begun_finished_and_audited_once() {
+    let (registry, _) = registry().await;
+    registry.propose(recommendation(1, 4.0, 1)).await.unwrap();
+    let change = approved(recommendation(1, 4.0, 1).change());
+    registry.begin_change(&change).await.unwrap();
+    assert_eq!(state_of(&registry, 1).await, "approved");
+    assert_eq!(registry.quota(&acme(), CPU).await.unwrap().generation, 1, "nothing has changed yet");
+    let second = registry.begin_change(&change).await;
+    assert!(second.is_err(), "one change of a quota at a time: {second:?}");
+
+    assert_eq!(registry.open_changes().await.unwrap(), std::slice::from_ref(&change));
+    for _ in 0..2 {
+        let quota = registry.finish_change(&change, &ChangeOutcome::Enforced).await.unwrap();
+        assert_eq!((quota.limit, quota.generation), (4.0, 2));
+    }
+    assert_eq!(state_of(&registry, 1).await, "applied");
+    assert!(registry.open_changes().await.unwrap().is_empty());
+    let actions: Vec<AuditAction> =
+        registry.audit(Some(&acme()), None, 10).await.unwrap().iter().map(|line| line.event.action).collect();
+    use AuditAction::{QuotaChanged, RecommendationApproved, TenantCreated};
+    assert_eq!(actions, [QuotaChanged, RecommendationApproved, TenantCreated]);
+
+    let stale = registry.begin_change(&approved(recommendation(2, 5.0, 1).change())).await;
+    assert!(matches!(stale, Err(RegistryError::Refused(_))), "{stale:?}");
+}
+
+#[tokio::test]
+async fn a_change_that_the_target_refuses_leaves_the_quota() {
+    let (registry, _) = registry().await;
+    registry.propose(recommendation(1, 4.0, 1)).await.unwrap();
+    let change = approved(recommendation(1, 4.0, 1).change());
+    registry.begin_change(&change).await.unwrap();
+    let failed = ChangeOutcome::Failed("no room".to_owned());
+    let quota = registry.finish_change(&change, &failed).await.unwrap();
+    assert_eq!((quota.limit, quota.generation), (8.0, 1));
+    assert_eq!(state_of(&registry, 1).await, "proposed", "it may be tried again");
+    let newest = registry.audit(None, None, 1).await.unwrap().remove(0).event;
+    assert_eq!((newest.action, newest.reason.as_str()), (AuditAction::ChangeFailed, "no room"));
+}
+
+#[tokio::test]
+async fn one_recommendation_waits_for_each_quota() {
+    let (registry, _) = registry().await;
+    assert!(matches!(registry.propose(recommendation(1, 4.0, 1)).await.unwrap(), Proposed::New(_)));
+    let same = registry.propose(recommendation(2, 4.05, 1)).await.unwrap();
+    assert_eq!(same.id().0.as_u128(), 1, "the same need is not proposed twice");
+    registry.propose(recommendation(3, 5.0, 1)).await.unwrap();
+    assert_eq!(state_of(&registry, 1).await, "superseded");
+    registry.propose(recommendation(4, 5.0, 2)).await.unwrap();
+    assert_eq!(state_of(&registry, 3).await, "stale", "the quota has moved on since");
+    registry.withdraw(&acme(), CPU).await.unwrap();
+    assert_eq!(state_of(&registry, 4).await, "superseded");
+    let filter = Filter { state: Some("proposed".to_owned()), ..Filter::default() };
+    assert!(registry.recommendations(&filter, None, 10).await.unwrap().is_empty());
+    let newest = registry.recommendations(&Filter::default(), None, 2).await.unwrap();
+    assert_eq!(newest[0].recommendation.id.0.as_u128(), 4, "the newest comes first");
+    let before = newest[1].recommendation.id.to_string();
+    let older = registry.recommendations(&Filter::default(), Some(&before), 10).await.unwrap();
+    assert_eq!(older.iter().map(|record| record.recommendation.id.0.as_u128()).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn what_was_rejected_is_not_put_to_people_again_at_once() {
+    let (registry, clock) = registry().await;
+    let first = registry.propose(recommendation(1, 4.0, 1)).await.unwrap().id();
+    let by = Actor::Person("ann".to_owned());
+    let rejected = registry.reject(first, by.clone(), "too low".to_owned(), None).await.unwrap();
+    assert!(matches!(rejected.state, RecommendationState::Rejected { .. }));
+    let twice = registry.reject(first, by, "again".to_owned(), None).await;
+    assert!(matches!(twice, Err(RegistryError::AlreadyDecided { state: "rejected", .. })), "{twice:?}");
+    assert_eq!(registry.propose(recommendation(2, 4.0, 1)).await.unwrap(), Proposed::Known(first));
+    // Another need is another matter, and so is the same one much later.
+    assert!(matches!(registry.propose(recommendation(3, 6.0, 1)).await.unwrap(), Proposed::New(_)));
+    assert_eq!(state_of(&registry, 1).await, "rejected");
+    *clock.0.lock() = start().plus(Duration::from_secs(3600));
+    assert_eq!(registry.expire().await.unwrap(), 1);
+    assert_eq!(state_of(&registry, 3).await, "expired");
+    assert!(matches!(registry.propose(recommendation(4, 6.0, 1)).await.unwrap(), Proposed::New(_)));
+}
+
+#[tokio::test]
+async fn old_decisions_are_forgotten_and_what_waits_is_not() {
+    let (registry, _) = registry().await;
+    registry.propose(recommendation(1, 4.0, 1)).await.unwrap();
+    registry.propose(recommendation(2, 6.0, 1)).await.unwrap();
+    let later = start().plus(Duration::from_secs(1));
+    assert_eq!(registry.forget_recommendations_before(later).await.unwrap(), 1);
+    assert_eq!(state_of(&registry, 2).await, "proposed");
+}
+
+#[tokio::test]
+async fn tokens_and_watermarks_come_back() {
+    let (registry, _) = registry().await;
+    assert!(!registry.has_token().await.unwrap());
+    registry.add_token("hash", "admin").await.unwrap();
+    registry.add_token("hash", "other").await.unwrap();
+    assert_eq!(registry.token("hash").await.unwrap().unwrap().name, "admin");
+    assert_eq!(registry.token("none").await.unwrap(), None);
+    assert_eq!(registry.watermark(CPU).await.unwrap(), None);
+    registry.set_watermark(CPU, start()).await.unwrap();
+    assert_eq!(registry.watermark(CPU).await.unwrap(), Some(start()));
+}
