@@ -39,6 +39,25 @@ pub enum ApplyError {
     Target(TargetError),
 }
 
+/// Marks a change as being carried out by this process, until it is dropped.
+struct UnderWay<'a>(&'a Engine, SeriesKey);
+
+impl<'a> UnderWay<'a> {
+    /// `None` where it is marked already: the one who marked it carries on, and
+    /// the store lets only one change of a quota begin.
+    fn mark(engine: &'a Engine, change: &QuotaChange) -> Option<Self> {
+        let key = SeriesKey { tenant: change.tenant.clone(), resource: change.resource };
+        let is_new = engine.under_way.lock().insert(key.clone());
+        is_new.then_some(UnderWay(engine, key))
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.lock().remove(&self.1);
+    }
+}
+
 impl Engine {
     /// Changes a quota because a person asks for it.
     ///
@@ -97,6 +116,7 @@ impl Engine {
         let Request { by, comment, request_id } = request;
         let approval = Approval { by, at: now, comment, request_id };
         let approved = approve(change, verdict, approval).map_err(RegistryError::Refused)?;
+        let _under_way = UnderWay::mark(self, approved.item());
         self.parts.registry.begin_change(&approved).await?;
         self.carry_out(&approved).await
     }
@@ -130,6 +150,14 @@ impl Engine {
     pub(super) async fn finish_open_changes(&self) -> Result<(), EngineError> {
         for approved in self.parts.registry.open_changes().await? {
             let change = approved.item();
+            // Whoever began it in this process also ends it.
+            let Some(_under_way) = UnderWay::mark(self, change) else { continue };
+            // It may have ended since the list was read; then telling the
+            // target again could undo what came after.
+            let open = self.parts.registry.open_change(&change.tenant, change.resource).await?;
+            if open.as_ref() != Some(&approved) {
+                continue;
+            }
             let holds = self.parts.target.read(&change.tenant, change.resource).await;
             let done = matches!(holds, Ok(Some(limit)) if limit == change.to);
             let outcome = if done {
@@ -184,6 +212,7 @@ impl Engine {
                 return Ok(false);
             }
         };
+        let _under_way = UnderWay::mark(self, approved.item());
         match self.parts.registry.begin_change(&approved).await {
             Ok(()) => {}
             // A person was quicker.

@@ -136,6 +136,7 @@ impl Engine {
 
     /// The last sample known of a series, for judging whether it is stale.
     pub(super) fn last_sample_at(&self, key: &super::SeriesKey) -> Option<Timestamp> {
-        self.workspace.usage(key)?.last_sample().map(|(at, _)| at)
+        let frame = self.workspace.frame(key.resource)?;
+        frame.series.get(&key.tenant)?.last_sample().map(|(at, _)| at)
     }
 }

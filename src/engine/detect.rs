@@ -73,7 +73,7 @@ impl Engine {
         let mut open = 0;
         for tenant in self.parts.registry.all_tenants().await? {
             let known = self.parts.registry.open_incident(&tenant.id).await?;
-            let next = match (known, out.get(&tenant.id)) {
+            let next = match (known.clone(), out.get(&tenant.id)) {
                 (None, None) => continue,
                 (known, Some(runs)) => {
                     open += 1;
@@ -81,19 +81,23 @@ impl Engine {
                 }
                 (Some(known), None) => Incident { resolved_at: Some(self.now()), ..known },
             };
-            self.log_incident(&next);
-            self.parts.registry.put_incident(&next).await?;
+            if known.as_ref() != Some(&next) {
+                log_incident(known.is_none(), &next);
+                self.parts.registry.put_incident(&next).await?;
+            }
         }
         self.parts.metrics.open_incidents(open);
         Ok(())
     }
+}
 
-    fn log_incident(&self, incident: &Incident) {
-        let tenant = &incident.tenant;
-        match incident.resolved_at {
-            Some(_) => tracing::info!(%tenant, opened_at = %incident.opened_at, "the incident is over"),
-            None => tracing::debug!(%tenant, opened_at = %incident.opened_at, "an incident is open"),
-        }
+/// Says once that an incident began, and once that it ended.
+fn log_incident(is_new: bool, incident: &Incident) {
+    let (tenant, opened_at) = (&incident.tenant, incident.opened_at);
+    if incident.resolved_at.is_some() {
+        tracing::info!(%tenant, %opened_at, "an incident is over");
+    } else if is_new {
+        tracing::warn!(%tenant, %opened_at, score = incident.peak_score, "an incident is open");
     }
 }
 

@@ -17,10 +17,11 @@ mod progress;
 mod recommend;
 mod workspace;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 pub use apply::{ApplyError, Request};
@@ -156,6 +157,8 @@ pub struct Engine {
     wake: Notify,
     /// What the engine does right now, for shutdown and readiness.
     doing: RwLock<Option<&'static str>>,
+    /// Changes that are being carried out by this process right now.
+    under_way: Mutex<HashSet<SeriesKey>>,
 }
 
 /// A failure of the engine; reads well after "failed to".
@@ -181,6 +184,7 @@ impl Engine {
             workspace: Workspace::default(),
             wake: Notify::new(),
             doing: RwLock::new(None),
+            under_way: Mutex::default(),
         }
     }
 
