@@ -1,6 +1,8 @@
 //! Plimsoll tells a multi-tenant platform how much each tenant really needs.
 
 pub mod anomaly;
+pub mod api;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod cost;
@@ -17,3 +19,4 @@ pub mod source;
 pub mod store;
 pub mod target;
 pub mod telemetry;
+pub mod web;

@@ -77,9 +77,9 @@ pub async fn engine_over(
 
 /// The last instant of which there is a value.
 fn end_of(frames: &[Frame]) -> Timestamp {
-    let ends = frames.iter().flat_map(|frame| {
-        frame.series.values().map(|series| series.end().minus(frame.step.duration()))
-    });
+    let ends = frames
+        .iter()
+        .flat_map(|frame| frame.series.values().map(|series| series.end().minus(frame.step.duration())));
     ends.max().unwrap_or_default()
 }
 

@@ -63,8 +63,7 @@ impl App {
         let stop = shutdown::on_signal();
         let address = self.listener.local_addr().context("failed to read the address")?;
         tracing::info!(%address, "listening");
-        let driver =
-            tokio::spawn(drive(Arc::clone(&self.engine), self.every, self.grace, stop.clone()));
+        let driver = tokio::spawn(drive(Arc::clone(&self.engine), self.every, self.grace, stop.clone()));
         let served =
             server::serve(self.listener, Arc::clone(&self.engine), self.api, self.grace, stop.clone()).await;
         // A server that ended by itself takes the rest with it.
@@ -76,7 +75,11 @@ impl App {
     }
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Listens on an address.
+///
+/// # Errors
+/// Where it is taken, or is none of this machine.
+pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("failed to listen on {address}; is another daemon running there?"))

@@ -147,6 +147,19 @@ fn detector_settings(config: &Config, step: Step) -> anomaly::Settings {
         warm_up: step.count_in(config.anomaly.warm_up),
         threshold: config.anomaly.threshold,
         least_effect: config.anomaly.least_effect,
-        ..anomaly::Settings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configs_defaults_are_those_of_the_parts() {
+        let text =
+            "[prometheus]\nurl = \"http://127.0.0.1:9090\"\n[resources.cpu_cores]\nexpression = \"up\"\n";
+        let config = Config::from_text(text, Path::new("plimsoll.toml"), &|_| None).unwrap();
+        assert_eq!(format!("{:?}", engine_settings(&config)), format!("{:?}", Settings::default()));
+        assert_eq!(format!("{:?}", api_settings(&config)), format!("{:?}", ApiSettings::default()));
     }
 }

@@ -28,7 +28,10 @@ pub async fn ensure(registry: &Registry, configured: Option<SecretString>) -> an
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "the one place where a secret is shown: once, to whoever starts the daemon")]
+#[allow(
+    clippy::print_stdout,
+    reason = "the one place where a secret is shown: once, to whoever starts the daemon"
+)]
 fn announce(token: &Token) {
     println!("The API's token, shown this once and kept only as a hash:\n\n    {}\n", token.reveal());
 }

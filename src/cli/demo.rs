@@ -11,13 +11,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 
+use super::fleet::registered;
 use super::table;
 use crate::api::ApiSettings;
 use crate::app::{self, Usage};
 use crate::cost::PriceBook;
-use crate::domain::{Resource, Step};
 use crate::engine::{CycleReport, Engine, Progress, Settings};
-use crate::registry::NewTenant;
 use crate::security::Token;
 use crate::series::table as files;
 use crate::simulate;
@@ -25,6 +24,11 @@ use crate::store::ParquetHistory;
 
 /// The prices that come with the binary.
 const PRICES: &str = include_str!("../../config/prices.toml");
+
+/// Whose prices the demo uses: the one provider that has a price of each
+/// resource in that book.
+const PROVIDER: &str = "on-premises";
+const REGION: &str = "default";
 
 /// The demo's arguments.
 #[derive(Debug, Args)]
@@ -70,7 +74,9 @@ async fn demo(arguments: &Demo, out: &mut impl Write) -> anyhow::Result<()> {
     let history = ParquetHistory::open(history_folder.path())?;
     let prices = PriceBook::from_toml(PRICES)?;
     let usage = Usage::Frames(fleet.step, fleet.frames);
-    let engine = app::engine_over(usage, fleet.tenants, Some(prices), Settings::default(), Some(history)).await?;
+    let tenants = registered(fleet.tenants, PROVIDER, REGION);
+    let settings = Settings::default();
+    let engine = app::engine_over(usage, tenants, Some(prices), settings, Some(history)).await?;
     let report = engine.cycle(&Bar::default()).await?;
     steps.extend(report.steps.iter().copied());
     table::show(&engine, arguments.rows, out).await?;
@@ -119,17 +125,26 @@ fn show_report(
         "\nThe usage is simulated. {} samples collected, {} forecasts made, {} samples judged.",
         report.samples, report.forecasts, report.judged
     )?;
-    let took: Vec<String> = steps.iter().map(|(name, took)| format!("{name} {:.2} s", took.as_secs_f64())).collect();
+    let took: Vec<String> =
+        steps.iter().map(|(name, took)| format!("{name} {:.2} s", took.as_secs_f64())).collect();
     writeln!(out, "Time: {}.", took.join(", "))?;
     Ok(())
 }
 
-async fn serve(engine: &std::sync::Arc<Engine>, listener: tokio::net::TcpListener, out: &mut impl Write) -> anyhow::Result<()> {
+async fn serve(
+    engine: &std::sync::Arc<Engine>,
+    listener: tokio::net::TcpListener,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let token = Token::generate()?;
     engine.registry().add_token(&token.hash(), "demo").await?;
     let address = listener.local_addr()?;
     writeln!(out, "\nThe page: http://{address}/#token={}", token.reveal())?;
-    writeln!(out, "The API:  curl -H 'Authorization: Bearer {}' http://{address}/v1/recommendations", token.reveal())?;
+    writeln!(
+        out,
+        "The API:  curl -H 'Authorization: Bearer {}' http://{address}/v1/recommendations",
+        token.reveal()
+    )?;
     writeln!(out, "Ctrl-C ends it.")?;
     out.flush()?;
     let settings = ApiSettings { simulated: true, ..ApiSettings::default() };

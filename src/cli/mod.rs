@@ -6,10 +6,15 @@
 //! the input is at fault, with 1 for anything else.
 
 pub mod check_config;
+mod demo;
 pub mod detect;
+mod fleet;
 pub mod forecast;
+mod recommend;
 mod seasons;
+mod serve;
 pub mod simulate;
+mod table;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,6 +35,12 @@ pub struct Cli {
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon
+    Serve(ConfigFile),
+    /// Run a simulated fleet through one whole cycle, and show what comes of it
+    Demo(demo::Demo),
+    /// Recommend quotas once, from a Prometheus or a file
+    Recommend(recommend::Recommend),
     /// Forecast each series of a file
     Forecast(forecast::Forecast),
     /// Score each row of a file by how unusual it is
@@ -37,12 +48,12 @@ enum Command {
     /// Make up a fleet of tenants with their usage, out of a seed
     Simulate(simulate::Simulate),
     /// Say whether a config can be used, and what it means
-    CheckConfig(CheckConfig),
+    CheckConfig(ConfigFile),
 }
 
 /// Where the config is.
 #[derive(Debug, Args)]
-struct CheckConfig {
+struct ConfigFile {
     /// The config file
     #[arg(long = "config.file", default_value = "config/plimsoll.toml")]
     file: PathBuf,
@@ -73,6 +84,9 @@ pub fn run(cli: Cli) -> ExitCode {
 
 fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
     match command {
+        Command::Serve(arguments) => serve::run(&arguments.file)?,
+        Command::Demo(arguments) => demo::run(&arguments, out)?,
+        Command::Recommend(arguments) => recommend::run(&arguments, out)?,
         Command::Forecast(arguments) => {
             for id in forecast::run(&arguments)? {
                 warn(&format!("the series {id:?} has no sample, so it has no forecast"));

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use comfy_table::TableComponent::{
+    HorizontalLines, LeftBorderIntersections, MiddleIntersections, RightBorderIntersections,
+};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use rust_decimal::Decimal;
 
@@ -37,7 +40,9 @@ pub async fn waiting(engine: &Engine) -> anyhow::Result<Vec<Recommendation>> {
     let found = engine.registry().recommendations(&filter, None, usize::MAX).await?;
     let mut all: Vec<Recommendation> = found.into_iter().map(|record| record.recommendation).collect();
     let saving = |one: &Recommendation| one.cost.as_ref().map_or(Decimal::ZERO, |cost| cost.saving.amount);
-    all.sort_by(|a, b| saving(b).cmp(&saving(a)).then_with(|| (&a.tenant, a.resource).cmp(&(&b.tenant, b.resource))));
+    all.sort_by(|a, b| {
+        saving(b).cmp(&saving(a)).then_with(|| (&a.tenant, a.resource).cmp(&(&b.tenant, b.resource)))
+    });
     Ok(all)
 }
 
@@ -51,10 +56,15 @@ pub async fn show(engine: &Engine, rows: usize, out: &mut impl Write) -> anyhow:
     let shown = if rows == 0 { all.len() } else { rows.min(all.len()) };
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    // A line under the headings, none between the rows.
+    for part in [HorizontalLines, LeftBorderIntersections, RightBorderIntersections, MiddleIntersections] {
+        table.remove_style(part);
+    }
     table.set_header(HEADINGS);
     for one in raises_and_cuts(&all, shown) {
         table.add_row(row(one).into_iter().enumerate().map(|(column, text)| {
-            let alignment = if NUMBERS.contains(&column) { CellAlignment::Right } else { CellAlignment::Left };
+            let alignment =
+                if NUMBERS.contains(&column) { CellAlignment::Right } else { CellAlignment::Left };
             Cell::new(text).set_alignment(alignment)
         }));
     }
@@ -83,7 +93,7 @@ fn row(one: &Recommendation) -> [String; 12] {
         one.resource.to_string(),
         number(one.current),
         number(one.proposed),
-        format!("{} @ q{}", number(evidence.forecast_peak), evidence.peak_quantile),
+        format!("{} at {}", number(evidence.forecast_peak), quantile(evidence.peak_quantile)),
         when(one),
         format!("{:.2}", one.confidence),
         money(cost.map(|cost| cost.now.to_string())),
@@ -97,6 +107,11 @@ fn row(one: &Recommendation) -> [String; 12] {
 fn when(one: &Recommendation) -> String {
     let at = one.evidence.peak_at;
     at.to_utc().map_or_else(|| at.to_string(), |time| time.format("%a %d %b %H:%M").to_string())
+}
+
+/// A quantile as people write it: q95.
+fn quantile(level: f64) -> String {
+    format!("q{}", (level * 1000.0).round() / 10.0)
 }
 
 /// As many digits as people read: all of a quota's, three of a forecast's.

@@ -2,7 +2,12 @@
 // A helper of a test fails the test by failing.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod caller;
+mod crash;
+mod flow;
 mod house;
 mod one_shot;
 mod prometheus_source;
+mod recommend;
 mod rig;
+mod setup;
