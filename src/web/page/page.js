@@ -40,7 +40,7 @@ const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const money = (sum) => (sum ? `${cents.format(Number(sum.amount))} ${sum.currency}` : "no price");
 const when = (text) =>
-  new Date(text).toLocaleString("en", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  new Date(text).toLocaleString("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
 function showFigures(summary) {
   const figures = [
@@ -66,12 +66,29 @@ function showFigures(summary) {
   at("troubles").hidden = troubles.length === 0;
 }
 
+const savingOf = (one) => (one.cost ? Number(one.cost.saving.amount) : 0);
+
+// A cell with a quieter second line.
+function cell(name, first, second, kind, secondKind) {
+  const made = element(name, first, kind);
+  if (second) made.append(element("small", second, secondKind));
+  return made;
+}
+
+function costCell(cost) {
+  if (!cost) return cell("td", "no price", "", "number");
+  const saving = Number(cost.saving.amount);
+  const words = saving < 0 ? `costs ${cents.format(-saving)} more` : `saves ${cents.format(saving)}`;
+  const change = `${cents.format(Number(cost.now.amount))} → ${money(cost.then)}`;
+  return cell("td", change, words, "number", saving < 0 ? "bad" : "good");
+}
+
 function row(one) {
-  const { evidence, cost } = one;
-  const saving = cost ? Number(cost.saving.amount) : 0;
+  const { evidence } = one;
   const made = element("tr");
-  const tenant = element("th", one.tenant);
+  const tenant = cell("th", one.tenant, one.tier);
   tenant.scope = "row";
+  const peak = `${plain.format(evidence.forecast_peak)} at q${Math.round(evidence.peak_quantile * 1000) / 10}`;
   const decide = element("td");
   for (const [verb, name] of [["approve", "Approve"], ["reject", "Reject"]]) {
     const button = element("button", name);
@@ -82,16 +99,11 @@ function row(one) {
   }
   made.append(
     tenant,
-    element("td", one.tier),
     element("td", one.resource),
-    element("td", `${plain.format(one.current)} ${one.unit}`, "number"),
-    element("td", `${plain.format(one.proposed)} ${one.unit}`, "number"),
-    element("td", `${plain.format(evidence.forecast_peak)} at q${Math.round(evidence.peak_quantile * 1000) / 10}`, "number"),
-    element("td", when(evidence.peak_at)),
+    cell("td", `${plain.format(one.current)} → ${plain.format(one.proposed)}`, one.unit, "number"),
+    cell("td", peak, when(evidence.peak_at), "number"),
     element("td", one.confidence.toFixed(2), "number"),
-    element("td", money(cost && cost.now), "number"),
-    element("td", money(cost && cost.then), "number"),
-    element("td", money(cost && cost.saving), saving < 0 ? "number bad" : "number good"),
+    costCell(one.cost),
     element("td", one.reasons.join(" "), "why"),
     decide,
   );
@@ -132,7 +144,8 @@ async function more() {
   const next = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
   const page = await call("GET", `/v1/recommendations?state=proposed&limit=${PAGE}${next}`);
   cursor = page.next;
-  at("rows").append(...page.items.map(row));
+  const bySaving = page.items.sort((a, b) => savingOf(b) - savingOf(a));
+  at("rows").append(...bySaving.map(row));
   at("more").hidden = !cursor;
   return page.items.length;
 }
