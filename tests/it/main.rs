@@ -11,3 +11,4 @@ mod prometheus_source;
 mod recommend;
 mod rig;
 mod setup;
+mod shutdown;

@@ -89,13 +89,13 @@ function row(one) {
   const tenant = cell("th", one.tenant, one.tier);
   tenant.scope = "row";
   const peak = `${plain.format(evidence.forecast_peak)} at q${Math.round(evidence.peak_quantile * 1000) / 10}`;
-  const decide = element("td");
+  const decide = element("td", undefined, "decide");
   for (const [verb, name] of [["approve", "Approve"], ["reject", "Reject"]]) {
     const button = element("button", name);
     button.type = "button";
     button.setAttribute("aria-label", `${name} ${one.resource} of ${one.tenant}`);
     button.addEventListener("click", () => ask(one, verb, name, made));
-    decide.append(button, " ");
+    decide.append(button);
   }
   made.append(
     tenant,
