@@ -11,6 +11,7 @@ pub mod detect;
 mod fleet;
 pub mod forecast;
 mod recommend;
+pub mod replay;
 mod seasons;
 mod serve;
 pub mod simulate;
@@ -45,6 +46,8 @@ enum Command {
     Forecast(forecast::Forecast),
     /// Score each row of a file by how unusual it is
     Detect(detect::Detect),
+    /// Set limits through past usage, to see what they would have been worth
+    Replay(replay::Replay),
     /// Make up a fleet of tenants with their usage, out of a seed
     Simulate(simulate::Simulate),
     /// Say whether a config can be used, and what it means
@@ -93,6 +96,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
             }
         }
         Command::Detect(arguments) => detect::run(&arguments)?,
+        Command::Replay(arguments) => replay::run(&arguments, out)?,
         Command::Simulate(arguments) => simulate::run(&arguments)?,
         Command::CheckConfig(arguments) => {
             let valid = check_config::run(&arguments.file, out)?;

@@ -5,8 +5,15 @@
 //! rounded up, inside the tier's floor and ceiling. Small differences are left
 //! alone, and where the data can't carry an answer the reason is said.
 
+pub mod auto;
 mod demand;
 mod evidence;
+pub mod hold;
+pub mod ledger;
+pub mod past;
+pub mod policy;
+pub mod promise;
+pub mod replay;
 mod rule;
 
 use std::time::Duration;

@@ -1,0 +1,238 @@
+//! `plimsoll replay`: what the limits would have been, on a team's own past.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
+use rayon::prelude::*;
+
+use super::BadUsage;
+use crate::rightsize::policy::{Family, Histogram, Reaction, WindowQuantile};
+use crate::rightsize::replay::{self, Hours, Score, Settings};
+use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
+
+const HOUR_MILLIS: i64 = 3_600_000;
+/// Hours that a file may span: a wrong year in one row should not ask for
+/// more memory than there is.
+const MOST_HOURS: i64 = 20 * 366 * 24;
+
+/// The command's arguments.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The file to read, .csv or .parquet with the columns unique_id, ds, y or
+    /// timestamp, value; - for standard input as CSV
+    #[arg(long, short)]
+    input: PathBuf,
+    /// For how long each limit holds, in whole hours
+    #[arg(long, default_value = "6h", value_parser = humantime::parse_duration)]
+    every: Duration,
+    /// The time from the file's first sample in which no limit is set
+    #[arg(long, default_value = "7d", value_parser = humantime::parse_duration)]
+    warmup: Duration,
+    /// The share of samples that may lie above the limit
+    #[arg(long, default_value_t = 0.01)]
+    budget: f64,
+    /// auto to choose for each series, or one of reaction, window, histogram,
+    /// smoothed, seasonal
+    #[arg(long, default_value = "auto", value_parser = families)]
+    policy: Families,
+    /// The most changes of a limit a day
+    #[arg(long, default_value_t = 8.0)]
+    max_changes_per_day: f64,
+    /// The file to write, .csv or .parquet, with unique_id, ds, limit; - for
+    /// standard output as CSV. Without it, a table beside VPA and KRR
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+}
+
+/// The families that are chosen from.
+#[derive(Debug, Clone)]
+struct Families(Vec<Family>);
+
+fn families(text: &str) -> Result<Families, String> {
+    if text == "auto" {
+        return Ok(Families(Family::ALL.to_vec()));
+    }
+    let known = Family::ALL.into_iter().find(|family| family.name() == text);
+    known.map(|family| Families(vec![family])).ok_or_else(|| {
+        let names: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
+        format!("use auto, or one of {}", names.join(", "))
+    })
+}
+
+/// Series with their samples by hour.
+struct Fleet {
+    ids: Vec<String>,
+    hours: Vec<Hours>,
+    /// The first instant of the file, in milliseconds.
+    origin: i64,
+    samples_a_day: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where an argument makes no sense, the input can't be read, or the output
+/// can't be written.
+pub fn run(arguments: &Replay, out: &mut impl Write) -> anyhow::Result<()> {
+    if let Some(output) = &arguments.output {
+        table::check_output(output)?;
+    }
+    let (every, warmup) = (whole_hours("every", arguments.every)?, whole_hours("warmup", arguments.warmup)?);
+    check(arguments)?;
+    let fleet = fleet(&table::series(&table::read(&arguments.input)?)?)?;
+    let settings = Settings {
+        every,
+        warmup,
+        budget: arguments.budget,
+        changes_per_day: arguments.max_changes_per_day,
+        families: arguments.policy.0.clone(),
+        samples_a_day: fleet.samples_a_day,
+    };
+    let limits: Vec<Vec<Option<f64>>> =
+        fleet.hours.par_iter().map(|series| replay::limits(series, &settings)).collect();
+    match &arguments.output {
+        Some(output) => {
+            table::write(output, &tabulate(&fleet, &limits, &settings)).context("failed to write the limits")
+        }
+        None => show(&fleet, limits, &settings, out),
+    }
+}
+
+fn whole_hours(name: &str, duration: Duration) -> Result<usize, BadUsage> {
+    let seconds = duration.as_secs();
+    if seconds == 0 || !seconds.is_multiple_of(3600) || duration.subsec_nanos() > 0 {
+        let given = humantime::format_duration(duration);
+        return Err(BadUsage(format!("use --{name} {given}; give whole hours, such as 6h")));
+    }
+    usize::try_from(seconds / 3600).map_err(|error| BadUsage(error.to_string()))
+}
+
+fn check(arguments: &Replay) -> Result<(), BadUsage> {
+    if !(arguments.budget > 0.0 && arguments.budget < 1.0) {
+        let budget = arguments.budget;
+        return Err(BadUsage(format!(
+            "use --budget {budget}; give a share above 0 and below 1, such as 0.01"
+        )));
+    }
+    let changes = arguments.max_changes_per_day;
+    if !(changes.is_finite() && changes > 0.0) {
+        return Err(BadUsage(format!("use --max-changes-per-day {changes}; give a number above 0")));
+    }
+    Ok(())
+}
+
+/// Puts the samples of each series into the hours since the first of all.
+fn fleet(series: &[SampledSeries]) -> anyhow::Result<Fleet> {
+    if series.iter().any(|one| one.timeline.kind == TimeKind::Steps) {
+        let text = "replay integer steps, which say nothing of hours; use times such as 2026-11-23T05:00:00Z";
+        return Err(BadUsage(text.to_owned()).into());
+    }
+    let (Some(origin), Some(end)) = (
+        series.iter().map(|one| one.timeline.first).min(),
+        series.iter().map(|one| one.timeline.at(one.values.len().saturating_sub(1))).max(),
+    ) else {
+        return Err(BadUsage("replay a file without samples".to_owned()).into());
+    };
+    let count = (end - origin) / HOUR_MILLIS + 1;
+    if count > MOST_HOURS {
+        return Err(BadUsage(format!("replay {count} hours; at most {MOST_HOURS} can be")).into());
+    }
+    let hours = series.par_iter().map(|one| hours_of(one, origin, count as usize)).collect();
+    let step = series.iter().map(|one| one.timeline.step).min().unwrap_or(HOUR_MILLIS);
+    let ids = series.iter().map(|one| one.id.clone()).collect();
+    Ok(Fleet { ids, hours, origin, samples_a_day: 24.0 * HOUR_MILLIS as f64 / step as f64 })
+}
+
+fn hours_of(series: &SampledSeries, origin: i64, count: usize) -> Hours {
+    let mut hours: Hours = vec![Vec::new(); count];
+    for (index, value) in series.values.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+        let hour = usize::try_from((series.timeline.at(index) - origin) / HOUR_MILLIS).unwrap_or(usize::MAX);
+        if let Some(hour) = hours.get_mut(hour) {
+            hour.push(*value);
+        }
+    }
+    hours
+}
+
+fn tabulate(fleet: &Fleet, limits: &[Vec<Option<f64>>], settings: &Settings) -> Table {
+    let (mut ids, mut times, mut values) = (Texts::default(), Vec::new(), Vec::new());
+    for (id, limits) in fleet.ids.iter().zip(limits) {
+        for (index, limit) in limits.iter().enumerate() {
+            let Some(limit) = limit else { continue };
+            ids.push(id);
+            times.push(fleet.origin + (settings.warmup + index * settings.every) as i64 * HOUR_MILLIS);
+            values.push(*limit);
+        }
+    }
+    let mut table = Table::new();
+    table.set("unique_id", Column::Text(ids));
+    table.set("ds", Timeline::column(TimeKind::Instants, times));
+    table.set("limit", Column::Numbers(values));
+    table
+}
+
+fn show(
+    fleet: &Fleet,
+    ours: Vec<Vec<Option<f64>>>,
+    settings: &Settings,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let of = |limits: Vec<Vec<Option<f64>>>| {
+        replay::score(&fleet.hours.iter().zip(limits).collect::<Vec<_>>(), settings)
+    };
+    let each =
+        |set: &(dyn Fn(&Hours) -> Vec<Option<f64>> + Sync)| of(fleet.hours.par_iter().map(set).collect());
+    let krr = WindowQuantile { hours: 14 * 24, quantile: 0.95 };
+    let rows = [
+        ("Plimsoll", of(ours)),
+        ("VPA target", each(&|one| replay::peer(one, settings, Histogram::vpa(0.9), 1.15))),
+        ("KRR for CPU", each(&|one| replay::peer(one, settings, krr, 1.0))),
+        ("KRR for memory", each(&|one| replay::peer(one, settings, Reaction::hours(14 * 24), 1.15))),
+        ("clairvoyant", each(&|one| replay::clairvoyant(one, settings))),
+    ];
+    if rows[0].1.series == 0 {
+        return Err(BadUsage(
+            "score limits: no sample lies after the warm-up with a day of samples before it; \
+             give a longer file or a shorter --warmup"
+                .to_owned(),
+        )
+        .into());
+    }
+    let mut sheet = Sheet::new();
+    sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    sheet.set_header([
+        "limits by",
+        "violations",
+        "within budget",
+        "slack",
+        "limits / usage",
+        "changes a day",
+    ]);
+    for (name, score) in &rows {
+        sheet.add_row(row(name, score));
+    }
+    writeln!(out, "{sheet}")?;
+    writeln!(
+        out,
+        "{} series; each limit holds for {} h and is set from earlier samples only. Violations: share of samples \
+         above the limit; within budget: share of series with at most {} of them.",
+        rows[0].1.series, settings.every, settings.budget
+    )?;
+    Ok(())
+}
+
+fn row(name: &str, score: &Score) -> Vec<Cell> {
+    let figures = [
+        format!("{:.3} %", score.violations * 100.0),
+        format!("{:.0} %", score.kept * 100.0),
+        format!("{:.1} %", score.slack * 100.0),
+        format!("{:.2}", score.ratio),
+        format!("{:.1}", score.changes),
+    ];
+    let right = |figure: String| Cell::new(figure).set_alignment(CellAlignment::Right);
+    std::iter::once(Cell::new(name)).chain(figures.into_iter().map(right)).collect()
+}

@@ -1,0 +1,71 @@
+//! Which changes are worth making: raises at once, cuts only when they pay and
+//! the day's allowance of changes lets them.
+
+/// The most that a limit may lie above what is asked for while the allowance
+/// is whole, as a share of it.
+const CUT_BELOW: f64 = 0.9;
+/// How much larger a cut has to be where the allowance is nearly used up.
+const SCARCITY: f64 = 0.4;
+/// A difference that is no change.
+const SAME: f64 = 0.01;
+
+/// The limit that stands, with an allowance of changes that fills evenly.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    current: f64,
+    allowance: f64,
+    per_day: f64,
+}
+
+impl Hold {
+    /// With at most so many changes a day.
+    pub fn new(per_day: f64) -> Self {
+        Hold { current: 0.0, allowance: per_day, per_day }
+    }
+
+    /// The limit that stands; 0 before the first.
+    pub fn current(&self) -> f64 {
+        self.current
+    }
+
+    /// The limit for the next `hours` where `wanted` is asked for.
+    pub fn next(&mut self, wanted: f64, hours: usize) -> f64 {
+        self.allowance = (self.allowance + self.per_day * hours as f64 / 24.0).min(self.per_day.max(1.0));
+        let scarcity = 1.0 - self.allowance / self.per_day.max(1.0);
+        let raise = wanted > self.current * (1.0 + SAME) && self.allowance >= 1.0;
+        // A cut leaves room for the raise that may have to follow.
+        let cut = wanted < self.current * (CUT_BELOW - SCARCITY * scarcity)
+            && self.allowance >= 2.0_f64.min(self.per_day.max(1.0));
+        if raise || cut {
+            self.allowance -= 1.0;
+            self.current = wanted;
+        }
+        self.current
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raises_at_once_and_cuts_when_it_pays() {
+        let mut hold = Hold::new(8.0);
+        assert_eq!(hold.next(10.0, 1), 10.0);
+        assert_eq!(hold.next(9.5, 1), 10.0);
+        assert_eq!(hold.next(10.5, 1), 10.5);
+        assert_eq!(hold.next(4.0, 1), 4.0);
+    }
+
+    #[test]
+    fn never_changes_more_often_than_allowed() {
+        let mut hold = Hold::new(8.0);
+        let (mut changes, mut before) = (0, 0.0);
+        for hour in 0..240 {
+            let limit = hold.next(if hour % 2 == 0 { 1.0 } else { 9.0 }, 1);
+            changes += u32::from(limit != before);
+            before = limit;
+        }
+        assert!((70..=88).contains(&changes), "{changes}");
+    }
+}
