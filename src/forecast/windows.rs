@@ -78,13 +78,17 @@ impl SortedPast {
         let seen = (SEASONS_SEEN * self.season).min(end);
         let fading = 0.5_f64.powf(1.0 / (window.half_life * self.season as f64));
         let focus = window.focus.filter(|_| self.has_season).map(|focus| self.kernel(focus));
-        let mut weight = 1.0;
-        (0..seen)
-            .map(|age| {
-                weight *= fading;
-                focus.as_ref().map_or(weight, |kernel| weight * kernel[(ahead + age + 1) % self.season])
-            })
-            .collect()
+        let fading = (0..seen).scan(1.0, |weight, _| {
+            *weight *= fading;
+            Some(*weight)
+        });
+        match focus {
+            Some(kernel) => {
+                let places = kernel.iter().cycle().skip((ahead + 1) % self.season);
+                fading.zip(places).map(|(weight, place)| weight * place).collect()
+            }
+            None => fading.collect(),
+        }
     }
 
     /// The weight of each distance from the wanted place in the season.

@@ -81,29 +81,26 @@ fn column_sums(values: &[f64], columns: &[usize], weights: &[f64]) -> Vec<f64> {
 /// The weighted sums of the products of each two columns. `weighted` is the
 /// target times its weights, `oldest` the weight of the oldest row.
 fn products(values: &[f64], columns: &[usize], weighted: &Array1<f64>, oldest: f64) -> Array2<f64> {
-    let (first, last) = (values.len() - weighted.len(), values.len() - 1);
-    // The pairs, by the distance of their lags.
-    let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
-    for (column, lag) in columns.iter().enumerate() {
-        pairs.extend(
-            columns.iter().enumerate().skip(column).map(|(other, longer)| (longer - lag, column, other)),
-        );
-    }
-    pairs.sort_unstable();
+    let (rows, first) = (weighted.len(), values.len() - weighted.len());
+    let shifted = |distance: usize| ArrayView1::from(&values[first - distance..values.len() - distance]);
+    // One sum a distance, for the lag 0 to begin with.
+    let mut by_distance: Vec<f64> = (0..=first).map(|distance| weighted.dot(&shifted(distance))).collect();
+    // The youngest first, so that what a step changes lies side by side.
+    let youngest: Vec<f64> = values.iter().rev().copied().collect();
     let mut sums = Array2::zeros((columns.len(), columns.len()));
-    for group in pairs.chunk_by(|a, b| a.0 == b.0) {
-        let distance = group[0].0;
-        let shifted = ArrayView1::from(&values[first - distance..values.len() - distance]);
-        let (mut lag, mut sum) = (0, weighted.dot(&shifted));
-        for (_, column, other) in group {
-            while lag < columns[*column] {
-                let dropped = values[last - lag] * values[last - lag - distance];
-                let gained = values[first - 1 - lag] * values[first - 1 - lag - distance];
-                sum = (sum - dropped) / FADING + oldest * gained;
-                lag += 1;
+    let mut column = 0;
+    for lag in 0..=first {
+        if columns.get(column) == Some(&lag) {
+            for (other, longer) in columns.iter().enumerate().skip(column) {
+                sums[[column, other]] = by_distance[longer - lag];
+                sums[[other, column]] = by_distance[longer - lag];
             }
-            sums[[*column, *other]] = sum;
-            sums[[*other, *column]] = sum;
+            column += 1;
+        }
+        let (dropped, gained) = (&youngest[lag..], &youngest[(rows + lag).min(values.len())..]);
+        let (drop, gain) = (dropped[0], oldest * gained.first().copied().unwrap_or(0.0));
+        for ((sum, dropped), gained) in by_distance.iter_mut().zip(dropped).zip(gained) {
+            *sum = (*sum - drop * dropped) * (1.0 / FADING) + gain * gained;
         }
     }
     sums

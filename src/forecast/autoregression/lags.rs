@@ -13,27 +13,33 @@ pub(in crate::forecast) enum Density {
     Dense,
     /// Three near steps and the seasons: 17 lags.
     Sparse,
+    /// The dense set and the seasons back to two of the long one.
+    Wide,
 }
 
 /// The lags, rising, for a series of `known` steps. A lag is left out where the
 /// history is not twice as long.
 pub(super) fn lags(density: Density, season: usize, long_season: Option<usize>, known: usize) -> Vec<usize> {
     let mut lags: Vec<usize> = match density {
-        Density::Dense => (1..=NEAR.min(season.max(10) + 2)).collect(),
+        Density::Dense | Density::Wide => (1..=NEAR.min(season.max(10) + 2)).collect(),
         Density::Sparse => (1..=3).collect(),
     };
     if season > 1 {
-        let with_neighbours = if density == Density::Dense { SEASONS_BACK } else { 2 };
+        let with_neighbours = if density == Density::Sparse { 2 } else { SEASONS_BACK };
         for back in 1..=SEASONS_BACK {
             let around = usize::from(back <= with_neighbours);
             lags.extend(back * season - around..=back * season + around);
         }
     }
     if let Some(long) = long_season {
-        lags.extend(long - 1..=long + usize::from(density == Density::Dense) + 1);
+        lags.extend(long - 1..=long + usize::from(density != Density::Sparse) + 1);
+        if density == Density::Wide {
+            lags.extend((long..2 * long).step_by(season).chain(2 * long - 1..=2 * long + 1));
+        }
     }
     lags.sort_unstable();
     lags.dedup();
-    lags.retain(|lag| *lag > 0 && 2 * lag <= known);
+    let longest = if density == Density::Wide { known.saturating_sub(2 * season) } else { known / 2 };
+    lags.retain(|lag| *lag > 0 && *lag <= longest);
     lags
 }

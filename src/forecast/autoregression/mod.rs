@@ -1,8 +1,9 @@
 //! Recursive autoregressions: each step from the steps and seasons before it.
 //!
-//! Five variants differ in the scale, in the lags and in what is modelled, the
+//! The variants differ in the scale, in the lags and in what is modelled, the
 //! values or their change from a season to the next. Each is a ridge regression
-//! towards the coefficients that all series share. Regressions on lags led the
+//! towards the coefficients that all series share, and forecasts with these
+//! alone, too. Regressions on lags led the
 //! published results on hourly data (Doornik, Castle and Hendry 2020, Card
 //! forecasts for M4; Montero-Manso and Hyndman 2021, Principles and algorithms
 //! for forecasting groups of time series), and so does their mean.
@@ -53,15 +54,18 @@ pub(super) struct Variant {
     scale: Scale,
     change: Change,
     density: Density,
+    /// Whether a series has coefficients of its own.
+    own: bool,
 }
 
 /// All variants.
-pub(super) const VARIANTS: [Variant; 5] = [
-    Variant { scale: Scale::Log, change: Change::None, density: Density::Dense },
-    Variant { scale: Scale::Log, change: Change::None, density: Density::Sparse },
-    Variant { scale: Scale::Root, change: Change::None, density: Density::Dense },
-    Variant { scale: Scale::Log, change: Change::Season, density: Density::Dense },
-    Variant { scale: Scale::Log, change: Change::LongSeason, density: Density::Sparse },
+pub(super) const VARIANTS: [Variant; 6] = [
+    Variant { scale: Scale::Log, change: Change::None, density: Density::Dense, own: true },
+    Variant { scale: Scale::Log, change: Change::None, density: Density::Sparse, own: true },
+    Variant { scale: Scale::Root, change: Change::None, density: Density::Dense, own: true },
+    Variant { scale: Scale::Log, change: Change::Season, density: Density::Dense, own: true },
+    Variant { scale: Scale::Log, change: Change::LongSeason, density: Density::Sparse, own: true },
+    Variant { scale: Scale::Log, change: Change::None, density: Density::Wide, own: false },
 ];
 
 /// A series as a variant sees it, known up to `end` when it was scaled.
@@ -127,23 +131,26 @@ impl View {
 
     /// The forecasts after each of `ends`, in levels, shape `[horizon, ends]`.
     fn paths(&self, model: &Linear, ends: &[usize], horizon: usize) -> Array2<f64> {
-        let reach = self.lags.last().copied().unwrap_or(0);
+        let (reach, width) = (self.lags.last().copied().unwrap_or(0), ends.len());
         // Step by step for all ends at once, so that the sums vectorise.
-        let mut rows = Array2::zeros((reach + horizon, ends.len()));
+        let mut rows = vec![0.0; (reach + horizon) * width];
         for (column, end) in ends.iter().enumerate() {
             let past = &self.changes[end - self.step - reach..end - self.step];
-            rows.column_mut(column).iter_mut().zip(past).for_each(|(cell, value)| *cell = *value);
+            rows.iter_mut().skip(column).step_by(width).zip(past).for_each(|(cell, value)| *cell = *value);
         }
-        for ahead in 0..horizon {
-            let mut sum = Array1::from_elem(ends.len(), model.intercept);
+        for ahead in reach..reach + horizon {
+            let (known, coming) = rows.split_at_mut(ahead * width);
+            let sums = &mut coming[..width];
+            sums.fill(model.intercept);
             for (lag, coefficient) in self.lags.iter().zip(&model.coefficients) {
-                sum.scaled_add(*coefficient, &rows.row(reach + ahead - lag));
+                let row = &known[(ahead - lag) * width..(ahead - lag + 1) * width];
+                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += coefficient * value);
             }
             // An explosive recursion is stopped before it overflows.
-            sum.mapv_inplace(|value| value.clamp(-LARGEST_STEP, LARGEST_STEP));
-            rows.row_mut(reach + ahead).assign(&sum);
+            sums.iter_mut().for_each(|sum| *sum = sum.clamp(-LARGEST_STEP, LARGEST_STEP));
         }
-        let mut paths = rows.slice_axis(ndarray::Axis(0), (reach..).into()).to_owned();
+        let mut paths =
+            Array2::from_shape_fn((horizon, width), |(step, column)| rows[(reach + step) * width + column]);
         self.add_up(&mut paths, ends);
         paths.mapv_inplace(|value| {
             self.link.invert(self.centre + self.width * value.clamp(self.least, self.most))
@@ -178,23 +185,32 @@ pub(super) struct Outlook {
     pub ahead: Array1<f64>,
 }
 
-/// Fits `variant` twice, before the first of `origins` and to the end.
-/// `None` where it can't be fitted.
-pub(super) fn outlook(
+/// Fits `variant` twice, before the first of `origins` and to the end, and
+/// forecasts with the coefficients of the series and with the shared ones.
+/// Gives none where the variant does not suit the history.
+pub(super) fn outlooks(
     history: &History,
     variant: Variant,
-    prior: &Priors,
+    priors: &Priors,
     origins: &[usize],
-    horizon: usize,
     tried_horizon: usize,
-) -> Option<Outlook> {
-    let first = *origins.first()?;
-    let view = View::of(history, variant, first)?;
-    let prior = prior.of(variant, &view.lags);
-    let past = ridge::choose(&view.equations(first)?, prior)?;
-    let tried = view.paths(&past, origins, tried_horizon);
-    let end = history.len();
-    let whole = ridge::solve(&view.equations(end)?, prior, past.penalty)?;
-    let ahead = view.paths(&whole, &[end], horizon);
-    Some(Outlook { tried, ahead: ahead.column(0).to_owned() })
+    horizon: usize,
+) -> Vec<Outlook> {
+    let views = origins.first().and_then(|first| {
+        let view = View::of(history, variant, *first)?;
+        let (past, whole) = (view.equations(*first)?, view.equations(history.len())?);
+        Some((view, past, whole))
+    });
+    let Some((view, past, whole)) = views else { return Vec::new() };
+    let outlook = |tried: Linear, ahead: Linear| Outlook {
+        tried: view.paths(&tried, origins, tried_horizon),
+        ahead: view.paths(&ahead, &[history.len()], horizon).column(0).to_owned(),
+    };
+    let prior = priors.of(variant, &view.lags);
+    let shared = prior.map(|prior| outlook(ridge::pooled(&past, prior), ridge::pooled(&whole, prior)));
+    let own = variant.own.then(|| ridge::choose(&past, prior)).flatten().and_then(|tried| {
+        let ahead = ridge::solve(&whole, prior, tried.penalty)?;
+        Some(outlook(tried, ahead))
+    });
+    own.into_iter().chain(shared).collect()
 }
