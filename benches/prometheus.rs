@@ -1,5 +1,6 @@
 //! How long a fetch of 2,000 series over 14 days at 5 minutes takes from a real
-//! Prometheus, beside a plain `curl` of the same ranges to /dev/null.
+//! Prometheus, beside a plain `curl` of the same ranges to /dev/null, and how
+//! long whole cycles of the engine take over the same usage.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement ends where it can't go on")]
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
@@ -11,12 +12,18 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-use plimsoll::domain::{Resource, TimeRange, Timestamp};
-use plimsoll::ports::UsageSource;
+use plimsoll::domain::{Resource, Tier, TimeRange, Timestamp};
+use plimsoll::engine::{Compute, Engine, Ids, Parts, Settings, Silent};
+use plimsoll::ports::{Clock, UsageSource};
+use plimsoll::registry::Registry;
 use plimsoll::series::stats;
 use plimsoll::source::{PrometheusSettings, PrometheusSource};
+use plimsoll::store::{ParquetHistory, SledSettings, SledStore};
+use plimsoll::target::RegistryTarget;
 use tempfile::TempDir;
 
 const SERIES: usize = 2_000;
@@ -62,6 +69,53 @@ async fn measure() {
     let [fetch, one, two] = [fetches, one_by_one, by_two].map(|times| stats::median(&times).unwrap());
     println!("medians: fetch {fetch:.2} s, curl {one:.2} s, curl by two {two:.2} s");
     println!("ratios: {:.2} of curl, {:.2} of curl by two", fetch / one, fetch / two);
+    cycles(&prometheus.url).await;
+}
+
+/// The end of the usage, where the engine's present stands; then an hour on.
+#[derive(Debug)]
+struct Present(AtomicI64);
+
+impl Clock for Present {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Whole cycles of the engine over the same usage: the first, and one an hour
+/// later, which fetches only what is new.
+async fn cycles(url: &str) {
+    let expressions = BTreeMap::from([(Resource::CpuCores, QUERY.to_owned())]);
+    let last_hour = 3600;
+    let clock = Arc::new(Present(AtomicI64::new(START + POINTS * STEP - last_hour)));
+    let (state, history) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let store = SledStore::open(state.path(), SledSettings::default()).unwrap();
+    let parts = Parts {
+        source: Arc::new(PrometheusSource::new(PrometheusSettings::new(url, expressions)).unwrap()),
+        history: Arc::new(ParquetHistory::open(history.path()).unwrap()),
+        registry: Registry::new(Arc::new(store), clock.clone()),
+        target: Arc::new(RegistryTarget),
+        prices: None,
+        clock: clock.clone(),
+        ids: Ids::from_seed(1),
+        compute: Compute::new(0, 8).unwrap(),
+        metrics: Arc::default(),
+    };
+    let settings = Settings { discover: Some(Tier::EnterprisePlus), ..Settings::default() };
+    let engine = Arc::new(Engine::new(parts, settings));
+    for name in ["first cycle", "cycle an hour later"] {
+        let begin = Instant::now();
+        let report = engine.cycle(&Silent).await.unwrap();
+        let steps: Vec<String> =
+            report.steps.iter().map(|(step, took)| format!("{step} {:.2}", took.as_secs_f64())).collect();
+        println!(
+            "{name}: {:.2} s for {} samples ({})",
+            begin.elapsed().as_secs_f64(),
+            report.samples,
+            steps.join(", ")
+        );
+        clock.0.fetch_add(last_hour, Ordering::Relaxed);
+    }
 }
 
 async fn fetch(source: &PrometheusSource) -> f64 {
