@@ -4,6 +4,7 @@
 
 mod caller;
 mod crash;
+mod demo;
 mod flow;
 mod house;
 mod one_shot;
