@@ -98,7 +98,9 @@ pub fn read_prices(file: &Path) -> anyhow::Result<PriceBook> {
 /// # Errors
 /// Where a client can't be built from it.
 pub fn prometheus_source(config: &Config) -> anyhow::Result<PrometheusSource> {
-    let settings = PrometheusSettings::from_config(&config.prometheus, &config.resources);
+    let mut settings = PrometheusSettings::from_config(&config.prometheus, &config.resources);
+    // Else all daemons would wait alike, and come back together.
+    settings.retry.jitter_seed = rand::random();
     PrometheusSource::new(settings).context("failed to set up the client for Prometheus")
 }
 
@@ -108,6 +110,7 @@ pub fn api_settings(config: &Config) -> ApiSettings {
         max_body: config.server.max_body,
         request_time_out: config.server.request_time_out,
         max_page: config.server.max_page,
+        max_points: config.server.max_points,
         ..ApiSettings::default()
     }
 }

@@ -116,6 +116,12 @@ pub struct QueryLimits {
     pub max_queries_at_once: usize,
     /// The most series of one resource.
     pub max_series: usize,
+    /// The largest answer that is read, in bytes.
+    pub max_answer: usize,
+    /// The most series that are named when they can't be used.
+    pub max_refused_named: usize,
+    /// How often a query that is too large is halved.
+    pub max_halvings: usize,
 }
 
 impl QueryLimits {
@@ -141,6 +147,26 @@ impl QueryLimits {
                  it most likely misses an aggregation by tenant.",
                 20_000,
                 1..=1_000_000,
+            ),
+            max_answer: section.size(
+                "max_answer",
+                "The largest answer that is read; a larger one is broken off and the range halved.",
+                256 << 20,
+                1 << 20..=4 << 30,
+            ),
+            max_refused_named: section.count(
+                "max_refused_named",
+                "The most series that one fetch names in the log because they can't be used; the rest \
+                 are counted.",
+                20,
+                0..=1_000,
+            ),
+            max_halvings: section.count(
+                "max_halvings",
+                "How often a range is halved after Prometheus said that it is too much, before the \
+                 fetch is given up until the next cycle.",
+                5,
+                0..=10,
             ),
         }
     }

@@ -24,6 +24,8 @@ pub struct Server {
     pub shutdown_time_limit: Duration,
     /// The most entries of one page of a list.
     pub max_page: usize,
+    /// The most points of one answer about usage.
+    pub max_points: usize,
 }
 
 impl Server {
@@ -46,7 +48,7 @@ impl Server {
             ),
             request_time_out: section.duration(
                 "request_time_out",
-                "How long an answer may take before it is given up with 408.",
+                "How long an answer may take before it is given up with 503.",
                 Duration::from_secs(30),
                 Duration::from_millis(100)..=Duration::from_secs(600),
             ),
@@ -63,6 +65,13 @@ impl Server {
                  cursor for the rest.",
                 500,
                 1..=10_000,
+            ),
+            max_points: section.count(
+                "max_points",
+                "The most points of one answer about usage. A longer range is refused; the caller asks \
+                 for a shorter one, or for coarser points.",
+                11_000,
+                100..=1_000_000,
             ),
         }
     }

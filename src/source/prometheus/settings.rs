@@ -108,10 +108,13 @@ impl PrometheusSettings {
             max_samples_per_query: prometheus.limits.max_samples_per_query,
             max_queries_at_once: prometheus.limits.max_queries_at_once,
             max_series: prometheus.limits.max_series,
+            max_answer_bytes: prometheus.limits.max_answer,
+            max_refused_named: prometheus.limits.max_refused_named,
             retry: Retry {
                 retries: prometheus.retry.retries,
                 first_wait: prometheus.retry.first_wait,
                 longest_wait: prometheus.retry.longest_wait,
+                max_halvings: u32::try_from(prometheus.limits.max_halvings).unwrap_or(u32::MAX),
                 ..defaults.retry
             },
             ..defaults
