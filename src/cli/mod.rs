@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::ConfigProblems;
 use crate::series::table::TableError;
 
 /// The whole command line.
@@ -114,7 +115,9 @@ fn warn(text: &str) {
 /// 2 where the command line or the input is at fault, else 1.
 fn exit_code(error: &anyhow::Error) -> u8 {
     let theirs = error.chain().any(|cause| {
-        cause.is::<BadUsage>() || cause.downcast_ref::<TableError>().is_some_and(TableError::is_bad_input)
+        cause.is::<BadUsage>()
+            || cause.is::<ConfigProblems>()
+            || cause.downcast_ref::<TableError>().is_some_and(TableError::is_bad_input)
     });
     if theirs { BAD_INPUT } else { FAILED }
 }
