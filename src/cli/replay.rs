@@ -39,7 +39,8 @@ pub struct Replay {
     /// smoothed, seasonal
     #[arg(long, default_value = "auto", value_parser = families)]
     policy: Families,
-    /// The most changes of a limit a day
+    /// The most changes of a limit a day, over the days; at most one day's
+    /// allowance is saved up
     #[arg(long, default_value_t = 8.0)]
     max_changes_per_day: f64,
     /// The file to write, .csv or .parquet, with unique_id, ds, limit; - for
@@ -219,8 +220,10 @@ fn show(
     writeln!(
         out,
         "{} series; each limit holds for {} h and is set from earlier samples only. Violations: share of samples \
-         above the limit; within budget: share of series with at most {} of them.",
-        rows[0].1.series, settings.every, settings.budget
+         above the limit; within budget: share of series with at most {} % of them.",
+        rows[0].1.series,
+        settings.every,
+        settings.budget * 100.0
     )?;
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! Which changes are worth making: raises at once, cuts only when they pay and
 //! the day's allowance of changes lets them.
+//!
+//! The allowance fills evenly and at most a day's worth is saved up: over many
+//! days the number of changes a day holds, within one it may be twice that.
 
 /// The most that a limit may lie above what is asked for while the allowance
 /// is whole, as a share of it.

@@ -268,3 +268,47 @@ fn promtool_takes_the_openmetrics_text() {
     assert!(promtool.status.success(), "{}", text(&promtool.stderr));
     assert!(fs::read_dir(&blocks).unwrap().count() > 0);
 }
+
+/// Ten days of five minutes with a day's rhythm.
+fn busy_days(id: &str) -> String {
+    let line = |n: usize| {
+        let hour = n / 12 % 24;
+        let value = if (8..18).contains(&hour) { 90 } else { 30 } + n * 7919 % 13;
+        format!("{id},2026-01-{:02}T{hour:02}:{:02}:00Z,{value}\n", 1 + n / 288, n % 12 * 5)
+    };
+    (0..10 * 288).map(line).collect()
+}
+
+#[test]
+fn replay_sets_limits_after_the_warmup_and_shows_what_they_were_worth() {
+    let input = format!("unique_id,ds,y\n{}{}", busy_days("a"), busy_days("b"));
+    let arguments = ["replay", "--input", "-", "--every", "6h", "--warmup", "7d"];
+    let output = piped(&[&arguments[..], &["--output", "-"]].concat(), &input);
+    let csv = good(&output);
+    assert_eq!(csv.lines().next(), Some("unique_id,ds,limit"));
+    let rows = rows(csv);
+    assert_eq!(rows.len(), 2 * 3 * 4, "{csv}");
+    assert_eq!(rows[0][..2], ["a", "2026-01-08T00:00:00Z"]);
+    assert_eq!(rows[23][..2], ["b", "2026-01-10T18:00:00Z"]);
+    assert!(rows.iter().all(|row| row[2].parse::<f64>().unwrap() > 30.0));
+    let output = piped(&arguments, &input);
+    let table = good(&output);
+    for name in ["Plimsoll", "VPA target", "KRR for CPU", "KRR for memory", "clairvoyant"] {
+        assert!(table.contains(name), "{table}");
+    }
+}
+
+#[test]
+fn replay_names_what_it_cannot_use() {
+    let input = "unique_id,ds,y\na,1,1\na,2,2\n";
+    for (arguments, message) in [
+        (vec!["--every", "90m"], "failed to use --every 1h 30m; give whole hours, such as 6h"),
+        (vec!["--budget", "1"], "failed to use --budget 1; give a share above 0 and below 1, such as 0.01"),
+        (vec![], "failed to replay integer steps, which say nothing of hours"),
+        (vec!["--policy", "magic"], "use auto, or one of reaction, window, histogram, smoothed, seasonal"),
+    ] {
+        let failed = piped(&[&["replay", "--input", "-"][..], &arguments[..]].concat(), input);
+        assert_eq!(failed.status.code(), Some(2));
+        assert!(text(&failed.stderr).contains(message), "{}", text(&failed.stderr));
+    }
+}
