@@ -211,15 +211,29 @@ fn point_member(
     ahead: &Array1<f64>,
     levels: &[f64],
 ) -> Member {
+    let (least, most) = plausible(history);
+    let tried = tried.mapv(|value| value.clamp(least, most));
+    let ahead = ahead.mapv(|value| value.clamp(least, most));
     let half = trial.origins.len() / 2;
     let residuals =
-        |used: &dyn Fn(usize) -> bool| Residuals::of(link, &history.known, &trial.origins, tried, used);
+        |used: &dyn Fn(usize) -> bool| Residuals::of(link, &history.known, &trial.origins, &tried, used);
     let halves = [residuals(&|index| index >= half), residuals(&|index| index < half)];
     let loss = mean_loss(history, trial, |index| {
         let other = &halves[usize::from(index >= half)];
         other.around(&tried.column(index).to_owned(), &COMPARED_LEVELS)
     });
-    Member { values: residuals(&|_| true).around(ahead, levels), loss }
+    let mut values = residuals(&|_| true).around(&ahead, levels);
+    values.mapv_inplace(|value| value.min(most));
+    Member { values, loss }
+}
+
+/// Between what a point forecast may lie: as far outside all that was seen as
+/// that spans. Where nothing was zero nothing is, as a logarithm needs.
+fn plausible(history: &History) -> (f64, f64) {
+    let seen = || history.known.iter().copied().filter(|value| value.is_finite());
+    let (least, most) = (seen().fold(f64::INFINITY, f64::min), seen().fold(f64::NEG_INFINITY, f64::max));
+    let span = most - least;
+    (if history.never_negative { least / 4.0 } else { least - span }, most + span)
 }
 
 /// The last value and the last season, carried on.

@@ -25,11 +25,14 @@ use crate::series::stats;
 
 /// Rows that a regression needs.
 const LEAST_ROWS: usize = 12;
+/// Rows for each lag without which a series gets no coefficients of its own:
+/// on two days of hours they explode.
+const ROWS_A_LAG: usize = 2;
 /// How far outside the middle nine tenths a value may lie before it is cut, in
 /// widths of these: an incident should not steer the regression.
 const OUTLIER_WIDTHS: f64 = 2.0;
-/// The same for what is forecast.
-const FORECAST_WIDTHS: f64 = 2.5;
+/// How far outside all that was seen a forecast may lie, in the same widths.
+const FORECAST_WIDTHS: f64 = 0.5;
 /// The scale of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Scale {
@@ -121,7 +124,9 @@ impl View {
         if known < lags.last()? + LEAST_ROWS {
             return None;
         }
-        let (least, most) = (least - FORECAST_WIDTHS, most + FORECAST_WIDTHS);
+        let extreme = |value: Option<&f64>| value.map(|value| (value - centre) / width);
+        let (least, most) =
+            (extreme(sorted.first())? - FORECAST_WIDTHS, extreme(sorted.last())? + FORECAST_WIDTHS);
         Some(View { link, centre, width, least, most, scaled, changes, step, lags })
     }
 
@@ -208,7 +213,8 @@ pub(super) fn outlooks(
     };
     let prior = priors.of(variant, &view.lags);
     let shared = prior.map(|prior| outlook(ridge::pooled(&past, prior), ridge::pooled(&whole, prior)));
-    let own = variant.own.then(|| ridge::choose(&past, prior)).flatten().and_then(|tried| {
+    let enough = past.rows >= ROWS_A_LAG * view.lags.len();
+    let own = (variant.own && enough).then(|| ridge::choose(&past, prior)).flatten().and_then(|tried| {
         let ahead = ridge::solve(&whole, prior, tried.penalty)?;
         Some(outlook(tried, ahead))
     });
