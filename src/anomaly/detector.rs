@@ -4,8 +4,9 @@
 use super::event::{Event, Evidence};
 use super::season::{Residual, Season};
 use super::seen::{Seen, signed_root};
+use super::signs::{Sign, Signs};
 use super::tail::Tails;
-use super::{Detector, Judgement, Settings};
+use super::{Detector, Judgement, Kind, Settings};
 use crate::domain::{Step, Timestamp};
 
 /// Places for the values, and for each of the two residuals.
@@ -19,7 +20,7 @@ const LEAST_OF_RANGE: f64 = 0.008;
 const MIDDLE: f64 = 0.115;
 /// What has been said is not said again for so many samples, unless it gets
 /// worse.
-const REPEAT_AFTER: u32 = 119;
+const REPEAT_AFTER: u32 = 105;
 /// Samples that a scale can be taken from; warm-up is never shorter.
 const LEAST_WARM_UP: usize = 100;
 /// A shift is believed after this time, but at least and at most so many
@@ -45,6 +46,7 @@ pub struct NoveltyDetector {
     peak_at: u32,
     hold: u32,
     event: Event,
+    signs: Signs,
 }
 
 impl NoveltyDetector {
@@ -64,6 +66,7 @@ impl NoveltyDetector {
             peak_at: 0,
             hold: hold(step),
             event: Event::default(),
+            signs: Signs::default(),
         }
     }
 
@@ -73,15 +76,26 @@ impl NoveltyDetector {
         size_of::<Self>() + sets.iter().map(|set| set.heap_bytes()).sum::<usize>()
     }
 
-    fn strangeness(&mut self, at: Timestamp, value: f64, residual: Residual) -> f64 {
-        let root = self.root_season.judge(at, signed_root(value));
+    /// How new and how rare a sample is; see the module's text.
+    fn strangeness(&mut self, value: f64, residual: f64, root_residual: f64) -> f64 {
         let of_value = self.values.novelty(value);
         let novelty = of_value.plain
             + of_value.root
-            + self.residuals.novelty(residual.distance).plain
-            + self.root_residuals.novelty(root.distance).plain;
-        let rarity = self.tails.rarity(value).max(self.residual_tails.rarity(residual.distance));
-        novelty * (0.3 + rarity).sqrt()
+            + self.residuals.novelty(residual).plain
+            + self.root_residuals.novelty(root_residual).plain;
+        let rarity = self.tails.rarity(value).max(self.residual_tails.rarity(residual));
+        novelty * (1.0 + rarity).sqrt()
+    }
+
+    fn band(&self, residual: Residual) -> f64 {
+        self.settings.threshold * residual.spread
+            + self.settings.least_effect * residual.expected.abs()
+            + LEAST_OF_RANGE * residual.range
+    }
+
+    fn rebase(&mut self, shift: f64, root_shift: f64) {
+        self.season.rebase(shift);
+        self.root_season.rebase(root_shift);
     }
 
     /// From 0 to 1; what was said within the last [`REPEAT_AFTER`] samples
@@ -112,28 +126,156 @@ impl Detector for NoveltyDetector {
             return Judgement { learning, ..Judgement::NO_DATA };
         }
         let value = value.clamp(-LARGEST, LARGEST);
-        let residual = self.season.judge(at, value);
-        let band = self.settings.threshold * residual.spread
-            + self.settings.least_effect * residual.expected.abs()
-            + LEAST_OF_RANGE * residual.range;
-        let strangeness = self.strangeness(at, value, residual);
         self.seen = self.seen.saturating_add(1);
+        let may_learn = !self.event.is_undecided(self.hold);
+        let residual = self.season.judge(at, value, may_learn);
+        let root_residual = self.root_season.judge(at, signed_root(value), may_learn);
+        let strangeness = self.strangeness(value, residual.distance, root_residual.distance);
+        let sign = self.signs.step(value);
+        let band = self.band(residual);
         let known = Judgement { learning, expected: residual.expected, band, ..Judgement::NO_DATA };
         if learning {
             return known;
         }
-        let distance = if band > 0.0 { residual.distance.abs() / band } else { 0.0 };
-        let evidence = Evidence { residual: residual.distance, distance, strangeness };
-        let outcome = self.event.step(evidence, self.hold);
-        if let Some(shift) = outcome.shift {
-            self.season.rebase(shift);
+        let score = self.score(strangeness);
+        if sign == Some(Sign::Reset) {
+            self.rebase(residual.distance, root_residual.distance);
+            return Judgement { score: 0.0, kind: Some(Kind::CounterReset), ..known };
         }
-        Judgement {
-            score: self.score(strangeness),
-            is_anomaly: outcome.said.is_some(),
-            lasts: outcome.lasts,
-            kind: outcome.said,
-            ..known
+        let distance = if band > 0.0 { residual.distance.abs() / band } else { 0.0 };
+        let outcome =
+            self.event.step(Evidence { residual: residual.distance, distance, strangeness }, self.hold);
+        if let Some(shift) = outcome.shift {
+            self.rebase(shift, root_residual.distance);
+        }
+        let kind = outcome.said.or(sign.map(|_| Kind::FlatLine));
+        let lasts = outcome.lasts || self.signs.is_flat();
+        Judgement { score, is_anomaly: kind.is_some(), lasts, kind, ..known }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(step: Step, values: impl IntoIterator<Item = f64>) -> Vec<Judgement> {
+        let mut detector = NoveltyDetector::new(Settings::for_step(step), step);
+        let times = (0..).map(|index| Timestamp::from_millis(index * step.millis()));
+        times.zip(values).map(|(at, value)| detector.judge(at, value)).collect()
+    }
+
+    fn noise(index: usize) -> f64 {
+        ((index.wrapping_mul(2_654_435_761)) >> 7) as f64 % 100.0 / 100.0
+    }
+
+    fn daily(index: usize) -> f64 {
+        100.0 + 30.0 * (index as f64 * std::f64::consts::TAU / 288.0).sin() + 5.0 * noise(index)
+    }
+
+    fn events(found: &[Judgement]) -> Vec<(usize, Kind)> {
+        let said = found.iter().enumerate().filter(|(_, judgement)| judgement.is_anomaly);
+        said.filter_map(|(index, judgement)| judgement.kind.map(|kind| (index, kind))).collect()
+    }
+
+    #[test]
+    fn a_spike_is_found_and_a_rhythm_is_not() {
+        let spike_at = 288 * 10 + 77;
+        let found =
+            run(Step::FIVE_MINUTES, (0..288 * 12).map(|i| if i == spike_at { 400.0 } else { daily(i) }));
+        assert_eq!(events(&found), [(spike_at, Kind::High)]);
+        assert!(found[spike_at].score > 0.9);
+        assert!(found[spike_at].lasts && !found[spike_at + 1].lasts);
+    }
+
+    #[test]
+    fn a_shift_that_holds_is_said_once() {
+        let shift_at = 288 * 8;
+        let shifted = |i| if i < shift_at { daily(i) } else { daily(i) + 150.0 };
+        let found = run(Step::FIVE_MINUTES, (0..288 * 16).map(shifted));
+        assert_eq!(events(&found), [(shift_at, Kind::High)]);
+        assert!(found[shift_at + 60].lasts, "it lasts until it is believed");
+        assert!(found[shift_at + 288..].iter().all(|judgement| !judgement.lasts));
+        let after = found[shift_at + 288];
+        assert!((after.expected - daily(shift_at + 288) - 150.0).abs() < 30.0, "{after:?}");
+    }
+
+    #[test]
+    fn a_drop_to_nothing_and_a_line_that_stands_still_are_said() {
+        let found = run(
+            Step::FIVE_MINUTES,
+            (0..3000).map(|i| if (2500..2520).contains(&i) { 0.0 } else { daily(i) }),
+        );
+        assert_eq!(events(&found).first(), Some(&(2500, Kind::Low)));
+        let found = run(Step::FIVE_MINUTES, (0..3000).map(|i| daily(i.min(2500))));
+        assert!(events(&found).contains(&(2536, Kind::FlatLine)), "{:?}", events(&found));
+    }
+
+    #[test]
+    fn a_counter_that_begins_again_is_no_event() {
+        let found = run(Step::FIVE_MINUTES, (0..2000).map(|i| (i % 1500) as f64 * 10.0 + noise(i)));
+        assert_eq!(found[1500].kind, Some(Kind::CounterReset));
+        assert!(!found[1500].is_anomaly && found[1500].score == 0.0);
+    }
+
+    #[test]
+    fn it_is_silent_while_it_learns_and_about_gaps() {
+        let found = run(Step::FIVE_MINUTES, (0..288).map(|i| if i % 50 == 3 { 1e6 } else { 1.0 }));
+        assert!(found.iter().all(|j| j.learning && !j.is_anomaly && j.score == 0.0));
+        let found = run(Step::FIVE_MINUTES, (0..900).map(|i| if i > 400 { f64::NAN } else { daily(i) }));
+        assert!(found[401..].iter().all(|j| !j.is_anomaly && !j.lasts && j.score == 0.0));
+        let found = run(Step::HOUR, (0..100).map(daily));
+        assert!(found.iter().all(|j| j.learning), "a day of hours is too few");
+    }
+
+    #[test]
+    fn its_state_is_bounded() {
+        let mut detector = NoveltyDetector::new(Settings::default(), Step::FIVE_MINUTES);
+        for index in 0..50_000_usize {
+            let value = noise(index).powi(9) * 1e9 + (index as f64).sqrt();
+            detector.judge(Timestamp::from_seconds(300 * index as i64), value);
+        }
+        assert!(detector.bytes() < 48 * 1024, "{}", detector.bytes());
+    }
+
+    fn any_value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            3 => any::<f64>(),
+            3 => -100.0..100.0_f64,
+            2 => prop_oneof![Just(0.0), Just(-0.0), Just(1.0), Just(f64::NAN), Just(f64::INFINITY)],
+            1 => prop_oneof![Just(f64::MAX), Just(f64::MIN), Just(f64::MIN_POSITIVE), Just(5e-324)],
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_comes_the_score_is_a_score(
+            values in prop::collection::vec(any_value(), 1..1200),
+            step in 1_i64..=86_400_000 * 400,
+        ) {
+            let step = Step::from_millis(step).unwrap();
+            for (judgement, value) in run(step, values.iter().copied()).iter().zip(&values) {
+                prop_assert!((0.0..=1.0).contains(&judgement.score), "{judgement:?}");
+                prop_assert!(!judgement.learning || !judgement.is_anomaly);
+                prop_assert_eq!(value.is_finite(), judgement.expected.is_finite());
+                prop_assert_eq!(value.is_finite(), judgement.band.is_finite() && judgement.band >= 0.0);
+            }
+        }
+
+        #[test]
+        fn no_judgement_depends_on_a_later_sample(
+            values in prop::collection::vec(any_value(), 2..1200),
+            other in prop::collection::vec(any_value(), 1..50),
+            cut in 0.0..1.0_f64,
+        ) {
+            let cut = (values.len() as f64 * cut) as usize;
+            let whole = run(Step::HOUR, values.iter().copied());
+            let changed = run(Step::HOUR, values[..cut].iter().chain(&other).copied());
+            let text = |found: &[Judgement]| format!("{:?}", &found[..cut]);
+            prop_assert_eq!(text(&whole), text(&changed));
         }
     }
 }

@@ -1,10 +1,16 @@
-//! What is not as it should be: a score for each sample, from that sample and
-//! earlier ones alone.
+//! What is not as it should be: a score for each sample and few events, from
+//! that sample and earlier ones alone.
+//!
+//! Each series has its own detector with a bounded state. How new and how rare
+//! a sample is gives the score; a sample is an event where it also lies outside
+//! the band that the season suggests. The method, its sources and what it
+//! scores on labelled data stand in `docs/anomaly.md`.
 
 mod detector;
 mod event;
 mod season;
 mod seen;
+mod signs;
 mod tail;
 
 pub use detector::NoveltyDetector;
@@ -25,11 +31,12 @@ pub trait Detector: Send {
 pub struct Judgement {
     /// How unusual the sample is, 0 to 1; for ranking and plots.
     pub score: f64,
-    /// Whether it is an event worth a person's time.
+    /// Whether it opens an event worth a person's time, or makes it worse.
     pub is_anomaly: bool,
-    /// Whether an event lasts, this sample's or an earlier one's.
+    /// Whether the sample belongs to an event, its own or an earlier one's that
+    /// still lasts.
     pub lasts: bool,
-    /// What kind of event is said; only with `is_anomaly`.
+    /// What is said of the sample; all but a counter's reset are events.
     pub kind: Option<Kind>,
     /// Whether the detector still learns, and so stays silent.
     pub learning: bool,
@@ -61,6 +68,10 @@ pub enum Kind {
     Low,
     /// Inside the usual band, but nothing like it was seen before.
     Unseen,
+    /// A series that used to move stands still.
+    FlatLine,
+    /// A counter began again; this is no event.
+    CounterReset,
 }
 
 /// How the detector is set.
@@ -69,9 +80,9 @@ pub struct Settings {
     /// Samples during which it only learns; at least 100 whatever is set, which
     /// a scale takes.
     pub warm_up: usize,
-    /// The distance from which on a sample is an anomaly, in spreads.
+    /// The distance from which on a sample is out of its band, in spreads ...
     pub threshold: f64,
-    /// The least distance, as a share of the level.
+    /// ... and what is added to it, as a share of what was expected.
     pub least_effect: f64,
 }
 

@@ -71,8 +71,9 @@ impl Season {
         }
     }
 
-    /// Compares a finite `value` with what was expected, and learns from it.
-    pub fn judge(&mut self, at: Timestamp, value: f64) -> Residual {
+    /// Compares a finite `value` with what was expected, and learns from it
+    /// where it may: a fault is not to become the expectation.
+    pub fn judge(&mut self, at: Timestamp, value: f64, may_learn: bool) -> Residual {
         if self.seen == 0 {
             self.level = value;
         }
@@ -87,7 +88,9 @@ impl Season {
             spread: self.spread,
             range: self.high - self.low,
         };
-        self.learn(kind, slot, offset, residual);
+        if may_learn {
+            self.learn(kind, slot, offset, residual);
+        }
         residual
     }
 
@@ -152,7 +155,7 @@ mod tests {
         };
         let mut last = Vec::new();
         for hour in 0..24 * 7 * 8 {
-            let residual = season.judge(Timestamp::from_seconds(hour * 3600), value(hour));
+            let residual = season.judge(Timestamp::from_seconds(hour * 3600), value(hour), true);
             if hour >= 24 * 7 * 7 {
                 last.push(residual.distance.abs());
             }

@@ -9,6 +9,9 @@
 
 /// Samples after which a value that was not seen again is forgotten.
 pub(super) const WINDOW: u32 = 4000;
+/// Samples after which an end of the range that was not reached again is given
+/// up.
+const RANGE_WINDOW: u32 = 4 * WINDOW;
 /// Values closer than this share of the range stand for one another.
 const GRAIN: f64 = 1.0 / 1024.0;
 /// The least range, as a share of the value itself: a series that was flat
@@ -25,8 +28,15 @@ pub(super) struct Seen {
     last: Vec<u32>,
     capacity: usize,
     now: u32,
-    low: f64,
-    high: f64,
+    low: Extreme,
+    high: Extreme,
+}
+
+/// An end of the range, and the sample that last showed it.
+#[derive(Debug, Clone, Copy)]
+struct Extreme {
+    value: f64,
+    last: u32,
 }
 
 /// How new a value is, on two scales.
@@ -43,12 +53,12 @@ impl Seen {
     /// An empty set that holds at most `capacity` values.
     pub fn new(capacity: usize) -> Self {
         Seen {
-            values: Vec::with_capacity(capacity),
-            last: Vec::with_capacity(capacity),
+            values: Vec::new(),
+            last: Vec::new(),
             capacity,
             now: 0,
-            low: f64::INFINITY,
-            high: f64::NEG_INFINITY,
+            low: Extreme { value: f64::INFINITY, last: 0 },
+            high: Extreme { value: f64::NEG_INFINITY, last: 0 },
         }
     }
 
@@ -57,9 +67,14 @@ impl Seen {
         self.values.capacity() * size_of::<f64>() + self.last.capacity() * size_of::<u32>()
     }
 
-    /// The range of all values so far; zero before the first.
-    pub fn range(&self) -> f64 {
-        (self.high - self.low).max(0.0)
+    /// The range so far; zero before the first value.
+    fn range(&self) -> f64 {
+        (self.high.value - self.low.value).max(0.0)
+    }
+
+    /// The same of the values' roots.
+    fn root_range(&self) -> f64 {
+        (signed_root(self.high.value) - signed_root(self.low.value)).max(0.0)
     }
 
     /// How new `value` is; then it is remembered. `value` must be finite.
@@ -79,10 +94,9 @@ impl Seen {
         }
         // With few values seen, everything is far from them.
         let known = f64::from(self.now.min(WINDOW)) / f64::from(WINDOW);
-        let young = if known < 1.0 { known.sqrt().sqrt() } else { 1.0 };
+        let young = if known < 1.0 { known.powf(0.125) } else { 1.0 };
         let range = self.range().max(LEAST_RANGE * value.abs()).max(f64::MIN_POSITIVE);
-        let root_range =
-            (signed_root(self.high) - signed_root(self.low)).max(LEAST_RANGE * signed_root(value).abs());
+        let root_range = self.root_range().max(LEAST_RANGE * signed_root(value).abs());
         Novelty {
             plain: young * (plain / range).min(MOST),
             root: young * (root / root_range.max(f64::MIN_POSITIVE)).min(MOST),
@@ -113,8 +127,7 @@ impl Seen {
 
     fn remember(&mut self, value: f64, place: usize) {
         self.now = self.now.saturating_add(1);
-        self.low = self.low.min(value);
-        self.high = self.high.max(value);
+        self.widen(value);
         let grains = self.grains(1.0);
         for index in [place.wrapping_sub(1), place] {
             if self.values.get(index).is_some_and(|known| grains.hold(*known, value)) {
@@ -122,6 +135,7 @@ impl Seen {
                 return;
             }
         }
+        self.make_room();
         self.values.insert(place, value);
         self.last.insert(place, self.now);
         if self.values.len() == self.capacity {
@@ -129,11 +143,33 @@ impl Seen {
         }
     }
 
-    fn grains(&self, width: f64) -> Grains {
-        Grains {
-            plain: width * GRAIN * self.range(),
-            root: width * GRAIN * (signed_root(self.high) - signed_root(self.low)),
+    /// Doubles the places up to the capacity, so that a quiet series stays small
+    /// and a wild one takes no more than it may.
+    fn make_room(&mut self) {
+        let length = self.values.len();
+        if length == self.values.capacity() {
+            let more = length.max(32).min(self.capacity - length);
+            self.values.reserve_exact(more);
+            self.last.reserve_exact(more);
         }
+    }
+
+    /// The range outlives the values, so that one quiet season does not make
+    /// the next one news; an end that was not reached for long is given up.
+    fn widen(&mut self, value: f64) {
+        let now = self.now;
+        if value <= self.low.value || now - self.low.last > RANGE_WINDOW {
+            let least = self.values.first().map_or(value, |known| known.min(value));
+            self.low = Extreme { value: least, last: now };
+        }
+        if value >= self.high.value || now - self.high.last > RANGE_WINDOW {
+            let most = self.values.last().map_or(value, |known| known.max(value));
+            self.high = Extreme { value: most, last: now };
+        }
+    }
+
+    fn grains(&self, width: f64) -> Grains {
+        Grains { plain: width * GRAIN * self.range(), root: width * GRAIN * self.root_range() }
     }
 
     /// Forgets what is long gone, and joins close neighbours until a quarter

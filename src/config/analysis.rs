@@ -81,7 +81,7 @@ pub struct Anomaly {
     pub warm_up: Duration,
     /// The distance from which on a sample is an anomaly, in usual spreads.
     pub threshold: f64,
-    /// The least distance, as a share of the level.
+    /// What is added to that distance, as a share of what is expected.
     pub least_effect: f64,
     /// Anomalous samples in a row that open an incident.
     pub open_after: usize,
@@ -97,22 +97,22 @@ impl Anomaly {
         Anomaly {
             warm_up: section.duration(
                 "warm_up",
-                "How long a new series is only learned. Less than a day knows no daily rhythm and \
-                 reports every morning.",
+                "How long a new series is only learned, 100 samples at least. Less than a day knows no \
+                 daily rhythm and reports every morning.",
                 days(1),
                 Duration::ZERO..=days(28),
             ),
             threshold: section.number(
                 "threshold",
-                "How many times the usual spread a sample must lie away from what is expected. Lower it \
-                 to hear of more, raise it to hear of less.",
+                "How many times the usual spread a sample must lie away from what is expected, with \
+                 least_effect on top. Lower it to hear of more, raise it to hear of less.",
                 8.0,
                 1.0..=1_000.0,
             ),
             least_effect: section.number(
                 "least_effect",
-                "The least distance as a share of the level, so that a very even series does not report \
-                 trifles: 0.25 means a quarter.",
+                "What is added to that distance, as a share of what is expected, so that a very even \
+                 series does not report trifles: 0.25 means a quarter.",
                 0.25,
                 0.0..=10.0,
             ),
