@@ -93,6 +93,9 @@ pub async fn list(
         let names = RecommendationState::NAMES.join(", ");
         return Err(Problem::bad_request(format!("can't read state={wanted}; the states are {names}")));
     }
+    if cursor.as_deref().is_some_and(|cursor| cursor.parse::<RecommendationId>().is_err()) {
+        return Err(Problem::bad_request("can't read cursor; take the next of the last page"));
+    }
     let page = PageQuery { limit, cursor };
     let size = page.size(&state)?;
     let filter = Filter { tenant, resource, state: wanted };
