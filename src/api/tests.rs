@@ -236,3 +236,30 @@ async fn a_tenants_mode_is_changed_and_audited() {
     let newest = engine.registry().audit(None, None, 1).await.unwrap().remove(0).event;
     assert_eq!((newest.before, newest.after), (json!("observe"), json!("approved")));
 }
+
+/// Many callers that have seen the same generation: one of them changes the
+/// quota, and nobody overwrites what they have not seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_writers_at_once_just_one_is_heard() {
+    let (api, _) = api().await;
+    let path = "/v1/tenants/acme/quotas/cpu_cores";
+    for round in 1..=200_u64 {
+        let callers: Vec<_> = (0..16)
+            .map(|caller| {
+                let (api, body) = (api.clone(), json!({"limit": 2.0 + f64::from(caller)}));
+                let tag = format!("\"{round}\"");
+                tokio::spawn(async move {
+                    call(&api, "PUT", path, &[("if-match", &tag)], Some(body)).await.0.as_u16()
+                })
+            })
+            .collect();
+        let mut heard = 0;
+        for caller in callers {
+            let status = caller.await.unwrap();
+            assert!(matches!(status, 200 | 409 | 412), "{status}");
+            heard += usize::from(status == 200);
+        }
+        let (_, _, quota) = get(&api, path).await;
+        assert_eq!((heard, quota["generation"].as_u64()), (1, Some(round + 1)), "round {round}");
+    }
+}

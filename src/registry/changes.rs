@@ -28,11 +28,17 @@ impl Registry {
     pub async fn begin_change(&self, approved: &Approved<QuotaChange>) -> Result<(), RegistryError> {
         let change = approved.item();
         let key = resource_key(&change.tenant, change.resource);
-        let (quota, _) = self.quota_with_version(&change.tenant, change.resource).await?;
+        let (quota, quota_version) = self.quota_with_version(&change.tenant, change.resource).await?;
         if quota.generation != change.parent_generation {
             return Err(RegistryError::Refused(moved(change, quota.generation)));
         }
-        let mut writes = vec![put(Table::Intents, key, Expect::Absent, approved)?];
+        // The quota is written as it stands, for the sake of the expectation:
+        // another change may have begun and ended since it was read, and then
+        // the absence of an intent would prove nothing.
+        let mut writes = vec![
+            put(Table::Quotas, key.clone(), Expect::Version(quota_version), &quota)?,
+            put(Table::Intents, key, Expect::Absent, approved)?,
+        ];
         if let Some(id) = change.recommendation {
             let (record, version) = self.recommendation_with_version(id).await?;
             if record.state != RecommendationState::Proposed {
@@ -51,7 +57,12 @@ impl Registry {
         }
         match self.commit(writes).await {
             Err(StoreError::Conflict { .. }) => {
-                Err(RegistryError::Busy(change.tenant.clone(), change.resource))
+                let now = self.quota(&change.tenant, change.resource).await?.generation;
+                Err(if now == change.parent_generation {
+                    RegistryError::Busy(change.tenant.clone(), change.resource)
+                } else {
+                    RegistryError::Refused(moved(change, now))
+                })
             }
             other => Ok(other?),
         }
