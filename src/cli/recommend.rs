@@ -115,6 +115,11 @@ async fn recommend(arguments: &Recommend, out: &mut impl Write) -> anyhow::Resul
     let engine = app::engine_over(usage, tenants, prices, settings, None).await?;
     engine.cycle(&Silent).await?;
     fail_without_source(&engine)?;
+    if engine.registry().all_tenants().await?.is_empty() {
+        let label = &arguments.tenant_label;
+        let mend = format!("check that each expression has an answer and keeps the label {label:?}");
+        return Err(BadUsage(format!("find usage of any tenant; {mend}")).into());
+    }
     write(&engine, arguments, out).await
 }
 
@@ -210,7 +215,14 @@ async fn standing_quotas(
     let now = app::SystemClock.now();
     let mut quotas: BTreeMap<TenantId, BTreeMap<Resource, f64>> = BTreeMap::new();
     for resource in resources {
-        for (tenant, series) in source.instant(resource, now).await?.frame.series {
+        let answer = source.instant(resource, now).await?.frame.series;
+        if answer.is_empty() {
+            // The tier's quota in its place would make up costs and cuts.
+            return Err(
+                BadUsage(format!("find a quota of {resource} for any tenant; check --quota-query")).into()
+            );
+        }
+        for (tenant, series) in answer {
             if let Some((_, limit)) = series.last_sample() {
                 quotas.entry(tenant).or_default().insert(resource, limit);
             }

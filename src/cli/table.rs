@@ -99,7 +99,7 @@ fn row(one: &Recommendation) -> [String; 12] {
         money(cost.map(|cost| cost.now.to_string())),
         money(cost.map(|cost| cost.then.to_string())),
         money(cost.map(|cost| cost.saving.to_string())),
-        one.reasons.first().cloned().unwrap_or_default(),
+        one.reasons.join(" "),
     ]
 }
 

@@ -48,12 +48,14 @@ pub(super) fn gather(
 }
 
 /// How far the answer can be trusted, 0 to 1: lower with a short history, with
-/// gaps, and where the forecast's peak is far from the peaks that were seen.
+/// gaps, where the forecast's peak is far from the peaks that were seen, and by
+/// the share of the past in which the answer would have been too small.
 pub(super) fn confidence(evidence: &Evidence) -> f64 {
     let days = evidence.history_to.since(evidence.history_from).as_secs_f64() / 86_400.0;
     let length = (days / FULL_HISTORY_DAYS).clamp(0.0, 1.0).sqrt();
     let known = 1.0 - evidence.gap_share;
     let (seen, expected) = (evidence.usage_max, evidence.forecast_peak);
     let agreement = if seen.max(expected) > 0.0 { seen.min(expected) / seen.max(expected) } else { 1.0 };
-    (length * known * agreement.clamp(0.0, 1.0).sqrt()).clamp(0.0, 1.0)
+    let enough = 1.0 - evidence.violations_then;
+    (length * known * agreement.clamp(0.0, 1.0).sqrt() * enough).clamp(0.0, 1.0)
 }

@@ -68,7 +68,7 @@ fn cannot_say(case: &Case<'_>, settings: &Settings, sorted: &[f64]) -> Option<Ab
 }
 
 /// Usage at the quota hides how much is wanted: raise in bounded steps, and
-/// look again.
+/// look again. What is known to be needed is never waited for in steps.
 fn raise_pinned(
     case: &Case<'_>,
     settings: &Settings,
@@ -77,41 +77,79 @@ fn raise_pinned(
     share: f64,
 ) -> Outcome {
     let ceiling = case.tier.ceiling(case.resource).unwrap_or(f64::INFINITY);
-    let limit = case.resource.round_up(case.quota * (1.0 + settings.pinned_step)).min(ceiling);
+    let step = case.resource.round_up(case.quota * (1.0 + settings.pinned_step));
+    let needs = Needs::of(case, settings, forecast, sorted);
+    let wanted = step.max(case.resource.round_up(needs.most()));
+    let limit = wanted.min(ceiling);
     if limit <= case.quota {
         return Outcome::Keep(KeepReason::PinnedAtCeiling);
     }
-    let reason = format!(
-        "Usage stood at the quota in {:.0} % of the last day's samples, so demand is above it: \
-         raised by one step of {:.0} %.",
-        share * 100.0,
-        settings.pinned_step * 100.0
-    );
-    propose(case, settings, forecast, sorted, limit, vec![reason])
+    let mut reasons = vec![format!(
+        "Usage stood at or above the quota in {:.0} % of the last day's samples, so demand is above it.",
+        share * 100.0
+    )];
+    if wanted > step {
+        reasons.push(needs.reason(case, settings, forecast));
+    } else {
+        reasons.push(format!("Raised by a step of {:.0} %, rounded up.", settings.pinned_step * 100.0));
+    }
+    if limit < wanted {
+        reasons.push(at_ceiling(limit));
+    }
+    propose(case, settings, forecast, sorted, limit, reasons)
+}
+
+/// How much is needed, by what the forecast and what the past say.
+struct Needs {
+    from_forecast: f64,
+    from_past: f64,
+}
+
+impl Needs {
+    fn of(case: &Case<'_>, settings: &Settings, forecast: &DatedForecast, sorted: &[f64]) -> Self {
+        let peak = forecast.forecast.peak(settings.peak_quantile).map_or(f64::NAN, |(_, value)| value);
+        // The sample above which no more than the budget's share lies: a value
+        // between two samples could break the promise by one.
+        let allowed = (case.tier.violation_budget() * sorted.len() as f64) as usize;
+        let place = sorted.len().saturating_sub(1 + allowed);
+        Needs {
+            from_forecast: peak * (1.0 + settings.margin),
+            from_past: sorted.get(place).copied().unwrap_or(0.0),
+        }
+    }
+
+    fn most(&self) -> f64 {
+        f64::max(self.from_forecast, self.from_past)
+    }
+
+    fn reason(&self, case: &Case<'_>, settings: &Settings, forecast: &DatedForecast) -> String {
+        if self.from_forecast >= self.from_past {
+            forecast_reason(case, settings, forecast)
+        } else {
+            past_reason(case, self.from_past, case.tier.violation_budget())
+        }
+    }
+}
+
+fn at_ceiling(limit: f64) -> String {
+    format!("The tier's ceiling of {limit} holds it there; consider a higher tier.")
 }
 
 /// The quota that the forecast and the past ask for.
 fn fit(case: &Case<'_>, settings: &Settings, forecast: &DatedForecast, sorted: &[f64]) -> Outcome {
-    let peak = forecast.forecast.peak(settings.peak_quantile).map_or(f64::NAN, |(_, value)| value);
-    let from_forecast = peak * (1.0 + settings.margin);
-    let budget = case.tier.violation_budget();
-    let from_past = stats::quantile_of_sorted(sorted, 1.0 - budget).unwrap_or(0.0);
-    let wanted = case.resource.round_up(f64::max(from_forecast, from_past));
+    let needs = Needs::of(case, settings, forecast, sorted);
+    let wanted = case.resource.round_up(needs.most());
     let (floor, ceiling) = (case.tier.floor(case.resource), case.tier.ceiling(case.resource));
     let limit = wanted.max(floor).min(ceiling.unwrap_or(f64::INFINITY));
     if let Some(reason) = keep(case, settings, wanted, limit) {
         return Outcome::Keep(reason);
     }
-    let mut reasons = vec![if from_forecast >= from_past {
-        forecast_reason(case, settings, forecast)
-    } else {
-        past_reason(case, from_past, budget)
-    }];
+    let mut reasons = vec![needs.reason(case, settings, forecast)];
     if limit > wanted {
         reasons.push(format!("The tier's floor of {limit} holds it there."));
     }
     if limit < wanted {
-        reasons.push(format!("The tier's ceiling of {limit} holds it there; consider a higher tier."));
+        reasons.push(at_ceiling(limit));
     }
     propose(case, settings, forecast, sorted, limit, reasons)
 }
@@ -229,8 +267,24 @@ mod tests {
         let pinned = usage(14, |i| (2.0 * daily(i)).min(4.0));
         let Outcome::Change(proposal) = decide(&pinned, 4.0) else { panic!("no change") };
         assert_eq!(proposal.limit, 6.0);
-        assert!(proposal.reasons[0].contains("stood at the quota"));
+        assert!(proposal.reasons[0].contains("stood at or above the quota"));
         assert_eq!(decide(&usage(14, |_| 32.0), 32.0), Outcome::Keep(KeepReason::PinnedAtCeiling));
+    }
+
+    #[test]
+    fn a_need_that_is_known_is_not_approached_in_steps() {
+        // Usage is far above the quota, so nothing holds it there.
+        let Outcome::Change(proposal) = decide(&usage(14, |i| 5.0 * daily(i)), 2.0) else {
+            panic!("no change")
+        };
+        assert!(proposal.limit >= 15.0, "{}", proposal.limit);
+        assert_eq!(proposal.evidence.violations_then, 0.0);
+        // Where the ceiling keeps it too low, it is not trusted much.
+        let Outcome::Change(short) = decide(&usage(14, |i| 40.0 * daily(i)), 2.0) else {
+            panic!("no change")
+        };
+        assert_eq!(short.limit, 32.0);
+        assert!(short.confidence < 0.1, "{}", short.confidence);
     }
 
     fn abstained(usage: &UsageSeries) -> AbstainReason {

@@ -43,6 +43,15 @@ async fn a_real_prometheus_is_answered_in_each_format() {
     let row: std::collections::HashMap<String, String> = reader.deserialize().next().unwrap().unwrap();
     assert_eq!((row["tenant"].as_str(), row["recommended"].parse().ok()), ("acme", Some(proposed)));
 
+    for (more, words) in [
+        (["--quota-query", "cpu_cores=nothing_here"], "find a quota of cpu_cores"),
+        (["--tenant-label", "namespace"], "find usage of any tenant"),
+    ] {
+        let output = with(&more);
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+
     let table = wrote(&with(&[]));
     for word in ["quota now", "forecast peak", "confidence", "saving", "acme", "PREMIUM", "cpu_cores"] {
         assert!(table.contains(word), "{word} is missing:\n{table}");
