@@ -102,6 +102,9 @@ pub async fn list(
     State(state): State<ApiState>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Tenant>>, Problem> {
+    if page.cursor.as_deref().is_some_and(|cursor| cursor.parse::<TenantId>().is_err()) {
+        return Err(Problem::bad_request("can't read cursor; take the next of the last page"));
+    }
     let size = page.size(&state)?;
     let found = state.engine.registry().tenants(page.cursor.as_deref(), size + 1).await?;
     Ok(Json(Page::of(found, size, |tenant| tenant.id.to_string())))

@@ -109,7 +109,8 @@ async fn errors_are_problem_documents() {
     let (api, _) = api().await;
     let big = json!({"id": "x".repeat(5000), "tier": "FREE"});
     let unknown = json!({"id": "b", "tier": "FREE", "colour": "red"});
-    let cases: [(&str, &str, Option<Value>, u16, &str); 14] = [
+    let cases: [(&str, &str, Option<Value>, u16, &str); 15] = [
+        ("GET", "/v1/tenants?cursor=a%2Fb", None, 400, "can't read cursor"),
         ("GET", "/v1/recommendations?cursor=odd", None, 400, "can't read cursor"),
         ("GET", "/v1/audit?cursor=odd", None, 400, "can't read cursor"),
         ("GET", "/v1/nothing", None, 404, "there is nothing at /v1/nothing"),
