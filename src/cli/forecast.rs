@@ -81,14 +81,14 @@ fn or_repeated(
     match forecast {
         Ok(forecast) => Some(forecast),
         Err(Abstention::NoSamples) => None,
-        Err(Abstention::TooShort { .. }) => {
+        Err(_) => {
             let sorted = stats::sorted_finite(&series.values);
             let mean = Array1::from_elem(horizon, stats::quantile_of_sorted(&sorted, 0.5)?);
             let row: Option<Vec<f64>> =
                 quantiles.levels().iter().map(|level| stats::quantile_of_sorted(&sorted, *level)).collect();
             let row = row?;
             let values = Array2::from_shape_fn((horizon, row.len()), |(_, column)| row[column]);
-            Some(Prediction { mean, quantiles: quantiles.clone(), values })
+            Some(Prediction { mean, quantiles: quantiles.clone(), values, members: Vec::new() })
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What usage will be: quantiles of a series over a horizon.
 //!
-//! A [`Model`] looks at a history and either gives a [`Fitted`] model or says
-//! why it abstains; a fitted model predicts. The two are different types, so
-//! that nothing can be predicted from a model that has seen nothing.
+//! [`forecast_all`] forecasts many series together with an ensemble of members.
+//! A member learns from all series and then either forecasts a series or says
+//! why it abstains; the two are different types, so that nothing can be
+//! predicted from a member that has seen nothing. Each forecast carries what
+//! its members lost in a trial and how much each of them weighs.
 
 mod autoregression;
 mod ensemble;
@@ -10,33 +12,12 @@ mod history;
 mod link;
 mod quantiles;
 mod residuals;
-mod seasonal;
 mod windows;
 
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2};
 
 pub use ensemble::{Past, forecast_all};
 pub use quantiles::Quantiles;
-pub use seasonal::Seasonal;
-
-/// A way to forecast.
-pub trait Model: Send + Sync {
-    /// Its name in tables and evidence.
-    fn name(&self) -> &'static str;
-
-    /// Looks at a history of shape `[n]`, `NaN` for gaps, with the lengths of
-    /// its seasons in steps, the shortest first.
-    ///
-    /// # Errors
-    /// Abstains, with the reason, where it can't say anything of worth.
-    fn fit(&self, history: ArrayView1<'_, f64>, seasons: &[usize]) -> Result<Box<dyn Fitted>, Abstention>;
-}
-
-/// A model that has seen a history.
-pub trait Fitted: Send + Sync {
-    /// The forecast for the `horizon` steps after the history.
-    fn predict(&self, horizon: usize, quantiles: &Quantiles) -> Forecast;
-}
 
 /// A forecast over a horizon. All values are finite, and no quantile lies
 /// below a smaller one.
@@ -48,6 +29,27 @@ pub struct Forecast {
     pub quantiles: Quantiles,
     /// The quantiles, shape `[horizon, levels]`.
     pub values: Array2<f64>,
+    /// What became of each member of the ensemble.
+    pub members: Vec<Verdict>,
+}
+
+/// What became of one member of the ensemble.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Its name.
+    pub member: &'static str,
+    /// Its share in the forecast, or why it took no part.
+    pub outcome: Result<Share, Abstention>,
+}
+
+/// A member's share in a forecast.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// Its weight; the weights of a forecast sum to 1.
+    pub weight: f64,
+    /// Twice its pinball loss in the trial, the mean over the nine tenths, the
+    /// steps and the origins, in the unit of the series.
+    pub loss: f64,
 }
 
 impl Forecast {
@@ -75,4 +77,10 @@ pub enum Abstention {
         /// How many there must be.
         need: usize,
     },
+    /// The history shows none of its seasons twice.
+    #[error("the history does not hold a season twice")]
+    NoSeason,
+    /// There is no variation, or the lags reach back too far.
+    #[error("the history is too short for its lags, or nothing in it varies")]
+    NothingToRegress,
 }

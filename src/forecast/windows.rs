@@ -6,6 +6,11 @@
 //! wanted place in the season: exponential smoothing and kernel smoothing of the
 //! distribution in place of its mean.
 
+use ndarray::{Array2, ArrayView1};
+
+use super::Abstention;
+use super::ensemble::COMPARED_LEVELS;
+use super::ensemble::member::{Case, Fitted, Member, Outlook};
 use super::history::History;
 
 /// Seasons that a window looks back at.
@@ -13,9 +18,13 @@ const SEASONS_SEEN: usize = 21;
 /// What stands for a season where a history has none, in steps.
 const DAY: usize = 24;
 
+/// Places in a season for which windows are compared.
+const PLACES_TRIED: usize = 8;
+
 /// A weighting of the past.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Window {
+    name: &'static str,
     /// The age at which a sample weighs half, in seasons.
     half_life: f64,
     /// The standard deviation of the weight about the wanted place in the
@@ -25,13 +34,37 @@ pub(super) struct Window {
 
 /// All windows.
 pub(super) const WINDOWS: [Window; 6] = [
-    Window { half_life: 0.5, focus: None },
-    Window { half_life: 1.0, focus: None },
-    Window { half_life: 2.0, focus: None },
-    Window { half_life: 5.0, focus: None },
-    Window { half_life: 3.0, focus: Some(1.0 / 12.0) },
-    Window { half_life: 10.0, focus: Some(1.0 / 16.0) },
+    Window { name: "half a day's window", half_life: 0.5, focus: None },
+    Window { name: "a day's window", half_life: 1.0, focus: None },
+    Window { name: "two days' window", half_life: 2.0, focus: None },
+    Window { name: "five days' window", half_life: 5.0, focus: None },
+    Window { name: "hour of three days", half_life: 3.0, focus: Some(1.0 / 12.0) },
+    Window { name: "hour of ten days", half_life: 10.0, focus: Some(1.0 / 16.0) },
 ];
+
+impl Member for Window {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn fit(&self, _fleet: &[Case<'_>]) -> Box<dyn Fitted> {
+        Box::new(*self)
+    }
+}
+
+impl Fitted for Window {
+    fn outlook(&self, case: &Case<'_>) -> Result<Outlook, Abstention> {
+        let (past, season) = (SortedPast::of(case.history), case.history.season);
+        let stride = (season / PLACES_TRIED).max(1);
+        let trial = case.trial;
+        let tried = trial
+            .compared_origins()
+            .map(|origin| past.ahead(*self, origin, trial.horizon, stride, &COMPARED_LEVELS))
+            .collect();
+        let ahead = past.ahead(*self, case.history.len(), case.horizon, 1, case.levels);
+        Ok(Outlook::Quantiles { tried, ahead })
+    }
+}
 
 /// A history sorted once, for the quantiles of many windows.
 pub(super) struct SortedPast {
@@ -50,6 +83,31 @@ impl SortedPast {
         sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let has_season = history.season > 1;
         SortedPast { sorted, season: if has_season { history.season } else { DAY }, has_season }
+    }
+
+    /// A window's quantiles after `end`, shape `[horizon, levels]`, looked at
+    /// once for `stride` places in the season.
+    fn ahead(
+        &self,
+        window: Window,
+        end: usize,
+        horizon: usize,
+        stride: usize,
+        levels: &[f64],
+    ) -> Array2<f64> {
+        let mut values = Array2::zeros((horizon, levels.len()));
+        // Without a focus all steps ahead look the same.
+        let period = if self.is_focused(window) { self.season } else { 1 };
+        let mut row = vec![0.0; levels.len()];
+        for place in (0..period.min(horizon)).step_by(stride) {
+            self.quantiles(window, end, place, levels, &mut row);
+            let ahead =
+                (place..(place + stride).min(period)).flat_map(|place| (place..horizon).step_by(period));
+            for step in ahead {
+                values.row_mut(step).assign(&ArrayView1::from(&row));
+            }
+        }
+        values
     }
 
     /// Whether a window gives other quantiles for other places in the season.

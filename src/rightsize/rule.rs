@@ -218,7 +218,7 @@ fn short(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::domain::{Resource, Step, Tier, Timestamp};
-    use crate::forecast::{Abstention, Model, Quantiles, Seasonal};
+    use crate::forecast::{Abstention, Past, Quantiles, forecast_all};
     use crate::series::{Aggregate, UsageSeries, resample};
 
     fn usage(days: usize, value: impl Fn(usize) -> f64) -> UsageSeries {
@@ -236,11 +236,10 @@ mod tests {
     fn decide(usage: &UsageSeries, quota: f64) -> Outcome {
         let hourly = resample(usage, Step::HOUR, Aggregate::Max);
         let quantiles = Quantiles::new(&[0.5, 0.95]).unwrap();
-        let dated = Seasonal.fit(hourly.values.view(), &[24, 168]).map(|fitted| DatedForecast {
-            model: "seasonal windows",
-            start: hourly.end(),
-            forecast: fitted.predict(168, &quantiles),
-        });
+        let past = Past { values: hourly.values.view(), seasons: &[24, 168] };
+        let forecast = forecast_all(&[past], 168, &quantiles).remove(0);
+        let dated =
+            forecast.map(|forecast| DatedForecast { model: "ensemble", start: hourly.end(), forecast });
         let forecast = dated.as_ref();
         let case = Case { resource: Resource::CpuCores, tier: Tier::Premium, quota, usage, forecast };
         PeakPlusMargin.decide(&case, &Settings::default())

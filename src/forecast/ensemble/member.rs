@@ -1,0 +1,77 @@
+//! What a member of the ensemble is: a way to forecast, told apart into what it
+//! learns from all series and what it then says of each. A new member is a file
+//! that implements [`Member`] and a line in [`all`].
+
+use ndarray::{Array1, Array2};
+
+use super::trial::Trial;
+use super::{naive, regressions};
+use crate::forecast::Abstention;
+use crate::forecast::history::History;
+use crate::forecast::link::Link;
+use crate::forecast::windows::WINDOWS;
+
+/// A series that is to be forecast.
+#[derive(Clone)]
+pub(in crate::forecast) struct Case<'a> {
+    /// What is known of it.
+    pub history: &'a History,
+    /// Where its recent past is forecast to compare the members.
+    pub trial: &'a Trial,
+    /// The steps ahead that are wanted.
+    pub horizon: usize,
+    /// The levels that are wanted, rising.
+    pub levels: &'a [f64],
+}
+
+/// What a member says of a series: forecasts from the trial's origins, by which
+/// it is weighed, and from the end. A forecast from an origin must not look at
+/// anything after it; what is fitted may at most be fitted up to the trial's
+/// start.
+pub(in crate::forecast) enum Outlook {
+    /// Point forecasts; the quantiles follow from what they missed by.
+    Points {
+        /// The scale on which the misses are alike.
+        link: Link,
+        /// After each of the trial's `origins`, shape `[trial.horizon, origins]`.
+        tried: Array2<f64>,
+        /// After the end, shape `[horizon]`.
+        ahead: Array1<f64>,
+    },
+    /// Quantiles, none below a lower one.
+    Quantiles {
+        /// After each of the trial's `compared` origins and at
+        /// [`COMPARED_LEVELS`](super::COMPARED_LEVELS), each of shape
+        /// `[trial.horizon, 9]`.
+        tried: Vec<Array2<f64>>,
+        /// After the end, shape `[horizon, levels]`.
+        ahead: Array2<f64>,
+    },
+}
+
+/// A way to forecast.
+pub(in crate::forecast) trait Member: Send + Sync {
+    /// Its name in tables and evidence.
+    fn name(&self) -> &'static str;
+
+    /// Learns what the series have in common; `fleet` is a sample of them. What
+    /// lies after the start of a series' trial must not be looked at.
+    fn fit(&self, fleet: &[Case<'_>]) -> Box<dyn Fitted>;
+}
+
+/// A member that has seen the fleet.
+pub(in crate::forecast) trait Fitted: Send + Sync {
+    /// Forecasts one series.
+    ///
+    /// # Errors
+    /// Abstains, with the reason, where it can say nothing of worth.
+    fn outlook(&self, case: &Case<'_>) -> Result<Outlook, Abstention>;
+}
+
+/// All members.
+pub(super) fn all() -> Vec<Box<dyn Member>> {
+    let mut members: Vec<Box<dyn Member>> =
+        vec![Box::new(naive::LAST_VALUE), Box::new(naive::LAST_SEASON), Box::new(regressions::Regressions)];
+    members.extend(WINDOWS.into_iter().map(|window| Box::new(window) as Box<dyn Member>));
+    members
+}
