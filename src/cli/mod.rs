@@ -5,6 +5,7 @@
 //! output is left behind. The process ends with 2 where the command line or
 //! the input is at fault, with 1 for anything else.
 
+pub mod backtest;
 pub mod check_config;
 mod demo;
 pub mod detect;
@@ -45,6 +46,8 @@ enum Command {
     Recommend(recommend::Recommend),
     /// Forecast each series of a file
     Forecast(forecast::Forecast),
+    /// Score each forecasting model on the past of a file
+    Backtest(backtest::Backtest),
     /// Score each row of a file by how unusual it is
     Detect(detect::Detect),
     /// Set limits through past usage, to see what they would have been worth
@@ -96,6 +99,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
                 warn(&format!("the series {id:?} has no sample, so it has no forecast"));
             }
         }
+        Command::Backtest(arguments) => backtest::run(&arguments, out)?,
         Command::Detect(arguments) => detect::run(&arguments)?,
         Command::Replay(arguments) => replay::run(&arguments, out)?,
         Command::Simulate(arguments) => simulate::run(&arguments)?,

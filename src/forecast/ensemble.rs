@@ -17,7 +17,7 @@ mod weights;
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
 
-use self::member::{Case, Fitted, Outlook};
+use self::member::{Case, Fitted, Member, Outlook};
 use self::trial::Trial;
 use self::weights::{mean_loss, softmax};
 use super::history::History;
@@ -56,6 +56,17 @@ pub fn forecast_all(
     horizon: usize,
     quantiles: &Quantiles,
 ) -> Vec<Result<Forecast, Abstention>> {
+    forecast_by(&member::all(), series, horizon, quantiles)
+}
+
+/// The same with some members only. A series on which all of them abstain has
+/// no forecast.
+pub(super) fn forecast_by(
+    members: &[Box<dyn Member>],
+    series: &[Past<'_>],
+    horizon: usize,
+    quantiles: &Quantiles,
+) -> Vec<Result<Forecast, Abstention>> {
     let prepare = |past: &Past<'_>| {
         let history = History::prepare(past.values, past.seasons)?;
         let trial = Trial::of(&history, horizon);
@@ -70,8 +81,8 @@ pub fn forecast_all(
             Err(reason) => Err(reason.clone()),
         })
         .collect();
-    let members = fit(&cases);
-    let one = |case: Result<Case<'_>, Abstention>| Ok(combine(&case?, &members, &asked, quantiles));
+    let members = fit(members, &cases);
+    let one = |case: Result<Case<'_>, Abstention>| combine(&case?, &members, &asked, quantiles);
     cases.into_par_iter().map(one).collect()
 }
 
@@ -79,11 +90,11 @@ pub fn forecast_all(
 type Named = (&'static str, Box<dyn Fitted>);
 
 /// Lets every member learn from a sample of the series.
-fn fit(cases: &[Result<Case<'_>, Abstention>]) -> Vec<Named> {
+fn fit(members: &[Box<dyn Member>], cases: &[Result<Case<'_>, Abstention>]) -> Vec<Named> {
     let fitting: Vec<&Case<'_>> = cases.iter().flatten().collect();
     let every = fitting.len().div_ceil(MOST_SHARING).max(1);
     let sample: Vec<Case<'_>> = fitting.into_iter().step_by(every).cloned().collect();
-    member::all().iter().map(|member| (member.name(), member.fit(&sample))).collect()
+    members.iter().map(|member| (member.name(), member.fit(&sample))).collect()
 }
 
 /// The levels that are asked for, rising, with the median among them.
@@ -109,9 +120,19 @@ struct Weighed {
     loss: f64,
 }
 
-fn combine(case: &Case<'_>, members: &[Named], asked: &Asked, quantiles: &Quantiles) -> Forecast {
+fn combine(
+    case: &Case<'_>,
+    members: &[Named],
+    asked: &Asked,
+    quantiles: &Quantiles,
+) -> Result<Forecast, Abstention> {
     let outlooks: Vec<Result<Weighed, Abstention>> =
         members.iter().map(|(_, member)| Ok(weigh(case, member.outlook(case)?))).collect();
+    if outlooks.iter().all(Result::is_err)
+        && let Some(Err(reason)) = outlooks.first()
+    {
+        return Err(reason.clone());
+    }
     let losses: Vec<f64> = outlooks.iter().flatten().map(|member| member.loss).collect();
     let mut weights = softmax(&losses, MEMBER_SHARPNESS).into_iter();
     let mut values = Array2::zeros((case.horizon, asked.levels.len()));
@@ -124,7 +145,7 @@ fn combine(case: &Case<'_>, members: &[Named], asked: &Asked, quantiles: &Quanti
         });
         verdicts.push(Verdict { member: name, outcome });
     }
-    finish(case.history, values, asked.median, quantiles, verdicts)
+    Ok(finish(case.history, values, asked.median, quantiles, verdicts))
 }
 
 fn weigh(case: &Case<'_>, outlook: Outlook) -> Weighed {

@@ -7,16 +7,20 @@
 //! its members lost in a trial and how much each of them weighs.
 
 mod autoregression;
+pub mod backtest;
 mod ensemble;
 mod history;
 mod link;
+mod naive;
 mod quantiles;
 mod residuals;
+pub mod score;
 mod windows;
 
 use ndarray::{Array1, Array2};
 
 pub use ensemble::{Past, forecast_all};
+pub use naive::seasonal_naive;
 pub use quantiles::Quantiles;
 
 /// A forecast over a horizon. All values are finite, and no quantile lies

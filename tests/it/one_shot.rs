@@ -122,7 +122,7 @@ fn bad_arguments_end_with_two_and_an_output_that_fails_with_one() {
     let good_input = "unique_id,ds,y\na,1,1\n";
     for (arguments, expected) in [
         (vec!["forecast", "-i", "-", "--horizon", "0", "-o", "-"], "at least 1"),
-        (vec!["forecast", "-i", "-", "--horizon", "3", "-o", "out.xlsx"], ".csv or .parquet"),
+        (vec!["forecast", "-i", "-", "--horizon", "3", "-o", "out.xlsx"], ".csv, .parquet or .json"),
         (vec!["forecast", "-i", "-", "--horizon", "3", "--quantiles", "2", "-o", "-"], "above 0 and below 1"),
         (vec!["forecast", "-i", "missing.csv", "--horizon", "3", "-o", "-"], "missing.csv"),
         (vec!["detect", "-i", "-"], "--output"),
@@ -311,4 +311,30 @@ fn replay_names_what_it_cannot_use() {
         assert_eq!(failed.status.code(), Some(2));
         assert!(text(&failed.stderr).contains(message), "{}", text(&failed.stderr));
     }
+}
+
+#[test]
+fn backtest_scores_the_combination_beside_the_naive_forecast() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = Vec::new();
+    let output = path(folder.path(), "scores.json", &mut kept);
+    let input = format!("unique_id,ds,y\n{}{}", rhythm("day", 400, None), rhythm("short", 60, None));
+    let run = piped(
+        &["backtest", "-i", "-", "--horizon", "24", "--cuts", "2", "--season", "24", "--output", &output],
+        &input,
+    );
+    let shown = good(&run);
+    assert!(shown.contains("combination") && shown.contains("seasonal naive"), "{shown}");
+    assert!(shown.contains("2 series, 2 cuts of 24 steps"), "{shown}");
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(&output).unwrap()).unwrap();
+    let losses: Vec<f64> = rows
+        .iter()
+        .filter(|row| row["model"] == "combination" && row["unique_id"] == "day" && row["ds"] == 377)
+        .map(|row| row["wql"].as_f64().unwrap())
+        .collect();
+    assert_eq!(losses.len(), 2, "the blocks 1 to 6 and 7 to 24: {rows:?}");
+    assert!(losses.iter().all(|loss| *loss > 0.0 && *loss < 0.1), "{losses:?}");
+    let refused = piped(&["backtest", "-i", "-", "--horizon", "200", "--cuts", "2"], &input);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("the longest series has 400"), "{}", text(&refused.stderr));
 }

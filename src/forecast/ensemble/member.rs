@@ -69,7 +69,7 @@ pub(in crate::forecast) trait Fitted: Send + Sync {
 }
 
 /// All members.
-pub(super) fn all() -> Vec<Box<dyn Member>> {
+pub(in crate::forecast) fn all() -> Vec<Box<dyn Member>> {
     let mut members: Vec<Box<dyn Member>> =
         vec![Box::new(naive::LAST_VALUE), Box::new(naive::LAST_SEASON), Box::new(regressions::Regressions)];
     members.extend(WINDOWS.into_iter().map(|window| Box::new(window) as Box<dyn Member>));

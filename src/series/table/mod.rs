@@ -4,7 +4,8 @@
 //! convention of statsforecast) and `timestamp, value` (one series). A time is
 //! an integer step or a date and time; an empty value or `NaN` is a gap. Other
 //! columns may be there and are kept. The file's ending decides the format,
-//! `.csv` or `.parquet`; `-` is standard input or output, as CSV.
+//! `.csv` or `.parquet`, and `.json` for outputs; `-` is standard input or
+//! output, as CSV.
 //!
 //! CSV is read by the csv crate, so that a bad row is named by its line;
 //! Parquet by polars, whose types stay inside `parquet.rs`. A file appears
@@ -12,6 +13,7 @@
 
 mod error;
 mod fleet;
+mod json;
 mod openmetrics;
 mod parquet;
 mod samples;
@@ -201,7 +203,7 @@ pub fn read(path: &Path) -> Result<Table, TableError> {
 /// # Errors
 /// Where the ending names no format.
 pub fn check_output(path: &Path) -> Result<(), TableError> {
-    Format::of(path).map(|_| ())
+    output_format(path).map(|_| ())
 }
 
 /// Writes a table, whole or not at all.
@@ -209,10 +211,20 @@ pub fn check_output(path: &Path) -> Result<(), TableError> {
 /// # Errors
 /// Where the ending names no format, or the disk fails.
 pub fn write(path: &Path, table: &Table) -> Result<(), TableError> {
-    match Format::of(path)? {
-        Format::Csv => sink::write_whole(path, |out| text::write(out, table)),
-        Format::Parquet => sink::write_whole(path, |out| parquet::write(out, table)),
+    match output_format(path)? {
+        None => sink::write_whole(path, |out| json::write(out, table)),
+        Some(Format::Csv) => sink::write_whole(path, |out| text::write(out, table)),
+        Some(Format::Parquet) => sink::write_whole(path, |out| parquet::write(out, table)),
     }
+}
+
+/// The format of an output; `None` is JSON, which is only written.
+fn output_format(path: &Path) -> Result<Option<Format>, TableError> {
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) {
+        return Ok(None);
+    }
+    let (file, endings) = (path.display().to_string(), ".csv, .parquet or .json");
+    Format::of(path).map(Some).map_err(|_| TableError::Ending { file, endings })
 }
 
 #[cfg(test)]
