@@ -102,6 +102,17 @@ pub enum Table {
     Intents,
     /// Incidents, by tenant and time.
     Incidents,
+    /// Notices that were not yet handed to the receivers, in the order of
+    /// their commits, and the last one that was.
+    Notices,
+    /// Notices on their way, by receiver and number.
+    Deliveries,
+    /// Notices that were given up, by receiver and number.
+    DeadLetters,
+    /// The last notice that a receiver took of each subject.
+    Delivered,
+    /// Receivers that were made over the API, and which ones are disabled.
+    Receivers,
     /// Hashes of tokens.
     Tokens,
     /// Up to where usage was collected, by resource.
@@ -112,13 +123,18 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 14] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
         Table::Waiting,
         Table::Intents,
         Table::Incidents,
+        Table::Notices,
+        Table::Deliveries,
+        Table::DeadLetters,
+        Table::Delivered,
+        Table::Receivers,
         Table::Tokens,
         Table::Watermarks,
         Table::Audit,
@@ -133,6 +149,11 @@ impl Table {
             Table::Waiting => "waiting",
             Table::Intents => "intents",
             Table::Incidents => "incidents",
+            Table::Notices => "notices",
+            Table::Deliveries => "deliveries",
+            Table::DeadLetters => "dead_letters",
+            Table::Delivered => "delivered",
+            Table::Receivers => "receivers",
             Table::Tokens => "tokens",
             Table::Watermarks => "watermarks",
             Table::Audit => "audit",

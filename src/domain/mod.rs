@@ -8,6 +8,7 @@ pub mod approval;
 pub mod audit;
 pub mod incident;
 pub mod money;
+pub mod notice;
 pub mod policy;
 pub mod quota;
 pub mod recommendation;
@@ -20,6 +21,7 @@ pub use approval::{Actor, Approved};
 pub use audit::{AuditAction, AuditEvent};
 pub use incident::Incident;
 pub use money::{Currency, Money, PerHour, PerMonth};
+pub use notice::{Notice, NoticeKind, Severity};
 pub use policy::{Guardrails, Objection, Verdict};
 pub use quota::{Quota, QuotaChange};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
@@ -40,6 +42,9 @@ pub enum DomainError {
     /// The text names no apply mode.
     #[error("read {0:?} as an apply mode; use observe, review or approved")]
     UnknownApplyMode(String),
+    /// The text names no kind of notice.
+    #[error("read {0:?} as a kind of notice; the kinds are {names}", names = notice::names())]
+    UnknownNoticeKind(String),
     /// A tenant's id has the wrong form.
     #[error(
         "take {0:?} as a tenant id; use 1 to 128 of the characters a-z A-Z 0-9 . _ - and begin with a letter or digit"

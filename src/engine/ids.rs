@@ -4,7 +4,7 @@
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
 use crate::domain::{RecommendationId, Timestamp};
 
@@ -20,9 +20,14 @@ impl Ids {
 
     /// The id of a recommendation that is made now.
     pub fn recommendation(&self, now: Timestamp) -> RecommendationId {
+        RecommendationId(self.notice(now))
+    }
+
+    /// The id of a notice that is written now.
+    pub fn notice(&self, now: Timestamp) -> Uuid {
         let random: [u8; 10] = self.0.lock().random();
         let millis = u64::try_from(now.millis()).unwrap_or(0);
-        RecommendationId(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }
 

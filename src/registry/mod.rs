@@ -7,6 +7,7 @@
 mod audit;
 mod changes;
 mod incidents;
+pub mod outbox;
 mod recommendations;
 mod tenants;
 mod tokens;
