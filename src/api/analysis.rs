@@ -117,6 +117,7 @@ pub struct AnomaliesView {
 
 /// Which usage is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UsageQuery {
     /// The first instant; the oldest that is held where it is left out.

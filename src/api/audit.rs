@@ -14,6 +14,7 @@ use crate::registry::NumberedAuditEvent;
 
 /// Which lines are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Those of this tenant.

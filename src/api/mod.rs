@@ -123,7 +123,7 @@ pub fn router(state: ApiState) -> Router {
 fn guarded_routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(tenants::list, tenants::create))
-        .routes(routes!(tenants::get, tenants::change))
+        .routes(routes!(tenants::get, tenants::change, tenants::remove))
         .routes(routes!(quotas::list))
         .routes(routes!(quotas::get, quotas::put))
         .routes(routes!(recommendations::list))

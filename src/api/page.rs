@@ -8,6 +8,7 @@ use super::problem::Problem;
 
 /// Which page is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// The most entries wanted; the server may give fewer.

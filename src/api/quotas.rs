@@ -126,7 +126,8 @@ pub async fn put(
     headers: HeaderMap,
     Body(wish): Body<QuotaToSet>,
 ) -> Result<Response, Problem> {
-    let generation = if_match(&headers)?;
+    let allowed = if_match(&headers)?;
+    let generation = allowed.choose(state.engine.registry().quota(&id, resource).await?.generation);
     let request = caller.request(wish.reason);
     let quota = state.engine.request_change(&id, resource, wish.limit, generation, request).await?;
     Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())

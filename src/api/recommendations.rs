@@ -34,6 +34,7 @@ impl From<RecommendationRecord> for RecommendationView {
 
 /// Which recommendations are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RecommendationQuery {
     /// Those of this tenant.

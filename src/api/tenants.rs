@@ -15,7 +15,7 @@ use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery};
 use super::problem::Problem;
 use crate::domain::{ApplyMode, Resource, Tenant, TenantId, Tier};
-use crate::registry::NewTenant;
+use crate::registry::{NewTenant, TenantEdit};
 
 /// A tenant to be registered.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,12 +54,21 @@ fn observe() -> ApplyMode {
     ApplyMode::Observe
 }
 
-/// What can be changed of a tenant.
+/// What can be changed of a tenant; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TenantChange {
+    /// The name that people read.
+    name: Option<String>,
+    /// Its plan: floors, ceilings and the violation budget. Quotas stay as
+    /// they are until one of them is changed.
+    tier: Option<Tier>,
+    /// The provider whose prices apply.
+    provider: Option<String>,
+    /// The region whose prices apply.
+    region: Option<String>,
     /// What may happen to its recommendations.
-    apply_mode: ApplyMode,
+    apply_mode: Option<ApplyMode>,
     /// Why.
     #[serde(default)]
     reason: String,
@@ -123,7 +132,7 @@ pub async fn get(State(state): State<ApiState>, Path(id): Path<TenantId>) -> Res
     Ok(Json(state.engine.registry().tenant(&id).await?))
 }
 
-/// Set what may happen to a tenant's recommendations.
+/// Change a tenant: its name, plan, prices, or what may happen to its recommendations.
 #[utoipa::path(patch, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
     params(("id" = String, Path, description = "The tenant's id")),
     request_body = TenantChange,
@@ -143,10 +152,32 @@ pub async fn change(
     Path(id): Path<TenantId>,
     Body(change): Body<TenantChange>,
 ) -> Result<Json<Tenant>, Problem> {
-    let TenantChange { apply_mode, reason } = change;
+    let TenantChange { name, tier, provider, region, apply_mode, reason } = change;
+    let edit = TenantEdit { name, tier, provider, region, apply_mode };
     let registry = state.engine.registry();
-    let tenant =
-        registry.set_apply_mode(&id, apply_mode, caller.actor(), reason, caller.request_id()).await?;
+    let tenant = registry.edit_tenant(&id, edit, caller.actor(), reason, caller.request_id()).await?;
     state.engine.wake();
     Ok(Json(tenant))
+}
+
+/// Remove a tenant with its quotas. Its usage and its audit lines are kept as
+/// long as all others. Where unknown tenants are registered by themselves, it
+/// comes back when Prometheus still names it.
+#[utoipa::path(delete, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "A change of one of its quotas is on its way"),
+    ))]
+pub async fn remove(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<TenantId>,
+) -> Result<StatusCode, Problem> {
+    state.engine.registry().remove_tenant(&id, caller.actor(), caller.request_id()).await?;
+    state.engine.wake();
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::domain::{Step, Timestamp};
+use crate::domain::{AuditAction, Step, Timestamp};
 use crate::engine::{Compute, Ids, Parts, Settings, Silent};
 use crate::ports::Clock;
 use crate::registry::Registry;
@@ -109,7 +109,7 @@ async fn errors_are_problem_documents() {
     let (api, _) = api().await;
     let big = json!({"id": "x".repeat(5000), "tier": "FREE"});
     let unknown = json!({"id": "b", "tier": "FREE", "colour": "red"});
-    let cases: [(&str, &str, Option<Value>, u16, &str); 15] = [
+    let cases: [(&str, &str, Option<Value>, u16, &str); 16] = [
         ("GET", "/v1/tenants?cursor=a%2Fb", None, 400, "can't read cursor"),
         ("GET", "/v1/recommendations?cursor=odd", None, 400, "can't read cursor"),
         ("GET", "/v1/audit?cursor=odd", None, 400, "can't read cursor"),
@@ -123,7 +123,8 @@ async fn errors_are_problem_documents() {
         ("POST", "/v1/tenants", Some(unknown), 422, "colour"),
         ("POST", "/v1/tenants", Some(json!({"id": "a/b", "tier": "FREE"})), 422, "tenant id"),
         ("POST", "/v1/tenants", Some(json!({"id": "acme", "tier": "FREE"})), 409, "there is one already"),
-        ("POST", "/v1/tenants", Some(big), 413, "length limit"),
+        ("POST", "/v1/tenants", Some(big), 413, "larger than 4096 bytes"),
+        ("GET", "/v1/tenants?limt=3", None, 400, "limt"),
         (
             "GET",
             "/v1/recommendations/00000000-0000-0000-0000-000000000000",
@@ -236,6 +237,33 @@ async fn a_tenants_mode_is_changed_and_audited() {
     assert_eq!((status, tenant["apply_mode"].as_str()), (StatusCode::OK, Some("approved")), "{tenant}");
     let newest = engine.registry().audit(None, None, 1).await.unwrap().remove(0).event;
     assert_eq!((newest.before, newest.after), (json!("observe"), json!("approved")));
+}
+
+#[tokio::test]
+async fn a_tenant_moves_to_another_tier_and_leaves() {
+    let (api, engine) = api().await;
+    let body = json!({"tier": "ENTERPRISE", "name": "Acme"});
+    let (status, _, tenant) = call(&api, "PATCH", "/v1/tenants/acme", &[], Some(body)).await;
+    assert_eq!((status, &tenant["tier"]), (StatusCode::OK, &json!("ENTERPRISE")), "{tenant}");
+    assert_eq!((&tenant["name"], &tenant["apply_mode"]), (&json!("Acme"), &json!("observe")));
+    // What PREMIUM forbade is allowed since.
+    let path = "/v1/tenants/acme/quotas/cpu_cores";
+    let wish = || Some(json!({"limit": 100.0}));
+    let (status, _, quota) = call(&api, "PUT", path, &[("if-match", "*")], wish()).await;
+    assert_eq!((status, &quota["generation"]), (StatusCode::OK, &json!(2)), "{quota}");
+    let stale = call(&api, "PUT", path, &[("if-match", "\"7\", \"9\"")], wish()).await;
+    assert_eq!(stale.0, StatusCode::PRECONDITION_FAILED, "{}", stale.2);
+
+    assert_eq!(call(&api, "DELETE", "/v1/tenants/acme", &[], None).await.0, StatusCode::NO_CONTENT);
+    for gone in ["/v1/tenants/acme", "/v1/tenants/acme/quotas", path] {
+        assert_eq!(get(&api, gone).await.0, StatusCode::NOT_FOUND, "{gone}");
+    }
+    let newest = engine.registry().audit(None, None, 1).await.unwrap().remove(0).event;
+    assert_eq!(
+        (newest.action, newest.before["tier"].as_str()),
+        (AuditAction::TenantRemoved, Some("ENTERPRISE"))
+    );
+    assert_eq!(call(&api, "DELETE", "/v1/tenants/acme", &[], None).await.0, StatusCode::NOT_FOUND);
 }
 
 /// Many callers that have seen the same generation: one of them changes the

@@ -41,6 +41,7 @@ pub fn run(arguments: &Detect) -> anyhow::Result<()> {
     if let Some(taken) = [SCORE, FLAG].into_iter().find(|name| table.column(name).is_some()) {
         return Err(BadUsage(format!("add the column {taken}: the input has one already; rename it")).into());
     }
+    warn_of_disorder(&samples);
     let judgements = judge(&samples);
     type_text(&mut table, &samples, &arguments.output);
     table.set(SCORE, Column::Numbers(judgements.iter().map(|judgement| judgement.score).collect()));
@@ -55,6 +56,26 @@ fn judge(samples: &Samples) -> Vec<Judgement> {
     let mut watches = vec![Watch::default(); samples.ids.len()];
     let rows = samples.series.iter().zip(&samples.at).zip(&samples.values);
     rows.map(|((series, at), value)| watches[*series].judge(instant(samples.kind, *at), *value)).collect()
+}
+
+/// Rows are judged in the file's order, whatever their times; a file that was
+/// not meant to be out of order should not pass in silence.
+fn warn_of_disorder(samples: &Samples) {
+    let mut last = vec![None; samples.ids.len()];
+    let mut late = Vec::new();
+    for (row, (series, at)) in samples.series.iter().zip(&samples.at).enumerate() {
+        if last[*series].replace(*at).is_some_and(|before| before >= *at) {
+            late.push(row + 1);
+        }
+    }
+    if let Some(first) = late.first() {
+        tracing::warn!(
+            "{} of {} rows are not later than the row before of their series, the first is row {first}; \
+             they are judged in the file's order, so sort the file if that is not meant",
+            late.len(),
+            samples.at.len()
+        );
+    }
 }
 
 /// An integer step is taken as an hour.

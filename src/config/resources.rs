@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use promql_parser::parser::Expr;
+
 use super::reader::{Complaint, Key, Reader};
 use super::values::text_of;
 use crate::domain::Resource;
@@ -43,6 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Expressions {
                 let mend = format!("write it like {example}, or remove the section");
                 return Err(Complaint::new("is empty", mend));
             }
+            check_syntax(text.trim(), &example)?;
             Ok(text.trim().to_owned())
         });
         if let Some(expression) = expression {
@@ -57,6 +60,20 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Expressions {
         );
     }
     expressions
+}
+
+/// Prometheus would refuse the expression in every cycle; better to say it now.
+fn check_syntax(expression: &str, example: &str) -> Result<(), Complaint> {
+    let mend = || format!("write it like {example}, and try it in Prometheus' own page");
+    match promql_parser::parser::parse(expression) {
+        Ok(parsed) => match parsed {
+            Expr::MatrixSelector(_) | Expr::StringLiteral(_) => {
+                Err(Complaint::new("gives no vector of samples", mend()))
+            }
+            _ => Ok(()),
+        },
+        Err(error) => Err(Complaint::new(format!("is not PromQL: {error}"), mend())),
+    }
 }
 
 /// What a resource's section is about, with an expression for Kubernetes.

@@ -11,6 +11,10 @@ use super::{Actor, Resource, TenantId, Timestamp};
 pub enum AuditAction {
     /// A tenant was registered.
     TenantCreated,
+    /// A tenant's name, plan, provider or region was changed.
+    TenantChanged,
+    /// A tenant was removed with its quotas.
+    TenantRemoved,
     /// A tenant's apply mode was changed.
     ApplyModeChanged,
     /// A quota was changed.

@@ -4,7 +4,7 @@
 //! Each slice is kept in the history before the watermark moves beyond it, so
 //! a crash in between fetches a slice twice and loses nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -32,6 +32,8 @@ impl Engine {
         }))
         .await;
         let mut samples = 0;
+        // One source that is down fails for all resources: that is one line.
+        let mut news: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (resource, outcome) in resources.into_iter().zip(outcomes) {
             match outcome {
                 Ok(count) => {
@@ -40,9 +42,16 @@ impl Engine {
                         tracing::info!(%resource, "the source answers again");
                     }
                 }
-                Err(CollectError::Source(error)) => self.note_source_failure(resource, error),
+                Err(CollectError::Source(error)) => {
+                    if let Some(message) = self.note_source_failure(resource, error) {
+                        news.entry(message).or_default().push(resource.name());
+                    }
+                }
                 Err(CollectError::Engine(error)) => return Err(error),
             }
+        }
+        for (message, resources) in news {
+            tracing::warn!(resources = resources.join(", "), "failed to {message}");
         }
         self.discover().await?;
         let engine = Arc::clone(self);
@@ -51,13 +60,11 @@ impl Engine {
         Ok(samples)
     }
 
-    /// Logs a failure once, and again only when it changes.
-    fn note_source_failure(&self, resource: Resource, error: SourceError) {
+    /// Notes a failure; gives its message where it is not the one before.
+    fn note_source_failure(&self, resource: Resource, error: SourceError) -> Option<String> {
         self.parts.metrics.source_failed(resource.name());
         let message = error.to_string();
-        if self.workspace.source_failed(resource, self.now(), error) {
-            tracing::warn!(%resource, "failed to {message}");
-        }
+        self.workspace.source_failed(resource, self.now(), error).then_some(message)
     }
 
     async fn collect_resource(self: &Arc<Self>, resource: Resource) -> Result<usize, CollectError> {

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 pub use audit::NumberedAuditEvent;
 pub use changes::Outcome as ChangeOutcome;
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
-pub use tenants::NewTenant;
+pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::TokenRecord;
 
 use crate::domain::{AuditEvent, DomainError, RecommendationId, Resource, TenantId, Timestamp, Verdict};

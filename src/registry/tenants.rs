@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
 use crate::domain::quota::checked_limit;
 use crate::domain::{Actor, ApplyMode, AuditAction, AuditEvent, Quota, Resource, Tenant, TenantId, Tier};
-use crate::ports::{Expect, Order, StoreError, Table};
+use crate::ports::{Expect, Order, StoreError, Table, Write};
 
 /// What a new tenant is made from.
 #[derive(Debug, Clone)]
@@ -24,6 +24,35 @@ pub struct NewTenant {
     pub apply_mode: ApplyMode,
     /// Quotas that differ from the tier's, in the resource's unit.
     pub quotas: BTreeMap<Resource, f64>,
+}
+
+/// What is to be changed of a tenant; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct TenantEdit {
+    /// The name that people read.
+    pub name: Option<String>,
+    /// Its plan.
+    pub tier: Option<Tier>,
+    /// The provider whose prices apply.
+    pub provider: Option<String>,
+    /// The region whose prices apply.
+    pub region: Option<String>,
+    /// What may happen to its recommendations.
+    pub apply_mode: Option<ApplyMode>,
+}
+
+impl TenantEdit {
+    fn made_of(self, before: &Tenant) -> Tenant {
+        Tenant {
+            id: before.id.clone(),
+            name: self.name.unwrap_or_else(|| before.name.clone()),
+            tier: self.tier.unwrap_or(before.tier),
+            provider: self.provider.unwrap_or_else(|| before.provider.clone()),
+            region: self.region.unwrap_or_else(|| before.region.clone()),
+            apply_mode: self.apply_mode.unwrap_or(before.apply_mode),
+            created_at: before.created_at,
+        }
+    }
 }
 
 impl Registry {
@@ -95,32 +124,85 @@ impl Registry {
         self.tenants(None, usize::MAX).await
     }
 
-    /// Changes what may happen to a tenant's recommendations.
-    pub async fn set_apply_mode(
+    /// Changes a tenant, and gives it as it is since.
+    ///
+    /// # Errors
+    /// Where there is none of this id.
+    pub async fn edit_tenant(
         &self,
         id: &TenantId,
-        mode: ApplyMode,
+        edit: TenantEdit,
         actor: Actor,
         reason: String,
         request_id: Option<String>,
     ) -> Result<Tenant, RegistryError> {
         let found = self.read::<Tenant>(Table::Tenants, id.as_str()).await?;
         let (before, version) = found.ok_or_else(|| RegistryError::NoSuchTenant(id.clone()))?;
-        let after = Tenant { apply_mode: mode, ..before.clone() };
+        let after = edit.made_of(&before);
+        let only_mode = Tenant { apply_mode: before.apply_mode, ..after.clone() } == before;
+        let (action, from, to) = if only_mode {
+            let (from, to) = (before.apply_mode, after.apply_mode);
+            (AuditAction::ApplyModeChanged, serde_json::json!(from), serde_json::json!(to))
+        } else {
+            (AuditAction::TenantChanged, serde_json::json!(before), serde_json::json!(after))
+        };
+        let (at, tenant) = (self.now(), Some(id.clone()));
         let event = AuditEvent {
-            at: self.now(),
+            at,
             actor,
-            action: AuditAction::ApplyModeChanged,
-            tenant: Some(id.clone()),
+            action,
+            tenant,
             resource: None,
-            before: serde_json::json!(before.apply_mode),
-            after: serde_json::json!(after.apply_mode),
+            before: from,
+            after: to,
             reason,
             request_id,
         };
         let record = put(Table::Tenants, id.to_string(), Expect::Version(version), &after)?;
         self.commit(vec![record, append_audit(&event)?]).await?;
         Ok(after)
+    }
+
+    /// Removes a tenant with its quotas and what is proposed for them.
+    ///
+    /// # Errors
+    /// Where there is none of this id, or one of its quotas is being changed.
+    pub async fn remove_tenant(
+        &self,
+        id: &TenantId,
+        actor: Actor,
+        request_id: Option<String>,
+    ) -> Result<(), RegistryError> {
+        let found = self.read::<Tenant>(Table::Tenants, id.as_str()).await?;
+        let (tenant, version) = found.ok_or_else(|| RegistryError::NoSuchTenant(id.clone()))?;
+        let mut writes = vec![Write::Delete {
+            table: Table::Tenants,
+            key: id.to_string(),
+            expect: Expect::Version(version),
+        }];
+        for resource in Resource::ALL {
+            if self.open_change(id, resource).await?.is_some() {
+                return Err(RegistryError::Busy(id.clone(), resource));
+            }
+            let key = resource_key(id, resource);
+            let delete = |table, expect| Write::Delete { table, key: key.clone(), expect };
+            // A change that begins meanwhile makes the commit fail.
+            writes.push(delete(Table::Intents, Expect::Absent));
+            writes.push(delete(Table::Quotas, Expect::Anything));
+            writes.push(delete(Table::Waiting, Expect::Anything));
+        }
+        writes.push(append_audit(&AuditEvent {
+            at: self.now(),
+            actor,
+            action: AuditAction::TenantRemoved,
+            tenant: Some(id.clone()),
+            resource: None,
+            before: serde_json::json!(tenant),
+            after: serde_json::Value::Null,
+            reason: String::new(),
+            request_id,
+        })?);
+        Ok(self.commit(writes).await?)
     }
 
     /// All quotas of a tenant, in the order of [`Resource::ALL`].
