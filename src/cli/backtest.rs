@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use comfy_table::TableComponent::{
+    HorizontalLines, LeftBorderIntersections, MiddleIntersections, RightBorderIntersections,
+};
 use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
 use rayon::prelude::*;
 
@@ -115,6 +118,10 @@ fn show(records: &[Record], plan: &Plan, out: &mut impl Write) -> anyhow::Result
     let blocks = backtest::blocks(plan.horizon);
     let mut sheet = Sheet::new();
     sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    // A line under the headings, none between the rows.
+    for part in [HorizontalLines, LeftBorderIntersections, RightBorderIntersections, MiddleIntersections] {
+        sheet.remove_style(part);
+    }
     sheet.set_header([
         "model",
         "steps",

@@ -8,11 +8,14 @@
 //! Grushka-Cockayne and Winkler 2013, Is it better to average probabilities or
 //! quantiles?).
 
+mod learned;
 pub(super) mod member;
 mod naive;
 mod regressions;
 pub(super) mod trial;
 mod weights;
+
+pub use self::learned::{Fleet, Learned, TakenIn};
 
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
@@ -22,7 +25,7 @@ use self::trial::Trial;
 use self::weights::{mean_loss, softmax};
 use super::history::History;
 use super::link::Link;
-use super::residuals::Residuals;
+use super::residuals::{Offsets, Residuals};
 use super::{Abstention, Forecast, Quantiles, Share, Verdict};
 
 /// How strongly the members' weights follow their losses.
@@ -67,23 +70,40 @@ pub(super) fn forecast_by(
     horizon: usize,
     quantiles: &Quantiles,
 ) -> Vec<Result<Forecast, Abstention>> {
+    let prepared = prepare_all(series, horizon);
+    let asked = Asked::of(quantiles);
+    let cases = cases(&prepared, horizon, &asked);
+    let members = fit(members, &cases);
+    let one = |case: Result<Case<'_>, Abstention>| {
+        let case = case?;
+        let outlooks = members.iter().map(|(_, member)| Ok(weigh(&case, member.outlook(&case)?)));
+        combine(&case, &members, outlooks.collect(), &asked, quantiles)
+    };
+    cases.into_par_iter().map(one).collect()
+}
+
+/// A series made ready, with its trial.
+type Prepared = Result<(History, Trial), Abstention>;
+
+fn prepare_all(series: &[Past<'_>], horizon: usize) -> Vec<Prepared> {
     let prepare = |past: &Past<'_>| {
         let history = History::prepare(past.values, past.seasons)?;
         let trial = Trial::of(&history, horizon);
         Ok((history, trial))
     };
-    let prepared: Vec<Result<(History, Trial), Abstention>> = series.par_iter().map(prepare).collect();
-    let asked = Asked::of(quantiles);
-    let cases: Vec<Result<Case<'_>, Abstention>> = prepared
-        .iter()
-        .map(|prepared| match prepared {
-            Ok((history, trial)) => Ok(Case { history, trial, horizon, levels: &asked.levels }),
-            Err(reason) => Err(reason.clone()),
-        })
-        .collect();
-    let members = fit(members, &cases);
-    let one = |case: Result<Case<'_>, Abstention>| combine(&case?, &members, &asked, quantiles);
-    cases.into_par_iter().map(one).collect()
+    series.par_iter().map(prepare).collect()
+}
+
+fn cases<'a>(
+    prepared: &'a [Prepared],
+    horizon: usize,
+    asked: &'a Asked,
+) -> Vec<Result<Case<'a>, Abstention>> {
+    let case = |prepared: &'a Prepared| match prepared {
+        Ok((history, trial)) => Ok(Case { history, trial, horizon, levels: &asked.levels }),
+        Err(reason) => Err(reason.clone()),
+    };
+    prepared.iter().map(case).collect()
 }
 
 /// A fitted member with its name.
@@ -118,16 +138,17 @@ impl Asked {
 struct Weighed {
     values: Array2<f64>,
     loss: f64,
+    /// How `values` follow from its point forecast, where it makes one.
+    offsets: Option<Offsets>,
 }
 
 fn combine(
     case: &Case<'_>,
     members: &[Named],
+    outlooks: Vec<Result<Weighed, Abstention>>,
     asked: &Asked,
     quantiles: &Quantiles,
 ) -> Result<Forecast, Abstention> {
-    let outlooks: Vec<Result<Weighed, Abstention>> =
-        members.iter().map(|(_, member)| Ok(weigh(case, member.outlook(case)?))).collect();
     if outlooks.iter().all(Result::is_err)
         && let Some(Err(reason)) = outlooks.first()
     {
@@ -152,7 +173,7 @@ fn weigh(case: &Case<'_>, outlook: Outlook) -> Weighed {
     match outlook {
         Outlook::Points { link, tried, ahead } => weigh_points(case, link, &tried, &ahead),
         Outlook::Quantiles { tried, ahead } => {
-            Weighed { loss: mean_loss(case.history, case.trial, &tried), values: ahead }
+            Weighed { loss: mean_loss(case.history, case.trial, &tried), values: ahead, offsets: None }
         }
     }
 }
@@ -163,7 +184,6 @@ fn weigh_points(case: &Case<'_>, link: Link, tried: &Array2<f64>, ahead: &Array1
     let (history, trial) = (case.history, case.trial);
     let (least, most) = plausible(history);
     let tried = tried.mapv(|value| value.clamp(least, most));
-    let ahead = ahead.mapv(|value| value.clamp(least, most));
     let half = trial.origins.len() / 2;
     let residuals =
         |used: &dyn Fn(usize) -> bool| Residuals::of(link, &history.known, &trial.origins, &tried, used);
@@ -175,9 +195,17 @@ fn weigh_points(case: &Case<'_>, link: Link, tried: &Array2<f64>, ahead: &Array1
             halves[usize::from(*index >= half)].around(&tried.column(*index).to_owned(), &COMPARED_LEVELS)
         })
         .collect();
-    let mut values = residuals(&|_| true).around(&ahead, case.levels);
+    let offsets = residuals(&|_| true).offsets(case.levels);
+    let values = about(&offsets, ahead, history);
+    Weighed { values, loss: mean_loss(history, trial, &compared), offsets: Some(offsets) }
+}
+
+/// The quantiles about a point forecast that is held to what is plausible.
+fn about(offsets: &Offsets, ahead: &Array1<f64>, history: &History) -> Array2<f64> {
+    let (least, most) = plausible(history);
+    let mut values = offsets.around(&ahead.mapv(|value| value.clamp(least, most)));
     values.mapv_inplace(|value| value.min(most));
-    Weighed { values, loss: mean_loss(history, trial, &compared) }
+    values
 }
 
 /// Widens the quantiles about the median, holds the floor and the order of the

@@ -8,6 +8,7 @@
 
 mod autoregression;
 pub mod backtest;
+mod classical;
 mod ensemble;
 mod history;
 mod link;
@@ -19,7 +20,7 @@ mod windows;
 
 use ndarray::{Array1, Array2};
 
-pub use ensemble::{Past, forecast_all};
+pub use ensemble::{Fleet, Learned, Past, TakenIn, forecast_all};
 pub use naive::seasonal_naive;
 pub use quantiles::Quantiles;
 

@@ -54,30 +54,50 @@ impl Residuals {
     /// The quantiles about `path`, shape `[horizon, levels]`. Beyond the blocks
     /// that are known the last one counts.
     pub fn around(&self, path: &Array1<f64>, levels: &[f64]) -> Array2<f64> {
-        let mut values = Array2::zeros((path.len(), levels.len()));
-        let mut offsets = vec![0.0; levels.len()];
-        let mut block = usize::MAX;
+        self.offsets(levels).around(path)
+    }
+
+    /// The quantiles of each block's misses about their median. The median
+    /// itself is left out: misses of neighbouring origins are so alike that it
+    /// is noise, and moving the forecast by it did harm on every set tried.
+    pub fn offsets(&self, levels: &[f64]) -> Offsets {
+        let mut rows = Array2::zeros((self.blocks.len(), levels.len()));
+        for (block, mut row) in self.blocks.iter().zip(rows.rows_mut()) {
+            let (mut median, mut found) = ([0.0], vec![0.0; levels.len()]);
+            weighted_quantiles(block, &[0.5], &mut median);
+            weighted_quantiles(block, levels, &mut found);
+            row.iter_mut().zip(&found).for_each(|(cell, offset)| *cell = offset - median[0]);
+        }
+        Offsets { link: self.link, rows }
+    }
+}
+
+/// How far the quantiles lie from a point forecast.
+#[derive(Debug, Clone)]
+pub(super) struct Offsets {
+    link: Link,
+    /// On the scale of the link, shape `[blocks, levels]`.
+    rows: Array2<f64>,
+}
+
+impl Offsets {
+    /// The quantiles about `path`, shape `[horizon, levels]`.
+    pub fn around(&self, path: &Array1<f64>) -> Array2<f64> {
+        let mut values = Array2::zeros((path.len(), self.rows.ncols()));
         for (step, (centre, mut row)) in path.iter().zip(values.rows_mut()).enumerate() {
             let wanted = BLOCK_ENDS.iter().position(|end| step < *end).unwrap_or(0);
-            let wanted = wanted.min(self.blocks.len().saturating_sub(1));
-            if wanted != block {
-                block = wanted;
-                self.offsets(block, levels, &mut offsets);
-            }
+            let wanted = wanted.min(self.rows.nrows().saturating_sub(1));
             let centre = self.link.apply(*centre);
-            row.iter_mut().zip(&offsets).for_each(|(cell, offset)| *cell = self.link.invert(centre + offset));
+            for (column, cell) in row.iter_mut().enumerate() {
+                let offset = self.rows.get([wanted, column]).copied().unwrap_or(0.0);
+                *cell = self.link.invert(centre + offset);
+            }
         }
         values
     }
 
-    /// The quantiles of a block's misses about their median. The median itself
-    /// is left out: misses of neighbouring origins are so alike that it is
-    /// noise, and moving the forecast by it did harm on every set tried.
-    fn offsets(&self, block: usize, levels: &[f64], offsets: &mut [f64]) {
-        let Some(block) = self.blocks.get(block) else { return };
-        let mut median = [0.0];
-        weighted_quantiles(block, &[0.5], &mut median);
-        weighted_quantiles(block, levels, offsets);
-        offsets.iter_mut().for_each(|offset| *offset -= median[0]);
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of::<f64>() * self.rows.len()
     }
 }

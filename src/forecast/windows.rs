@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView1};
 
 use super::Abstention;
 use super::ensemble::COMPARED_LEVELS;
-use super::ensemble::member::{Case, Fitted, Member, Outlook};
+use super::ensemble::member::{Ahead, Case, Fitted, Kept, Member, Outlook};
 use super::history::History;
 
 /// Seasons that a window looks back at.
@@ -63,6 +63,27 @@ impl Fitted for Window {
             .collect();
         let ahead = past.ahead(*self, case.history.len(), case.horizon, 1, case.levels);
         Ok(Outlook::Quantiles { tried, ahead })
+    }
+
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
+        Ok((self.outlook(case)?, Some(Box::new(*self))))
+    }
+}
+
+impl Kept for Window {
+    fn ahead(
+        &self,
+        history: &History,
+        _fresh: usize,
+        horizon: usize,
+        levels: &[f64],
+    ) -> Result<Ahead, Abstention> {
+        let past = SortedPast::of(history);
+        Ok(Ahead::Quantiles(past.ahead(*self, history.len(), horizon, 1, levels)))
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
     }
 }
 

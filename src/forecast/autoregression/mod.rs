@@ -9,6 +9,7 @@
 //! for forecasting groups of time series), and so does their mean.
 
 mod equations;
+mod kept;
 mod lags;
 mod priors;
 mod ridge;
@@ -16,6 +17,7 @@ mod ridge;
 use ndarray::{Array1, Array2};
 
 use self::equations::Equations;
+pub(super) use self::kept::KeptRegressions;
 use self::lags::{Density, lags};
 pub(super) use self::priors::Priors;
 use self::ridge::Linear;
@@ -71,27 +73,27 @@ pub(super) const VARIANTS: [Variant; 6] = [
     Variant { scale: Scale::Log, change: Change::None, density: Density::Wide, own: false },
 ];
 
-/// A series as a variant sees it, known up to `end` when it was scaled.
-pub(super) struct View {
+/// How a variant looks at a series: on which scale, at what, and how far back.
+#[derive(Debug, Clone)]
+pub(super) struct Lens {
     link: Link,
     centre: f64,
     width: f64,
-    least: f64,
-    most: f64,
-    /// The scaled values, whole, shape `[n]`.
-    scaled: Vec<f64>,
-    /// The changes, one for each step from `step` on; the scaled values where
-    /// `step` is 0.
-    changes: Vec<f64>,
+    /// Between these a scaled value is looked at.
+    seen: (f64, f64),
+    /// Between these a scaled forecast lies.
+    plausible: (f64, f64),
+    /// How many steps back the changes reach that are regressed; 0 where the
+    /// values themselves are.
     step: usize,
     /// The lags that are looked at.
-    pub lags: Vec<usize>,
+    lags: Vec<usize>,
 }
 
-impl View {
+impl Lens {
     /// Scales a history by what was known before `end`. `None` where that shows
     /// no variation, is too short, or has not the season.
-    pub fn of(history: &History, variant: Variant, end: usize) -> Option<Self> {
+    fn of(history: &History, variant: Variant, end: usize) -> Option<Self> {
         let step = match variant.change {
             Change::None => 0,
             Change::Season => Some(history.season).filter(|season| *season > 1)?,
@@ -103,8 +105,8 @@ impl View {
             Scale::Log => Link::log_for(past),
             Scale::Root => Link::Root,
         };
-        let linked: Vec<f64> = history.filled.iter().map(|value| link.apply(*value)).collect();
-        let sorted = stats::sorted_finite(&linked[..end]);
+        let linked: Vec<f64> = past.iter().map(|value| link.apply(*value)).collect();
+        let sorted = stats::sorted_finite(&linked);
         let (low, high) =
             (stats::quantile_of_sorted(&sorted, 0.05)?, stats::quantile_of_sorted(&sorted, 0.95)?);
         let centre = stats::quantile_of_sorted(&sorted, 0.5)?;
@@ -112,42 +114,77 @@ impl View {
         if !width.is_finite() || width <= 1e-9 * centre.abs().max(1e-9) {
             return None;
         }
-        let (least, most) = ((low - centre) / width, (high - centre) / width);
-        let scale =
-            |value: &f64| ((value - centre) / width).clamp(least - OUTLIER_WIDTHS, most + OUTLIER_WIDTHS);
-        let scaled: Vec<f64> = linked.iter().map(scale).collect();
-        let changes: Vec<f64> = (step..scaled.len())
-            .map(|now| if step == 0 { scaled[now] } else { scaled[now] - scaled[now - step] })
-            .collect();
+        let scaled = |value: f64| (value - centre) / width;
         let known = end.checked_sub(step)?;
         let lags = lags(variant.density, history.season, history.long_season, known);
         if known < lags.last()? + LEAST_ROWS {
             return None;
         }
-        let extreme = |value: Option<&f64>| value.map(|value| (value - centre) / width);
-        let (least, most) =
-            (extreme(sorted.first())? - FORECAST_WIDTHS, extreme(sorted.last())? + FORECAST_WIDTHS);
-        Some(View { link, centre, width, least, most, scaled, changes, step, lags })
+        Some(Lens {
+            link,
+            centre,
+            width,
+            seen: (scaled(low) - OUTLIER_WIDTHS, scaled(high) + OUTLIER_WIDTHS),
+            plausible: (
+                scaled(*sorted.first()?) - FORECAST_WIDTHS,
+                scaled(*sorted.last()?) + FORECAST_WIDTHS,
+            ),
+            step,
+            lags,
+        })
+    }
+
+    /// Steps that a forecast looks back at.
+    fn reach(&self) -> usize {
+        self.lags.last().copied().unwrap_or(0) + self.step
+    }
+}
+
+/// A series seen through a lens.
+pub(super) struct View {
+    lens: Lens,
+    /// The scaled values, whole, shape `[n]`.
+    scaled: Vec<f64>,
+    /// The changes, one for each step from the lens' `step` on; the scaled
+    /// values where that is 0.
+    changes: Vec<f64>,
+}
+
+impl View {
+    fn of(history: &History, variant: Variant, end: usize) -> Option<Self> {
+        Some(View::through(Lens::of(history, variant, end)?, &history.filled))
+    }
+
+    fn through(lens: Lens, values: &[f64]) -> Self {
+        let scale = |value: &f64| {
+            ((lens.link.apply(*value) - lens.centre) / lens.width).clamp(lens.seen.0, lens.seen.1)
+        };
+        let scaled: Vec<f64> = values.iter().map(scale).collect();
+        let step = lens.step;
+        let changes: Vec<f64> = (step..scaled.len())
+            .map(|now| if step == 0 { scaled[now] } else { scaled[now] - scaled[now - step] })
+            .collect();
+        View { lens, scaled, changes }
     }
 
     fn equations(&self, end: usize) -> Option<Equations> {
-        Equations::of(&self.changes[..end - self.step], &self.lags)
+        Equations::of(&self.changes[..end - self.lens.step], &self.lens.lags)
     }
 
     /// The forecasts after each of `ends`, in levels, shape `[horizon, ends]`.
     fn paths(&self, model: &Linear, ends: &[usize], horizon: usize) -> Array2<f64> {
-        let (reach, width) = (self.lags.last().copied().unwrap_or(0), ends.len());
+        let (reach, width) = (self.lens.lags.last().copied().unwrap_or(0), ends.len());
         // Step by step for all ends at once, so that the sums vectorise.
         let mut rows = vec![0.0; (reach + horizon) * width];
         for (column, end) in ends.iter().enumerate() {
-            let past = &self.changes[end - self.step - reach..end - self.step];
+            let past = &self.changes[end - self.lens.step - reach..end - self.lens.step];
             rows.iter_mut().skip(column).step_by(width).zip(past).for_each(|(cell, value)| *cell = *value);
         }
         for ahead in reach..reach + horizon {
             let (known, coming) = rows.split_at_mut(ahead * width);
             let sums = &mut coming[..width];
             sums.fill(model.intercept);
-            for (lag, coefficient) in self.lags.iter().zip(&model.coefficients) {
+            for (lag, coefficient) in self.lens.lags.iter().zip(&model.coefficients) {
                 let row = &known[(ahead - lag) * width..(ahead - lag + 1) * width];
                 sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += coefficient * value);
             }
@@ -157,21 +194,22 @@ impl View {
         let mut paths =
             Array2::from_shape_fn((horizon, width), |(step, column)| rows[(reach + step) * width + column]);
         self.add_up(&mut paths, ends);
+        let lens = &self.lens;
         paths.mapv_inplace(|value| {
-            self.link.invert(self.centre + self.width * value.clamp(self.least, self.most))
+            lens.link.invert(lens.centre + lens.width * value.clamp(lens.plausible.0, lens.plausible.1))
         });
         paths
     }
 
     /// Adds changes to the values a season before.
     fn add_up(&self, paths: &mut Array2<f64>, ends: &[usize]) {
-        if self.step == 0 {
+        if self.lens.step == 0 {
             return;
         }
         for ((ahead, column), _) in paths.clone().indexed_iter() {
-            let before = match ahead.checked_sub(self.step) {
+            let before = match ahead.checked_sub(self.lens.step) {
                 Some(earlier) => paths[[earlier, column]],
-                None => self.scaled[ends[column] + ahead - self.step],
+                None => self.scaled[ends[column] + ahead - self.lens.step],
             };
             paths[[ahead, column]] += before;
         }
@@ -188,6 +226,8 @@ pub(super) struct Outlook {
     pub tried: Array2<f64>,
     /// After the end, shape `[horizon]`.
     pub ahead: Array1<f64>,
+    /// What `ahead` was made by.
+    made_by: (Lens, Linear),
 }
 
 /// Fits `variant` twice, before the first of `origins` and to the end, and
@@ -210,10 +250,11 @@ pub(super) fn outlooks(
     let outlook = |tried: Linear, ahead: Linear| Outlook {
         tried: view.paths(&tried, origins, tried_horizon),
         ahead: view.paths(&ahead, &[history.len()], horizon).column(0).to_owned(),
+        made_by: (view.lens.clone(), ahead),
     };
-    let prior = priors.of(variant, &view.lags);
+    let prior = priors.of(variant, &view.lens.lags);
     let shared = prior.map(|prior| outlook(ridge::pooled(&past, prior), ridge::pooled(&whole, prior)));
-    let enough = past.rows >= ROWS_A_LAG * view.lags.len();
+    let enough = past.rows >= ROWS_A_LAG * view.lens.lags.len();
     let own = (variant.own && enough).then(|| ridge::choose(&past, prior)).flatten().and_then(|tried| {
         let ahead = ridge::solve(&whole, prior, tried.penalty)?;
         Some(outlook(tried, ahead))

@@ -31,7 +31,7 @@ impl Priors {
                 VARIANTS.into_iter().filter_map(move |variant| {
                     let view = View::of(history, variant, end)?;
                     let equations = view.equations(end)?;
-                    Some(((variant, view.lags), equations))
+                    Some(((variant, view.lens.lags), equations))
                 })
             })
             .collect();

@@ -7,6 +7,7 @@ use ndarray::{Array1, Array2};
 use super::trial::Trial;
 use super::{naive, regressions};
 use crate::forecast::Abstention;
+use crate::forecast::classical::{Classical, OneSeason, Theta, TwoSeasons};
 use crate::forecast::history::History;
 use crate::forecast::link::Link;
 use crate::forecast::windows::WINDOWS;
@@ -66,12 +67,54 @@ pub(in crate::forecast) trait Fitted: Send + Sync {
     /// # Errors
     /// Abstains, with the reason, where it can say nothing of worth.
     fn outlook(&self, case: &Case<'_>) -> Result<Outlook, Abstention>;
+
+    /// The same, with what to keep of the series. A member that keeps nothing
+    /// is asked for a whole outlook whenever more samples came.
+    ///
+    /// # Errors
+    /// As [`outlook`](Self::outlook).
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
+        Ok((self.outlook(case)?, None))
+    }
+}
+
+/// What a member keeps of one series, to forecast it from more samples without
+/// fitting again.
+pub(in crate::forecast) trait Kept: Send + Sync {
+    /// The forecast after the end of `history`, of which the last `fresh` steps
+    /// came since it was learnt; the levels rise.
+    ///
+    /// # Errors
+    /// Abstains where the history does not reach back far enough.
+    fn ahead(
+        &self,
+        history: &History,
+        fresh: usize,
+        horizon: usize,
+        levels: &[f64],
+    ) -> Result<Ahead, Abstention>;
+
+    /// How many bytes it takes.
+    fn bytes(&self) -> usize;
+}
+
+/// A forecast after the end.
+pub(in crate::forecast) enum Ahead {
+    /// Point forecasts, shape `[horizon]`.
+    Points(Array1<f64>),
+    /// Quantiles, shape `[horizon, levels]`.
+    Quantiles(Array2<f64>),
 }
 
 /// All members.
 pub(in crate::forecast) fn all() -> Vec<Box<dyn Member>> {
     let mut members: Vec<Box<dyn Member>> =
         vec![Box::new(naive::LAST_VALUE), Box::new(naive::LAST_SEASON), Box::new(regressions::Regressions)];
+    members.extend([
+        Box::new(Classical::<OneSeason>::default()) as Box<dyn Member>,
+        Box::new(Classical::<TwoSeasons>::default()),
+        Box::new(Classical::<Theta>::default()),
+    ]);
     members.extend(WINDOWS.into_iter().map(|window| Box::new(window) as Box<dyn Member>));
     members
 }

@@ -2,10 +2,10 @@
 
 use ndarray::{Array1, Array2};
 
-use super::member::{Case, Fitted, Member, Outlook};
+use super::member::{Case, Fitted, Kept, Member, Outlook};
 use super::weights::{absolute_miss, softmax};
 use crate::forecast::Abstention;
-use crate::forecast::autoregression::{self, Priors, VARIANTS};
+use crate::forecast::autoregression::{self, KeptRegressions, Priors, VARIANTS};
 use crate::forecast::history::History;
 use crate::forecast::link::Link;
 
@@ -29,22 +29,44 @@ impl Member for Regressions {
 
 impl Fitted for Priors {
     fn outlook(&self, case: &Case<'_>) -> Result<Outlook, Abstention> {
-        let (history, trial) = (case.history, case.trial);
-        let outlooks: Vec<autoregression::Outlook> = VARIANTS
-            .into_iter()
-            .flat_map(|variant| {
-                autoregression::outlooks(history, variant, self, &trial.origins, trial.horizon, case.horizon)
-            })
-            .collect();
-        let first = outlooks.first().ok_or(Abstention::NothingToRegress)?;
-        let misses: Vec<f64> =
-            outlooks.iter().map(|outlook| absolute_miss(history, trial, &outlook.tried)).collect();
-        let (mut tried, mut ahead) = (Array2::zeros(first.tried.dim()), Array1::zeros(case.horizon));
-        for (outlook, weight) in outlooks.iter().zip(softmax(&misses, SHARPNESS)) {
-            tried.scaled_add(weight, &outlook.tried);
-            ahead.scaled_add(weight, &outlook.ahead);
-        }
-        let link = if history.never_negative { Link::log_for(&history.filled) } else { Link::Level };
-        Ok(Outlook::Points { link, tried, ahead })
+        let (outlooks, weights) = weighed(self, case)?;
+        Ok(mean(case, &outlooks, &weights))
     }
+
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
+        let (outlooks, weights) = weighed(self, case)?;
+        let mean = mean(case, &outlooks, &weights);
+        Ok((mean, Some(Box::new(KeptRegressions::of(outlooks, &weights)))))
+    }
+}
+
+/// The forecasts of all variants with their weights.
+fn weighed(priors: &Priors, case: &Case<'_>) -> Result<(Vec<autoregression::Outlook>, Vec<f64>), Abstention> {
+    let (history, trial) = (case.history, case.trial);
+    let outlooks: Vec<autoregression::Outlook> = VARIANTS
+        .into_iter()
+        .flat_map(|variant| {
+            autoregression::outlooks(history, variant, priors, &trial.origins, trial.horizon, case.horizon)
+        })
+        .collect();
+    if outlooks.is_empty() {
+        return Err(Abstention::NothingToRegress);
+    }
+    let misses: Vec<f64> =
+        outlooks.iter().map(|outlook| absolute_miss(history, trial, &outlook.tried)).collect();
+    let weights = softmax(&misses, SHARPNESS);
+    Ok((outlooks, weights))
+}
+
+/// Their weighted mean.
+fn mean(case: &Case<'_>, outlooks: &[autoregression::Outlook], weights: &[f64]) -> Outlook {
+    let (history, trial) = (case.history, case.trial);
+    let (mut tried, mut ahead) =
+        (Array2::zeros((trial.horizon, trial.origins.len())), Array1::zeros(case.horizon));
+    for (outlook, weight) in outlooks.iter().zip(weights) {
+        tried.scaled_add(*weight, &outlook.tried);
+        ahead.scaled_add(*weight, &outlook.ahead);
+    }
+    let link = if history.never_negative { Link::log_for(&history.filled) } else { Link::Level };
+    Outlook::Points { link, tried, ahead }
 }

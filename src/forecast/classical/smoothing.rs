@@ -1,0 +1,179 @@
+//! Exponential smoothing with a damped trend and any number of seasons.
+//!
+//! With one season this is the additive damped method, ETS(A,Ad,A) (Hyndman,
+//! Koehler, Ord and Snyder 2008); with two, level and trend of what is left
+//! over by an MSTL decomposition (Bandara, Hyndman and Bergmeir 2021), its
+//! rhythms carried on by double seasonal smoothing (Taylor 2003). The first
+//! half of the history gives the first state; the parameters are those of a
+//! small grid that miss least in the second half, one step and one season
+//! ahead.
+
+use ndarray::Array1;
+
+use super::Filter;
+use super::decomposition::{Rhythm, rhythms};
+use crate::forecast::Abstention;
+
+/// How fast the level follows.
+const LEVELS: [f64; 5] = [0.02, 0.1, 0.3, 0.6, 0.9];
+/// How fast the rhythms follow.
+const RHYTHMS: [f64; 3] = [0.02, 0.1, 0.3];
+/// How fast the trend follows, as a share of the level's speed; 0 is no trend.
+const TRENDS: [f64; 2] = [0.0, 0.05];
+/// What is left of the trend a step later.
+const DAMPING: f64 = 0.98;
+/// Steps that a first state is taken from at least.
+const LEAST_FIRST: usize = 8;
+
+/// Speeds of following.
+#[derive(Debug, Clone, Copy)]
+struct Speeds {
+    level: f64,
+    trend: f64,
+    rhythm: f64,
+}
+
+/// A state that goes on with each sample.
+#[derive(Debug, Clone)]
+struct Smoothing {
+    speeds: Speeds,
+    level: f64,
+    trend: f64,
+    rhythms: Vec<Rhythm>,
+    /// How many samples were seen.
+    step: usize,
+}
+
+impl Smoothing {
+    /// Chooses the speeds on `known`.
+    fn fit(known: &[f64], seasons: &[usize]) -> Result<Self, Abstention> {
+        let season = seasons.last().copied().unwrap_or(1);
+        let first = (known.len() / 2).max(2 * season).max(LEAST_FIRST);
+        if known.len() < first + LEAST_FIRST {
+            return Err(Abstention::TooShort { have: known.len(), need: first + LEAST_FIRST });
+        }
+        let recent = &known[first.saturating_sub(season.max(LEAST_FIRST))..first];
+        let start = Smoothing {
+            speeds: Speeds { level: 0.0, trend: 0.0, rhythm: 0.0 },
+            level: recent.iter().sum::<f64>() / recent.len() as f64,
+            trend: 0.0,
+            rhythms: rhythms(&known[..first], seasons),
+            step: first,
+        };
+        let lead = seasons.first().copied().unwrap_or(1);
+        let tried = grid(!seasons.is_empty()).into_iter().map(|speeds| {
+            let mut state = Smoothing { speeds, ..start.clone() };
+            let missed = state.walk(&known[first..], lead);
+            (missed, state)
+        });
+        let best = tried.filter(|(missed, _)| missed.is_finite()).min_by(|a, b| a.0.total_cmp(&b.0));
+        best.map(|(_, state)| state).ok_or(Abstention::NothingToRegress)
+    }
+
+    /// Goes on through `values`; gives the sum of what was missed one step and
+    /// `lead` steps ahead.
+    fn walk(&mut self, values: &[f64], lead: usize) -> f64 {
+        let mut pending = vec![f64::NAN; lead];
+        let mut missed = 0.0;
+        for value in values {
+            let place = self.step % lead;
+            missed += (value - self.expected(1)).abs();
+            if pending[place].is_finite() {
+                missed += (value - pending[place]).abs();
+            }
+            self.update(*value);
+            // What is expected at the step `lead` after the one just seen.
+            pending[place] = self.expected(lead);
+        }
+        missed
+    }
+
+    /// The value `ahead` steps after the last sample; 1 is the next.
+    fn expected(&self, ahead: usize) -> f64 {
+        let step = self.step + ahead - 1;
+        let rise = DAMPING * (1.0 - DAMPING.powi(ahead as i32)) / (1.0 - DAMPING);
+        self.level + self.trend * rise + self.rhythms.iter().map(|rhythm| rhythm.at(step)).sum::<f64>()
+    }
+
+    fn update(&mut self, value: f64) {
+        let miss = value - self.expected(1);
+        let Speeds { level, trend, rhythm } = self.speeds;
+        self.level += DAMPING * self.trend + level * miss;
+        self.trend = DAMPING * self.trend + level * trend * miss;
+        // What the level does not take is shared by the rhythms.
+        let share = rhythm * (1.0 - level) * miss / self.rhythms.len().max(1) as f64;
+        self.rhythms.iter_mut().for_each(|rhythm| rhythm.shift(self.step, share));
+        self.step += 1;
+    }
+
+    fn path(&self, horizon: usize) -> Array1<f64> {
+        let (mut level, mut trend) = (self.level, self.trend);
+        Array1::from_shape_fn(horizon, |ahead| {
+            trend *= DAMPING;
+            level += trend;
+            level + self.rhythms.iter().map(|rhythm| rhythm.at(self.step + ahead)).sum::<f64>()
+        })
+    }
+}
+
+fn grid(seasonal: bool) -> Vec<Speeds> {
+    let rhythms: &[f64] = if seasonal { &RHYTHMS } else { &[0.0] };
+    let mut grid = Vec::new();
+    for level in LEVELS {
+        for trend in TRENDS {
+            grid.extend(rhythms.iter().map(|rhythm| Speeds { level, trend, rhythm: *rhythm }));
+        }
+    }
+    grid
+}
+
+/// Exponential smoothing with the shortest season, or with none.
+#[derive(Debug, Clone)]
+pub(in crate::forecast) struct OneSeason(Smoothing);
+
+impl Filter for OneSeason {
+    const NAME: &'static str = "exponential smoothing";
+
+    fn fit(known: &[f64], seasons: &[usize]) -> Result<Self, Abstention> {
+        Smoothing::fit(known, &seasons[..seasons.len().min(1)]).map(OneSeason)
+    }
+
+    fn update(&mut self, value: f64) {
+        self.0.update(value);
+    }
+
+    fn path(&self, horizon: usize) -> Array1<f64> {
+        self.0.path(horizon)
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.rhythms.iter().map(Rhythm::bytes).sum()
+    }
+}
+
+/// Exponential smoothing with two seasons.
+#[derive(Debug, Clone)]
+pub(in crate::forecast) struct TwoSeasons(Smoothing);
+
+impl Filter for TwoSeasons {
+    const NAME: &'static str = "multiple seasons";
+
+    fn fit(known: &[f64], seasons: &[usize]) -> Result<Self, Abstention> {
+        if seasons.len() < 2 {
+            return Err(Abstention::NoSeason);
+        }
+        Smoothing::fit(known, seasons).map(TwoSeasons)
+    }
+
+    fn update(&mut self, value: f64) {
+        self.0.update(value);
+    }
+
+    fn path(&self, horizon: usize) -> Array1<f64> {
+        self.0.path(horizon)
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.rhythms.iter().map(Rhythm::bytes).sum()
+    }
+}

@@ -1,0 +1,212 @@
+//! What is kept between two fits, so that new samples make a new forecast at
+//! little cost: of the fleet what its series share, and of each series the
+//! members that weigh something, with their coefficients, their weights and
+//! the spread of their misses.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::member::{self, Ahead, Case, Kept};
+use super::trial::Trial;
+use super::{Asked, Named, Past, about, cases, combine, finish, fit, prepare_all, weigh};
+use crate::forecast::history::History;
+use crate::forecast::residuals::Offsets;
+use crate::forecast::{Abstention, Forecast, Quantiles};
+
+/// Members that weigh less are not kept.
+const LEAST_WEIGHT: f64 = 0.01;
+
+/// What series that belong together have taught the members.
+pub struct Fleet {
+    members: Vec<Named>,
+    quantiles: Quantiles,
+    asked: Asked,
+    horizon: usize,
+}
+
+/// What was learnt of one series; it goes on without being fitted again.
+pub struct Learned {
+    fleet: Arc<Fleet>,
+    parts: Vec<Part>,
+}
+
+/// A member that weighs something.
+struct Part {
+    /// Its place among the fleet's members.
+    member: usize,
+    weight: f64,
+    /// `None` where the member is asked for a whole outlook again.
+    kept: Option<Box<dyn Kept>>,
+    /// How its quantiles follow from a point forecast.
+    offsets: Option<Offsets>,
+}
+
+/// What was learnt of a series with its first forecast, or why there is none.
+pub type TakenIn = Result<(Learned, Forecast), Abstention>;
+
+impl Fleet {
+    /// Learns what `series` share, and forecasts each for the `horizon` steps
+    /// after its end.
+    ///
+    /// # Errors
+    /// Each series abstains for itself, with the reason.
+    pub fn learn(series: &[Past<'_>], horizon: usize, quantiles: &Quantiles) -> (Arc<Fleet>, Vec<TakenIn>) {
+        let prepared = prepare_all(series, horizon);
+        let asked = Asked::of(quantiles);
+        let members = fit(&member::all(), &cases(&prepared, horizon, &asked));
+        let fleet = Arc::new(Fleet { members, quantiles: quantiles.clone(), asked, horizon });
+        let cases = cases(&prepared, horizon, &fleet.asked);
+        let learned = cases.into_par_iter().map(|case| fleet.take_in(&case?)).collect();
+        (fleet, learned)
+    }
+
+    /// Takes in series that came later, with what the others share.
+    ///
+    /// # Errors
+    /// Each series abstains for itself, with the reason.
+    pub fn adopt(self: &Arc<Self>, series: &[Past<'_>]) -> Vec<TakenIn> {
+        let prepared = prepare_all(series, self.horizon);
+        let cases = cases(&prepared, self.horizon, &self.asked);
+        cases.into_par_iter().map(|case| self.take_in(&case?)).collect()
+    }
+
+    fn take_in(self: &Arc<Self>, case: &Case<'_>) -> TakenIn {
+        let (mut outlooks, mut extras) = (Vec::new(), Vec::new());
+        for (_, member) in &self.members {
+            let (outlook, extra) = match member.learn(case) {
+                Ok((outlook, kept)) => {
+                    let weighed = weigh(case, outlook);
+                    let extra = (kept, weighed.offsets.clone());
+                    (Ok(weighed), extra)
+                }
+                Err(reason) => (Err(reason), (None, None)),
+            };
+            outlooks.push(outlook);
+            extras.push(extra);
+        }
+        let forecast = combine(case, &self.members, outlooks, &self.asked, &self.quantiles)?;
+        let weights =
+            forecast.members.iter().map(|verdict| verdict.outcome.as_ref().map_or(0.0, |share| share.weight));
+        let parts = weights.zip(extras).enumerate().filter(|(_, (weight, _))| *weight >= LEAST_WEIGHT);
+        let part = |(member, (weight, (kept, offsets)))| Part { member, weight, kept, offsets };
+        Ok((Learned { fleet: Arc::clone(self), parts: parts.map(part).collect() }, forecast))
+    }
+}
+
+impl Learned {
+    /// Forecasts the series from its grown history, of which the last `fresh`
+    /// steps came since it was learnt.
+    ///
+    /// # Errors
+    /// Abstains where the history no longer holds what the members look at.
+    pub fn forecast(&self, past: &Past<'_>, fresh: usize) -> Result<Forecast, Abstention> {
+        let Fleet { asked, quantiles, horizon, .. } = &*self.fleet;
+        let history = History::prepare(past.values, past.seasons)?;
+        let mut values = Array2::zeros((*horizon, asked.levels.len()));
+        let (mut total, mut reason) = (0.0, Abstention::NoSamples);
+        for part in &self.parts {
+            match self.part_ahead(part, &history, fresh) {
+                Ok(ahead) => {
+                    values.scaled_add(part.weight, &ahead);
+                    total += part.weight;
+                }
+                Err(abstention) => reason = abstention,
+            }
+        }
+        if total <= 0.0 {
+            return Err(reason);
+        }
+        values /= total;
+        Ok(finish(&history, values, asked.median, quantiles, Vec::new()))
+    }
+
+    fn part_ahead(&self, part: &Part, history: &History, fresh: usize) -> Result<Array2<f64>, Abstention> {
+        let Fleet { members, asked, horizon, .. } = &*self.fleet;
+        let Some(kept) = &part.kept else {
+            let trial = Trial::of(history, *horizon);
+            let case = Case { history, trial: &trial, horizon: *horizon, levels: &asked.levels };
+            let (_, member) = &members[part.member];
+            return Ok(weigh(&case, member.outlook(&case)?).values);
+        };
+        Ok(match (kept.ahead(history, fresh, *horizon, &asked.levels)?, &part.offsets) {
+            (Ahead::Points(path), Some(offsets)) => about(offsets, &path, history),
+            (Ahead::Points(path), None) => {
+                Array2::from_shape_fn((*horizon, asked.levels.len()), |(step, _)| path[step])
+            }
+            (Ahead::Quantiles(values), _) => values,
+        })
+    }
+
+    /// How many bytes are kept of the series.
+    pub fn bytes(&self) -> usize {
+        let part = |part: &Part| {
+            let kept = part.kept.as_ref().map_or(0, |kept| kept.bytes());
+            size_of::<Part>() + kept + part.offsets.as_ref().map_or(0, Offsets::bytes)
+        };
+        size_of::<Self>() + self.parts.iter().map(part).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, ArrayView1};
+
+    /// Two rhythms with noise.
+    fn usage(tenant: usize, hours: usize) -> Array1<f64> {
+        let wave = |hour: usize, period: f64| (hour as f64 * std::f64::consts::TAU / period).sin();
+        let noise = |hour: usize| {
+            let mixed = ((hour * 31 + tenant * 7919) as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f64 / (1 << 24) as f64
+        };
+        Array1::from_shape_fn(hours, |hour| {
+            (tenant + 1) as f64 * (5.0 + wave(hour, 24.0) + 0.5 * wave(hour, 168.0) + 0.4 * noise(hour))
+        })
+    }
+
+    fn past<'a>(values: &'a Array1<f64>, hours: usize) -> Past<'a> {
+        Past { values: values.view().split_at(ndarray::Axis(0), hours).0, seasons: &[24, 168] }
+    }
+
+    #[test]
+    fn what_is_carried_on_forecasts_about_as_well_as_a_new_fit_in_few_bytes() {
+        let fleet: Vec<Array1<f64>> = (0..12).map(|tenant| usage(tenant, 720)).collect();
+        let before: Vec<Past<'_>> = fleet.iter().map(|values| past(values, 650)).collect();
+        let after: Vec<Past<'_>> = fleet.iter().map(|values| past(values, 672)).collect();
+        let (learnt, learned) = Fleet::learn(&before, 48, &Quantiles::for_peaks());
+        let renewed = super::super::forecast_all(&after, 48, &Quantiles::for_peaks());
+        let (mut carried_miss, mut renewed_miss) = (0.0, 0.0);
+        for (tenant, (learned, renewed)) in learned.into_iter().zip(renewed).enumerate() {
+            let (learned, first) = learned.unwrap();
+            assert!(learned.bytes() < 8 * 1024, "{} bytes", learned.bytes());
+            assert_eq!(first.mean.len(), 48);
+            let carried = learned.forecast(&after[tenant], 22).unwrap();
+            let miss = |forecast: &Forecast| {
+                let pairs = forecast.mean.iter().zip(fleet[tenant].iter().skip(672));
+                pairs.map(|(found, value)| (found - value).abs()).sum::<f64>() / (tenant + 1) as f64
+            };
+            carried_miss += miss(&carried);
+            renewed_miss += miss(&renewed.unwrap());
+        }
+        assert!(carried_miss < 1.1 * renewed_miss, "{carried_miss} {renewed_miss}");
+        let late = usage(99, 300);
+        let adopted = learnt.adopt(&[past(&late, 300)]).remove(0).unwrap();
+        assert!((adopted.1.mean[0] / late[299] - 1.0).abs() < 0.5);
+    }
+
+    #[test]
+    fn without_new_samples_nothing_changes_but_what_was_dropped() {
+        let values = usage(3, 700);
+        let (_, learned) = Fleet::learn(&[past(&values, 700)], 24, &Quantiles::default());
+        let (learned, first) = learned.into_iter().next().unwrap().unwrap();
+        let again = learned.forecast(&past(&values, 700), 0).unwrap();
+        for (first, again) in first.values.iter().zip(&again.values) {
+            assert!((first - again).abs() < 0.02 * first.abs(), "{first} {again}");
+        }
+        let nothing = [f64::NAN; 700];
+        let gone = Past { values: ArrayView1::from(&nothing), seasons: &[24] };
+        assert_eq!(learned.forecast(&gone, 0).err(), Some(Abstention::NoSamples));
+    }
+}
