@@ -115,6 +115,8 @@ pub enum Table {
     Receivers,
     /// Hashes of tokens.
     Tokens,
+    /// Versions of the forecasting models, by resource and number.
+    Models,
     /// Up to where usage was collected, by resource.
     Watermarks,
     /// The audit log: appended to, never changed.
@@ -123,7 +125,7 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 14] = [
+    pub const ALL: [Table; 15] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
@@ -136,6 +138,7 @@ impl Table {
         Table::Delivered,
         Table::Receivers,
         Table::Tokens,
+        Table::Models,
         Table::Watermarks,
         Table::Audit,
     ];
@@ -155,6 +158,7 @@ impl Table {
             Table::Delivered => "delivered",
             Table::Receivers => "receivers",
             Table::Tokens => "tokens",
+            Table::Models => "models",
             Table::Watermarks => "watermarks",
             Table::Audit => "audit",
         }

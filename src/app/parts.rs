@@ -125,6 +125,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         keep: config.history.keep,
         horizon: config.forecast.horizon,
         refit_every: config.forecast.refit_every,
+        trial: config.forecast.trial,
         detector: detector_settings(config, config.prometheus.step),
         open_after: config.anomaly.open_after,
         close_after: config.anomaly.close_after,

@@ -39,8 +39,10 @@ impl Cycle {
 pub struct Forecast {
     /// How far ahead.
     pub horizon: Duration,
-    /// How much new usage makes a forecast due again.
+    /// How often new models are fitted, beside those in use.
     pub refit_every: Duration,
+    /// How long new models forecast beside those in use before they are compared.
+    pub trial: Duration,
     /// Threads for models; 0 for one a core.
     pub threads: usize,
 }
@@ -58,10 +60,18 @@ impl Forecast {
             ),
             refit_every: section.duration(
                 "refit_every",
-                "How much new usage makes a new forecast due. More often follows changes sooner and \
-                 takes more processor time.",
-                hours(1),
-                Duration::from_secs(1)..=days(7),
+                "How often new models are fitted, in the background and beside those in use. Forecasts \
+                 follow each new hour whatever this is.",
+                days(1),
+                Duration::from_secs(1)..=days(28),
+            ),
+            trial: section.duration(
+                "trial",
+                "How long new models forecast beside those in use before the two are compared; the new \
+                 ones are used if they lost less. A day ahead is scored too, so less than two days \
+                 compares little.",
+                days(2),
+                hours(1)..=days(28),
             ),
             threads: section.count(
                 "threads",

@@ -25,6 +25,10 @@ pub enum AuditAction {
     RecommendationRejected,
     /// A change was approved but could not be carried out.
     ChangeFailed,
+    /// A newly fitted forecasting model won and is used since.
+    ModelReplaced,
+    /// A person went back to the forecasting model before.
+    ModelRolledBack,
     /// A token was made.
     TokenCreated,
 }

@@ -7,6 +7,7 @@
 pub mod approval;
 pub mod audit;
 pub mod incident;
+pub mod model;
 pub mod money;
 pub mod notice;
 pub mod policy;
@@ -20,6 +21,7 @@ pub mod time;
 pub use approval::{Actor, Approved};
 pub use audit::{AuditAction, AuditEvent};
 pub use incident::Incident;
+pub use model::{ModelScore, ModelState, ModelVersion};
 pub use money::{Currency, Money, PerHour, PerMonth};
 pub use notice::{Notice, NoticeKind, Severity};
 pub use policy::{Guardrails, Objection, Verdict};

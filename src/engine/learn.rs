@@ -1,16 +1,40 @@
-//! Forecasts every series whose forecast is due: one that has none yet, or
-//! whose usage has grown by the refit interval since.
+//! Forecasts every series of which an hour more is known.
+//!
+//! Fitted models are carried on with each hour. They are fitted anew on their
+//! own timer, in the background; what comes of it forecasts beside the models in
+//! use, and takes their place if it lost less. Only a resource's first models
+//! are fitted inside a cycle: without them there is nothing to forecast with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Engine, EngineError, ForecastRecord, Progress, SeriesKey};
-use crate::domain::Step;
-use crate::forecast::{Abstention, Forecast, Past, Quantiles, forecast_all};
-use crate::rightsize::DatedForecast;
-use crate::series::{Aggregate, Frame, UsageSeries, resample};
+use parking_lot::Mutex;
+use rayon::prelude::*;
 
-/// A day and a week of hours.
-const SEASONS: [usize; 2] = [24, 168];
+use super::generation::Due;
+use super::hourly::Hourly;
+use super::lineup::{Decision, Lineup, standing};
+use super::{ComputeError, Engine, EngineError, ForecastRecord, Progress, SeriesKey};
+use crate::domain::{Actor, AuditAction, Incident, ModelState, ModelVersion, Resource, Step, TenantId};
+use crate::registry::{RegistryError, Replacement};
+use crate::series::Frame;
+
+/// Incidents of a tenant that are looked at.
+const INCIDENTS_SEEN: usize = 50;
+
+/// Why the models before could not be taken back; reads well after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum RollBackError {
+    /// There are none.
+    #[error("go back to the models before of {0}: none are in memory since the daemon started")]
+    NothingBefore(Resource),
+    /// The state could not be written.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Heavy work did not end well.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+}
 
 impl Engine {
     /// Makes the forecasts that are due; gives how many.
@@ -19,52 +43,150 @@ impl Engine {
         progress.begin("learn", frames.len());
         let mut made = 0;
         for frame in frames {
-            let engine = Arc::clone(self);
-            let records = self.parts.compute.run(move || engine.forecasts_due(&frame)).await?;
-            made += records.len();
-            self.workspace.put_forecasts(records);
+            made += self.learn_frame(frame).await?;
             progress.advance();
         }
         Ok(made)
     }
 
-    fn forecasts_due(&self, frame: &Frame) -> Vec<(SeriesKey, ForecastRecord)> {
-        let horizon = Step::HOUR.count_in(self.settings.horizon).max(1);
+    async fn learn_frame(self: &Arc<Self>, frame: Arc<Frame>) -> Result<usize, EngineError> {
         let resource = frame.resource;
-        let is_due = |key: &SeriesKey, series: &UsageSeries| {
-            let known = self.workspace.forecast(key);
-            known.is_none_or(|record| series.end().since(record.fitted_to) >= self.settings.refit_every)
+        let tenants = self.tenants_due(&frame);
+        if tenants.is_empty() {
+            return Ok(0);
+        }
+        let lineup = self.lineups.lock().get(&resource).cloned();
+        let made = match &lineup {
+            None => self.fit_first(&frame).await?,
+            Some(lineup) => {
+                let due = self.due(&frame, tenants).await?;
+                let (engine, lineup, frame) = (Arc::clone(self), Arc::clone(lineup), Arc::clone(&frame));
+                let carry_on = move || engine.carry_on(&lineup, &due, &frame);
+                let (made, decision) = self.parts.compute.run(carry_on).await?;
+                if let Some(decision) = decision {
+                    self.record_decision(decision, AuditAction::ModelReplaced, Actor::Daemon, None).await?;
+                }
+                made
+            }
         };
-        let due: Vec<(SeriesKey, &UsageSeries)> = frame
-            .series
-            .iter()
-            .map(|(tenant, series)| (SeriesKey { tenant: tenant.clone(), resource }, series))
-            .filter(|(key, series)| is_due(key, series))
-            .collect();
-        let (keys, series): (Vec<SeriesKey>, Vec<&UsageSeries>) = due.into_iter().unzip();
-        keys.into_iter().zip(forecast_peaks(&series, horizon)).collect()
+        let count = made.len();
+        let keyed = made.into_iter().map(|(tenant, record)| (SeriesKey { tenant, resource }, record));
+        self.workspace.put_forecasts(keyed.collect());
+        self.show_models(resource);
+        if lineup.is_some() {
+            self.refit_if_due(frame);
+        }
+        Ok(count)
     }
-}
 
-/// Forecasts the peak of each coming hour of series that belong together. An
-/// hour that is not over yet says nothing about its peak and is left out.
-pub(super) fn forecast_peaks(series: &[&UsageSeries], horizon: usize) -> Vec<ForecastRecord> {
-    let hourly: Vec<UsageSeries> = series.iter().map(|series| whole_hours(series)).collect();
-    let pasts: Vec<Past<'_>> =
-        hourly.iter().map(|hourly| Past { values: hourly.values.view(), seasons: &SEASONS }).collect();
-    let forecasts = forecast_all(&pasts, horizon, &Quantiles::for_peaks());
-    let record = |(hourly, forecast): (&UsageSeries, Result<Forecast, Abstention>)| ForecastRecord {
-        fitted_to: hourly.end(),
-        forecast: forecast.map(|forecast| DatedForecast { model: "ensemble", start: hourly.end(), forecast }),
-    };
-    hourly.iter().zip(forecasts).map(record).collect()
-}
+    /// The tenants of whose usage an hour more is known than their forecast
+    /// saw.
+    fn tenants_due(&self, frame: &Frame) -> Vec<TenantId> {
+        let is_due = |tenant: &TenantId| {
+            let known =
+                self.workspace.forecast(&SeriesKey { tenant: tenant.clone(), resource: frame.resource });
+            let end = frame.series.get(tenant).map(|series| series.end().floor_to(Step::HOUR));
+            known.is_none_or(|record| end.is_some_and(|end| end > record.fitted_to))
+        };
+        frame.series.keys().filter(|tenant| is_due(tenant)).cloned().collect()
+    }
 
-/// The peaks of the hours that are over.
-fn whole_hours(series: &UsageSeries) -> UsageSeries {
-    let end = series.end().floor_to(Step::HOUR);
-    let mut hourly = resample(series, Step::HOUR, Aggregate::Max);
-    let whole_hours = hourly.index_of(end).unwrap_or(hourly.len());
-    hourly.values = hourly.values.iter().take(whole_hours).copied().collect();
-    hourly
+    /// What the models see of these tenants.
+    pub(super) async fn due(
+        self: &Arc<Self>,
+        frame: &Arc<Frame>,
+        tenants: Vec<TenantId>,
+    ) -> Result<Vec<Due>, EngineError> {
+        let mut incidents: BTreeMap<TenantId, Vec<Incident>> = BTreeMap::new();
+        for tenant in &tenants {
+            let known = self.parts.registry.incidents(tenant, INCIDENTS_SEEN).await?;
+            if !known.is_empty() {
+                incidents.insert(tenant.clone(), known);
+            }
+        }
+        let frame = Arc::clone(frame);
+        let look = move || {
+            let one = |tenant: TenantId| {
+                let hourly = Hourly::of(frame.series.get(&tenant)?);
+                let hourly = match incidents.get(&tenant) {
+                    Some(incidents) => hourly.without(incidents, frame.resource),
+                    None => hourly,
+                };
+                Some((tenant, hourly))
+            };
+            tenants.into_par_iter().filter_map(one).collect()
+        };
+        Ok(self.parts.compute.run(look).await?)
+    }
+
+    fn carry_on(
+        &self,
+        lineup: &Mutex<Lineup>,
+        due: &[Due],
+        frame: &Frame,
+    ) -> (Vec<(TenantId, ForecastRecord)>, Option<Decision>) {
+        let mut lineup = lineup.lock();
+        lineup.retain(|tenant| frame.series.contains_key(tenant));
+        let made = lineup.update(due);
+        (made, lineup.decide(self.now(), self.settings.trial))
+    }
+
+    /// Writes down how a comparison ended.
+    pub(super) async fn record_decision(
+        &self,
+        decision: Decision,
+        action: AuditAction,
+        by: Actor,
+        request_id: Option<String>,
+    ) -> Result<(), RegistryError> {
+        let Decision { versions, replaced, reason } = decision;
+        let Some(last) = versions.last() else { return Ok(()) };
+        let (resource, version) = (last.resource, last.version);
+        tracing::info!(%resource, version, state = ?last.state, "{reason}");
+        let replacement =
+            replaced.map(|before| (Some(before), version, Replacement { action, by, reason, request_id }));
+        self.parts.registry.put_models(&versions, replacement).await
+    }
+
+    /// Puts the versions in use where the API reads them, and into the metrics.
+    fn show_models(&self, resource: Resource) {
+        let lineup = self.lineups.lock().get(&resource).cloned();
+        let Some(lineup) = lineup else { return };
+        let lineup = lineup.lock();
+        let champion = standing(&lineup.champion, ModelState::Champion, lineup.champion.about.reason.clone());
+        let live = champion.live;
+        let (loss, cover) = (live.and_then(|live| live.quantile_loss), live.and_then(|live| live.cover));
+        self.parts.metrics.forecasting(resource.name(), champion.version, loss, cover);
+        let challenger = lineup.challenger.as_ref();
+        let challenger =
+            challenger.map(|one| standing(one, ModelState::Challenger, one.about.reason.clone()));
+        self.workspace.put_models(resource, std::iter::once(champion).chain(challenger).collect());
+    }
+
+    /// Goes back to the models that were used before the present ones, which are
+    /// still in memory. New ones are not fitted until the refit interval is over.
+    ///
+    /// # Errors
+    /// Where there are none, or the state can't be written.
+    pub async fn roll_back_models(
+        self: &Arc<Self>,
+        resource: Resource,
+        by: Actor,
+        reason: String,
+        request_id: Option<String>,
+    ) -> Result<Vec<ModelVersion>, RollBackError> {
+        let lineup = self.lineups.lock().get(&resource).cloned();
+        let lineup = lineup.ok_or(RollBackError::NothingBefore(resource))?;
+        let next_refit = self.now().plus(self.settings.refit_every);
+        // A cycle may hold the models for a moment.
+        let roll_back = move || lineup.lock().roll_back(&reason, next_refit);
+        let decision = self.parts.compute.run_blocking(roll_back).await?;
+        let decision = decision.ok_or(RollBackError::NothingBefore(resource))?;
+        let versions = decision.versions.clone();
+        self.record_decision(decision, AuditAction::ModelRolledBack, by, request_id).await?;
+        self.workspace.forget_forecasts(resource);
+        self.show_models(resource);
+        self.wake();
+        Ok(versions)
+    }
 }

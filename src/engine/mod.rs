@@ -11,13 +11,17 @@ mod collect;
 mod compute;
 mod detect;
 mod driver;
+mod generation;
+mod hourly;
 mod ids;
 mod learn;
+mod lineup;
 mod progress;
 mod recommend;
+mod refit;
 mod workspace;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +32,8 @@ pub use apply::{ApplyError, Request};
 pub use compute::{Compute, ComputeError};
 pub use driver::drive;
 pub use ids::Ids;
+pub use learn::RollBackError;
+use lineup::Lineup;
 pub use progress::{Progress, Silent};
 pub use workspace::{
     Assessment, AssessmentKind, DetectionView, ForecastRecord, JudgedSample, SeriesKey, SourceProblem,
@@ -79,8 +85,10 @@ pub struct Settings {
     pub keep: Duration,
     /// How far forecasts look.
     pub horizon: Duration,
-    /// How much new usage makes a forecast due again.
+    /// How often new models are fitted, beside those in use.
     pub refit_every: Duration,
+    /// How long new models forecast beside those in use before they are compared.
+    pub trial: Duration,
     /// How the detector is set.
     pub detector: anomaly::Settings,
     /// Anomalous samples in a row that open an incident.
@@ -115,7 +123,8 @@ impl Default for Settings {
             window: hours(28 * 24),
             keep: hours(90 * 24),
             horizon: hours(7 * 24),
-            refit_every: hours(1),
+            refit_every: hours(24),
+            trial: hours(48),
             detector: anomaly::Settings::default(),
             open_after: 3,
             close_after: 12,
@@ -153,6 +162,8 @@ pub struct Engine {
     parts: Parts,
     settings: Settings,
     workspace: Workspace,
+    /// The fitted models.
+    lineups: Mutex<BTreeMap<Resource, Arc<Mutex<Lineup>>>>,
     /// Wakes the driver before its time.
     wake: Notify,
     /// What the engine does right now, for shutdown and readiness.
@@ -182,6 +193,7 @@ impl Engine {
             parts,
             settings,
             workspace: Workspace::default(),
+            lineups: Mutex::default(),
             wake: Notify::new(),
             doing: RwLock::new(None),
             under_way: Mutex::default(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::anomaly::{Judgement, NoveltyDetector};
-use crate::domain::{Resource, TenantId, Timestamp, Verdict};
+use crate::domain::{ModelVersion, Resource, TenantId, Timestamp, Verdict};
 use crate::forecast::Abstention;
 use crate::ports::SourceError;
 use crate::rightsize::DatedForecast;
@@ -32,6 +32,8 @@ pub struct ForecastRecord {
     pub fitted_to: Timestamp,
     /// The forecast of each coming hour's peak.
     pub forecast: Result<DatedForecast, Abstention>,
+    /// The version of the models that made it, with its window and backtest.
+    pub made_by: Arc<ModelVersion>,
 }
 
 /// A sample with what the detector said of it.
@@ -159,6 +161,7 @@ pub struct SourceProblem {
 pub struct Workspace {
     frames: RwLock<BTreeMap<Resource, Arc<Frame>>>,
     forecasts: RwLock<HashMap<SeriesKey, Arc<ForecastRecord>>>,
+    models: RwLock<BTreeMap<Resource, Vec<ModelVersion>>>,
     pub(super) detections: RwLock<HashMap<SeriesKey, Detection>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
@@ -200,6 +203,21 @@ impl Workspace {
     pub(super) fn put_forecasts(&self, made: Vec<(SeriesKey, ForecastRecord)>) {
         let mut forecasts = self.forecasts.write();
         forecasts.extend(made.into_iter().map(|(key, record)| (key, Arc::new(record))));
+    }
+
+    /// Forgets a resource's forecasts, so that they are made again.
+    pub(super) fn forget_forecasts(&self, resource: Resource) {
+        self.forecasts.write().retain(|key, _| key.resource != resource);
+    }
+
+    /// The versions that forecast a resource right now, with their live scores:
+    /// the champion, and the challenger where there is one.
+    pub fn models(&self, resource: Resource) -> Vec<ModelVersion> {
+        self.models.read().get(&resource).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn put_models(&self, resource: Resource, versions: Vec<ModelVersion>) {
+        self.models.write().insert(resource, versions);
     }
 
     /// What is known of one series' anomalies.

@@ -15,7 +15,7 @@ mod regressions;
 pub(super) mod trial;
 mod weights;
 
-pub use self::learned::{Fleet, Learned, TakenIn};
+pub use self::learned::{Fleet, Learned};
 
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;

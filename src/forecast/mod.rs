@@ -16,13 +16,15 @@ mod naive;
 mod quantiles;
 mod residuals;
 pub mod score;
+mod tracking;
 mod windows;
 
 use ndarray::{Array1, Array2};
 
-pub use ensemble::{Fleet, Learned, Past, TakenIn, forecast_all};
+pub use ensemble::{Fleet, Learned, Past, forecast_all};
 pub use naive::seasonal_naive;
 pub use quantiles::Quantiles;
+pub use tracking::Tracker;
 
 /// A forecast over a horizon. All values are finite, and no quantile lies
 /// below a smaller one.

@@ -7,6 +7,7 @@
 mod audit;
 mod changes;
 mod incidents;
+mod models;
 pub mod outbox;
 mod recommendations;
 mod tenants;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 pub use audit::NumberedAuditEvent;
 pub use changes::Outcome as ChangeOutcome;
+pub use models::Replacement;
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::TokenRecord;

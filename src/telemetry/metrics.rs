@@ -28,6 +28,9 @@ pub struct Metrics {
     unknown_tenants: Gauge,
     outcomes: Family<Labels, Gauge>,
     open_incidents: Gauge,
+    forecast_loss: Family<Labels, FloatGauge>,
+    forecast_cover: Family<Labels, FloatGauge>,
+    model_version: Family<Labels, Gauge>,
     quota_changes: Family<Labels, Counter>,
     requests: Family<Labels, Counter>,
     request_durations: Histograms,
@@ -52,6 +55,9 @@ impl Default for Metrics {
             unknown_tenants: Gauge::default(),
             outcomes: Family::default(),
             open_incidents: Gauge::default(),
+            forecast_loss: Family::default(),
+            forecast_cover: Family::default(),
+            model_version: Family::default(),
             quota_changes: Family::default(),
             requests: Family::default(),
             request_durations: request_durations.clone(),
@@ -81,6 +87,21 @@ impl Default for Metrics {
             metrics.outcomes.clone(),
         );
         registry.register("open_incidents", "Incidents that are open", metrics.open_incidents.clone());
+        registry.register(
+            "forecast_quantile_loss",
+            "Pinball loss of the live forecasts, as a share of what came",
+            metrics.forecast_loss.clone(),
+        );
+        registry.register(
+            "forecast_cover",
+            "Share of values inside the live forecasts' interval from 10 to 90 %",
+            metrics.forecast_cover.clone(),
+        );
+        registry.register(
+            "forecast_model_version",
+            "The version of the models whose forecasts are used",
+            metrics.model_version.clone(),
+        );
         registry.register(
             "quota_changes",
             "Quota changes by who asked and what became of them",
@@ -149,6 +170,19 @@ impl Metrics {
     /// How many incidents are open.
     pub fn open_incidents(&self, count: usize) {
         self.open_incidents.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The models of this version forecast a resource, and this is what that has
+    /// been worth.
+    pub fn forecasting(&self, resource: &str, version: u64, loss: Option<f64>, cover: Option<f64>) {
+        let labels = vec![("resource", resource.to_owned())];
+        self.model_version.get_or_create(&labels).set(i64::try_from(version).unwrap_or(i64::MAX));
+        if let Some(loss) = loss {
+            self.forecast_loss.get_or_create(&labels).set(loss);
+        }
+        if let Some(cover) = cover {
+            self.forecast_cover.get_or_create(&labels).set(cover);
+        }
     }
 
     /// A change of a quota has ended.

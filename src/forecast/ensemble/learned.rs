@@ -43,36 +43,32 @@ struct Part {
     offsets: Option<Offsets>,
 }
 
-/// What was learnt of a series with its first forecast, or why there is none.
-pub type TakenIn = Result<(Learned, Forecast), Abstention>;
-
 impl Fleet {
-    /// Learns what `series` share, and forecasts each for the `horizon` steps
-    /// after its end.
-    ///
-    /// # Errors
-    /// Each series abstains for itself, with the reason.
-    pub fn learn(series: &[Past<'_>], horizon: usize, quantiles: &Quantiles) -> (Arc<Fleet>, Vec<TakenIn>) {
+    /// Learns what `series` share, for forecasts of `horizon` steps.
+    pub fn learn(series: &[Past<'_>], horizon: usize, quantiles: &Quantiles) -> Arc<Fleet> {
         let prepared = prepare_all(series, horizon);
         let asked = Asked::of(quantiles);
         let members = fit(&member::all(), &cases(&prepared, horizon, &asked));
-        let fleet = Arc::new(Fleet { members, quantiles: quantiles.clone(), asked, horizon });
-        let cases = cases(&prepared, horizon, &fleet.asked);
-        let learned = cases.into_par_iter().map(|case| fleet.take_in(&case?)).collect();
-        (fleet, learned)
+        Arc::new(Fleet { members, quantiles: quantiles.clone(), asked, horizon })
     }
 
-    /// Takes in series that came later, with what the others share.
+    /// Fits each series, with what the fleet shares, and forecasts it from its
+    /// end. Series that came later may be fitted later.
     ///
     /// # Errors
     /// Each series abstains for itself, with the reason.
-    pub fn adopt(self: &Arc<Self>, series: &[Past<'_>]) -> Vec<TakenIn> {
+    pub fn adopt(self: &Arc<Self>, series: &[Past<'_>]) -> Vec<Result<(Learned, Forecast), Abstention>> {
         let prepared = prepare_all(series, self.horizon);
         let cases = cases(&prepared, self.horizon, &self.asked);
         cases.into_par_iter().map(|case| self.take_in(&case?)).collect()
     }
 
-    fn take_in(self: &Arc<Self>, case: &Case<'_>) -> TakenIn {
+    /// The levels of the forecasts.
+    pub fn quantiles(&self) -> &Quantiles {
+        &self.quantiles
+    }
+
+    fn take_in(self: &Arc<Self>, case: &Case<'_>) -> Result<(Learned, Forecast), Abstention> {
         let (mut outlooks, mut extras) = (Vec::new(), Vec::new());
         for (_, member) in &self.members {
             let (outlook, extra) = match member.learn(case) {
@@ -139,6 +135,11 @@ impl Learned {
         })
     }
 
+    /// The levels of its forecasts.
+    pub fn quantiles(&self) -> &Quantiles {
+        &self.fleet.quantiles
+    }
+
     /// How many bytes are kept of the series.
     pub fn bytes(&self) -> usize {
         let part = |part: &Part| {
@@ -175,7 +176,8 @@ mod tests {
         let fleet: Vec<Array1<f64>> = (0..12).map(|tenant| usage(tenant, 720)).collect();
         let before: Vec<Past<'_>> = fleet.iter().map(|values| past(values, 650)).collect();
         let after: Vec<Past<'_>> = fleet.iter().map(|values| past(values, 672)).collect();
-        let (learnt, learned) = Fleet::learn(&before, 48, &Quantiles::for_peaks());
+        let learnt = Fleet::learn(&before, 48, &Quantiles::for_peaks());
+        let learned = learnt.adopt(&before);
         let renewed = super::super::forecast_all(&after, 48, &Quantiles::for_peaks());
         let (mut carried_miss, mut renewed_miss) = (0.0, 0.0);
         for (tenant, (learned, renewed)) in learned.into_iter().zip(renewed).enumerate() {
@@ -199,8 +201,9 @@ mod tests {
     #[test]
     fn without_new_samples_nothing_changes_but_what_was_dropped() {
         let values = usage(3, 700);
-        let (_, learned) = Fleet::learn(&[past(&values, 700)], 24, &Quantiles::default());
-        let (learned, first) = learned.into_iter().next().unwrap().unwrap();
+        let series = [past(&values, 700)];
+        let fleet = Fleet::learn(&series, 24, &Quantiles::default());
+        let (learned, first) = fleet.adopt(&series).remove(0).unwrap();
         let again = learned.forecast(&past(&values, 700), 0).unwrap();
         for (first, again) in first.values.iter().zip(&again.values) {
             assert!((first - again).abs() < 0.02 * first.abs(), "{first} {again}");

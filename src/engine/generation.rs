@@ -1,0 +1,199 @@
+//! One version of a resource's models in memory: what was learnt of each series,
+//! and how its forecasts turn out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::ForecastRecord;
+use super::hourly::Hourly;
+use crate::domain::{ModelScore, ModelVersion, Step, TenantId, Timestamp};
+use crate::forecast::score::Score;
+use crate::forecast::{Abstention, Fleet, Forecast, Learned, Past, Tracker};
+use crate::rightsize::DatedForecast;
+use crate::series::stats;
+
+/// A day and a week of hours.
+pub(super) const SEASONS: [usize; 2] = [24, 168];
+/// Scored steps of a series that count in a comparison.
+const LEAST_STEPS: u32 = 24;
+
+/// One version with its models.
+pub(super) struct Generation {
+    pub about: Arc<ModelVersion>,
+    fleet: Arc<Fleet>,
+    series: BTreeMap<TenantId, Watched>,
+}
+
+/// What is kept of one series.
+struct Watched {
+    learned: Learned,
+    /// The first hour after the usage it was fitted to.
+    fitted_to: Timestamp,
+    /// The first hour that was not observed yet.
+    seen_to: Timestamp,
+    tracker: Tracker,
+}
+
+/// A series that is to be forecast.
+pub(super) type Due = (TenantId, Hourly);
+
+impl Generation {
+    /// A version that knows no series yet.
+    pub fn new(about: ModelVersion, fleet: Arc<Fleet>) -> Self {
+        Generation { about: Arc::new(about), fleet, series: BTreeMap::new() }
+    }
+
+    /// Fits series and forecasts them from their ends.
+    pub fn take_in(&mut self, due: &[Due]) -> Vec<(TenantId, ForecastRecord)> {
+        let pasts: Vec<Past<'_>> = due.iter().map(|(_, hourly)| past(hourly)).collect();
+        let fitted = self.fleet.adopt(&pasts);
+        let taken = due.iter().zip(fitted).map(|((tenant, hourly), fitted)| {
+            let forecast = fitted.map(|(learned, forecast)| {
+                let end = hourly.end();
+                let tracker = Tracker::default();
+                let mut watched = Watched { learned, fitted_to: end, seen_to: end, tracker };
+                let forecast = watched.issue(forecast, hourly);
+                self.series.insert(tenant.clone(), watched);
+                forecast
+            });
+            (tenant.clone(), record(&self.about, hourly, forecast))
+        });
+        taken.collect()
+    }
+
+    /// Scores what was forecast of the hours that came, and forecasts again.
+    /// Series that are not known yet are fitted.
+    pub fn update(&mut self, due: &[Due]) -> Vec<(TenantId, ForecastRecord)> {
+        let mut hourly: BTreeMap<&TenantId, &Hourly> =
+            due.iter().map(|(tenant, hourly)| (tenant, hourly)).collect();
+        let known: Vec<(&TenantId, &mut Watched, &Hourly)> = self
+            .series
+            .iter_mut()
+            .filter_map(|(tenant, watched)| Some((tenant, watched, hourly.remove(tenant)?)))
+            .collect();
+        let about = &self.about;
+        let mut made: Vec<(TenantId, ForecastRecord)> = known
+            .into_par_iter()
+            .map(|(tenant, watched, hourly)| {
+                (tenant.clone(), record(about, hourly, watched.carry_on(hourly)))
+            })
+            .collect();
+        let new: Vec<Due> =
+            hourly.into_iter().map(|(tenant, hourly)| (tenant.clone(), hourly.clone())).collect();
+        made.extend(self.take_in(&new));
+        made
+    }
+
+    /// Takes over what another version learnt of the widths.
+    pub fn inherit(&mut self, other: &Generation) {
+        for (tenant, watched) in &mut self.series {
+            if let Some(theirs) = other.series.get(tenant) {
+                watched.tracker.inherit(&theirs.tracker);
+            }
+        }
+    }
+
+    /// Begins a new score for every series.
+    pub fn reset_scores(&mut self) {
+        self.series.values_mut().for_each(|watched| watched.tracker.reset());
+    }
+
+    /// What all forecasts were worth since the scores began.
+    pub fn live(&self) -> Option<ModelScore> {
+        let scores = self.series.values().map(|watched| watched.tracker.score());
+        let sum = scores.fold(Score::default(), Score::and);
+        (sum.steps > 0).then(|| ModelScore {
+            values: u64::from(sum.steps),
+            quantile_loss: sum.quantile_loss(),
+            to_seasonal_naive: None,
+            scaled_error: None,
+            cover: sum.cover(),
+        })
+    }
+
+    /// How much more this version lost than `other` on the series that both
+    /// forecast: the mean over series of the difference as a share of both
+    /// losses together, with its standard error. `None` without such a series.
+    pub fn loss_beside(&self, other: &Generation) -> Option<(f64, f64)> {
+        let differences: Vec<f64> = self
+            .series
+            .iter()
+            .filter_map(|(tenant, watched)| {
+                let theirs = other.series.get(tenant)?.tracker.score();
+                let ours = watched.tracker.score();
+                let each = |score: &Score| score.pinball / f64::from(score.steps);
+                let enough = ours.steps >= LEAST_STEPS && theirs.steps >= LEAST_STEPS;
+                let both = each(&ours) + each(&theirs);
+                (enough && both > 0.0).then(|| (each(&ours) - each(&theirs)) / both)
+            })
+            .collect();
+        let count = differences.len() as f64;
+        let mean = stats::mean(&differences)?;
+        let spread = differences.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+        Some((mean, (spread / count).sqrt()))
+    }
+
+    /// How many series it knows.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Forgets series that are measured no more.
+    pub fn retain(&mut self, is_measured: impl Fn(&TenantId) -> bool) {
+        self.series.retain(|tenant, _| is_measured(tenant));
+    }
+
+    /// The most bytes that are kept of one series.
+    #[cfg(test)]
+    pub fn largest_state(&self) -> usize {
+        let bytes =
+            |watched: &Watched| size_of::<Watched>() + watched.learned.bytes() + watched.tracker.bytes();
+        self.series.values().map(bytes).max().unwrap_or(0)
+    }
+
+    /// The same version with another standing.
+    pub fn stand(&mut self, about: ModelVersion) {
+        self.about = Arc::new(about);
+    }
+}
+
+impl Watched {
+    /// Scores the hours since the last look, and forecasts from the end.
+    fn carry_on(&mut self, hourly: &Hourly) -> Result<Forecast, Abstention> {
+        let quantiles = self.learned.quantiles().clone();
+        for (step, value) in hourly.since(self.seen_to) {
+            self.tracker.observe(step, value, &quantiles);
+        }
+        self.seen_to = hourly.end();
+        let fresh = Step::HOUR.count_in(hourly.end().since(self.fitted_to));
+        let forecast = self.learned.forecast(&past(hourly), fresh)?;
+        Ok(self.issue(forecast, hourly))
+    }
+
+    /// Corrects a forecast's widths, and remembers it.
+    fn issue(&mut self, mut forecast: Forecast, hourly: &Hourly) -> Forecast {
+        let floor = if hourly.never_negative() { 0.0 } else { f64::MIN };
+        self.tracker.correct(&mut forecast, floor);
+        self.tracker.issue(hourly.end_step(), &forecast);
+        forecast
+    }
+}
+
+pub(super) fn past(hourly: &Hourly) -> Past<'_> {
+    Past { values: hourly.values.view(), seasons: &SEASONS }
+}
+
+fn record(
+    about: &Arc<ModelVersion>,
+    hourly: &Hourly,
+    forecast: Result<Forecast, Abstention>,
+) -> ForecastRecord {
+    let start = hourly.end();
+    ForecastRecord {
+        fitted_to: start,
+        forecast: forecast.map(|forecast| DatedForecast { model: "ensemble", start, forecast }),
+        made_by: Arc::clone(about),
+    }
+}

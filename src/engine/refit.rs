@@ -1,0 +1,150 @@
+//! Fits a resource's models: the first inside a cycle, later ones in the
+//! background. The work is cut into pieces, so that a cycle never waits for
+//! more than one of them.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::generation::{Due, Generation, SEASONS, past};
+use super::lineup::Lineup;
+use super::{Engine, EngineError, ForecastRecord};
+use crate::domain::{ModelScore, ModelState, ModelVersion, Step, TenantId};
+use crate::forecast::backtest::{self, Contender, Plan};
+use crate::forecast::{Fleet, Past, Quantiles};
+use crate::series::Frame;
+
+/// Series that are fitted in one piece of work.
+const PIECE: usize = 64;
+/// Series that a version is backtested on, at most.
+const BACKTESTED: usize = 64;
+/// The backtest: so many days, each forecast from what came before it.
+const BACKTESTED_DAYS: usize = 3;
+/// Hours that a backtest needs to know before its first day.
+const LEAST_KNOWN: usize = 48;
+
+/// Forecasts as they are put into the workspace.
+type Made = Vec<(TenantId, ForecastRecord)>;
+
+impl Engine {
+    /// Fits the first models since the start, and puts them to use.
+    pub(super) async fn fit_first(self: &Arc<Self>, frame: &Arc<Frame>) -> Result<Made, EngineError> {
+        let resource = frame.resource;
+        let reason = "the first since the daemon started";
+        let (generation, made) = self.fit(frame, ModelState::Champion, reason).await?;
+        // Versions of an earlier run are not in memory any more.
+        let mut versions = self.parts.registry.models(resource, 10).await?;
+        versions.retain(|one| matches!(one.state, ModelState::Champion | ModelState::Challenger));
+        for one in &mut versions {
+            one.state = ModelState::Retired;
+            one.reason = "the daemon was started anew".to_owned();
+        }
+        versions.push((*generation.about).clone());
+        self.parts.registry.put_models(&versions, None).await?;
+        let lineup = Lineup::new(generation, self.now().plus(self.settings.refit_every));
+        self.lineups.lock().insert(resource, Arc::new(Mutex::new(lineup)));
+        Ok(made)
+    }
+
+    /// Begins to fit a challenger where that is due; the cycle goes on
+    /// meanwhile.
+    pub(super) fn refit_if_due(self: &Arc<Self>, frame: Arc<Frame>) {
+        let lineup = self.lineups.lock().get(&frame.resource).cloned();
+        let Some(lineup) = lineup else { return };
+        {
+            let mut lineup = lineup.lock();
+            let now = self.now();
+            if lineup.refitting || lineup.challenger.is_some() || now < lineup.next_refit {
+                return;
+            }
+            lineup.refitting = true;
+            lineup.next_refit = now.plus(self.settings.refit_every);
+        }
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            let resource = frame.resource;
+            match engine.fit_challenger(&frame).await {
+                Ok(challenger) => lineup.lock().challenge(challenger),
+                Err(error) => {
+                    tracing::warn!(%resource, "failed to {error}");
+                    lineup.lock().refitting = false;
+                }
+            }
+        });
+    }
+
+    async fn fit_challenger(self: &Arc<Self>, frame: &Arc<Frame>) -> Result<Generation, EngineError> {
+        let (challenger, _) = self.fit(frame, ModelState::Challenger, "fitted on its timer").await?;
+        self.parts.registry.put_models(&[(*challenger.about).clone()], None).await?;
+        Ok(challenger)
+    }
+
+    /// Fits all series of a frame as a new version.
+    async fn fit(
+        self: &Arc<Self>,
+        frame: &Arc<Frame>,
+        state: ModelState,
+        reason: &str,
+    ) -> Result<(Generation, Made), EngineError> {
+        let compute = &self.parts.compute;
+        let horizon = Step::HOUR.count_in(self.settings.horizon).max(1);
+        let due = Arc::new(self.due(frame, frame.series.keys().cloned().collect()).await?);
+        let all = Arc::clone(&due);
+        let learn = move || Fleet::learn(&pasts(&all), horizon, &Quantiles::for_peaks());
+        let fleet = compute.run(learn).await?;
+        let all = Arc::clone(&due);
+        let about = ModelVersion {
+            resource: frame.resource,
+            version: self.parts.registry.next_model_version(frame.resource).await?,
+            state,
+            reason: reason.to_owned(),
+            fitted_at: self.now(),
+            window_from: due.iter().map(|(_, hourly)| hourly.start()).min().unwrap_or_default(),
+            window_to: due.iter().map(|(_, hourly)| hourly.end()).max().unwrap_or_default(),
+            series: due.len() as u64,
+            backtest: compute.run(move || backtested(&all)).await?,
+            live: None,
+        };
+        let (mut generation, mut made) = (Generation::new(about, fleet), Vec::with_capacity(due.len()));
+        for first in (0..due.len()).step_by(PIECE) {
+            let piece = Arc::clone(&due);
+            let fit = move || {
+                let records = generation.take_in(&piece[first..(first + PIECE).min(piece.len())]);
+                (generation, records)
+            };
+            let (fitted, records) = compute.run(fit).await?;
+            generation = fitted;
+            made.extend(records);
+        }
+        Ok((generation, made))
+    }
+}
+
+fn pasts(due: &[Due]) -> Vec<Past<'_>> {
+    due.iter().map(|(_, hourly)| past(hourly)).collect()
+}
+
+/// What the way of forecasting is worth on the last days of some series; `None`
+/// where none is long enough.
+fn backtested(due: &[Due]) -> Option<ModelScore> {
+    let plan = Plan { horizon: SEASONS[0], cuts: BACKTESTED_DAYS, quantiles: Quantiles::default() };
+    let mut long: Vec<Past<'_>> = pasts(due);
+    long.retain(|past| past.values.len() >= LEAST_KNOWN + plan.horizon * plan.cuts);
+    let every = long.len().div_ceil(BACKTESTED).max(1);
+    let sample: Vec<Past<'_>> = long.into_iter().step_by(every).collect();
+    if sample.is_empty() {
+        return None;
+    }
+    let base = backtest::run(&Contender::base(), &sample, &plan);
+    let record = backtest::run(&Contender::combination(), &sample, &plan);
+    let summary = record.summary(0..backtest::blocks(plan.horizon).len(), &base);
+    let scores = record.cases.iter().filter_map(|case| case.outcome.as_ref().ok());
+    let values = scores.flatten().map(|score| u64::from(score.steps)).sum();
+    Some(ModelScore {
+        values,
+        quantile_loss: summary.quantile_loss,
+        to_seasonal_naive: summary.against_base,
+        scaled_error: summary.scaled_error,
+        cover: summary.cover,
+    })
+}
