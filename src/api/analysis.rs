@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiState;
 use super::extract::{Path, Query};
 use super::problem::Problem;
-use crate::domain::{Incident, RecommendationId, Resource, Step, TenantId, Timestamp, Verdict};
+use crate::domain::{Incident, ModelVersion, RecommendationId, Resource, Step, TenantId, Timestamp, Verdict};
 use crate::engine::{Assessment, AssessmentKind, JudgedSample, SeriesKey};
 use crate::series::{Aggregate, UsageSeries, resample};
 
@@ -57,6 +57,9 @@ pub struct ForecastView {
     fitted_to: Timestamp,
     /// The model that made it; `null` where there is none.
     model: Option<&'static str>,
+    /// The version of the models that made it, with the window of usage that it was fitted to and its
+    /// backtest.
+    made_by: ModelVersion,
     /// Why there is none.
     reason: Option<String>,
     /// The first hour.
@@ -195,6 +198,7 @@ pub async fn forecast(
         unit: resource.unit(),
         fitted_to: record.fitted_to,
         model: None,
+        made_by: (*record.made_by).clone(),
         reason: None,
         start: None,
         step_seconds: Step::HOUR.duration().as_secs(),

@@ -9,6 +9,7 @@ mod analysis;
 mod audit;
 mod auth;
 mod extract;
+mod models;
 mod observe;
 mod operations;
 mod page;
@@ -135,6 +136,8 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(analysis::forecast))
         .routes(routes!(analysis::anomalies))
         .routes(routes!(analysis::usage))
+        .routes(routes!(models::list))
+        .routes(routes!(models::roll_back))
         .routes(routes!(audit::list))
         .routes(routes!(summary::get))
         .routes(routes!(operations::metrics))

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::{DomainError, Objection};
-use crate::engine::ApplyError;
+use crate::engine::{ApplyError, RollBackError};
 use crate::ports::StoreError;
 use crate::registry::RegistryError;
 
@@ -113,6 +113,16 @@ impl From<RegistryError> for Problem {
             }
             RegistryError::Domain(error) => error.into(),
             RegistryError::Store(error) => Problem::internal(&error),
+        }
+    }
+}
+
+impl From<RollBackError> for Problem {
+    fn from(error: RollBackError) -> Self {
+        match error {
+            RollBackError::Registry(error) => error.into(),
+            RollBackError::NothingBefore(_) => Problem::new(StatusCode::CONFLICT, format!("can't {error}")),
+            RollBackError::Compute(error) => Problem::internal(&error),
         }
     }
 }

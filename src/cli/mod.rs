@@ -11,6 +11,7 @@ mod demo;
 pub mod detect;
 mod fleet;
 pub mod forecast;
+mod models;
 mod recommend;
 pub mod replay;
 mod seasons;
@@ -48,6 +49,8 @@ enum Command {
     Forecast(forecast::Forecast),
     /// Score each forecasting model on the past of a file
     Backtest(backtest::Backtest),
+    /// Show the versions of a daemon's forecasting models, or go back to those before
+    Models(models::Models),
     /// Score each row of a file by how unusual it is
     Detect(detect::Detect),
     /// Set limits through past usage, to see what they would have been worth
@@ -100,6 +103,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
             }
         }
         Command::Backtest(arguments) => backtest::run(&arguments, out)?,
+        Command::Models(arguments) => models::run(&arguments, out)?,
         Command::Detect(arguments) => detect::run(&arguments)?,
         Command::Replay(arguments) => replay::run(&arguments, out)?,
         Command::Simulate(arguments) => simulate::run(&arguments)?,

@@ -190,3 +190,6 @@ impl Engine {
         Ok(versions)
     }
 }
+
+#[cfg(test)]
+mod tests;

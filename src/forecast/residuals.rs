@@ -66,7 +66,7 @@ impl Residuals {
             let (mut median, mut found) = ([0.0], vec![0.0; levels.len()]);
             weighted_quantiles(block, &[0.5], &mut median);
             weighted_quantiles(block, levels, &mut found);
-            row.iter_mut().zip(&found).for_each(|(cell, offset)| *cell = offset - median[0]);
+            row.iter_mut().zip(&found).for_each(|(cell, offset)| *cell = (offset - median[0]) as f32);
         }
         Offsets { link: self.link, rows }
     }
@@ -76,8 +76,9 @@ impl Residuals {
 #[derive(Debug, Clone)]
 pub(super) struct Offsets {
     link: Link,
-    /// On the scale of the link, shape `[blocks, levels]`.
-    rows: Array2<f64>,
+    /// On the scale of the link, shape `[blocks, levels]`; short numbers, since
+    /// they are kept of every series.
+    rows: Array2<f32>,
 }
 
 impl Offsets {
@@ -90,7 +91,7 @@ impl Offsets {
             let centre = self.link.apply(*centre);
             for (column, cell) in row.iter_mut().enumerate() {
                 let offset = self.rows.get([wanted, column]).copied().unwrap_or(0.0);
-                *cell = self.link.invert(centre + offset);
+                *cell = self.link.invert(centre + f64::from(offset));
             }
         }
         values
@@ -98,6 +99,6 @@ impl Offsets {
 
     /// How many bytes they take.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of::<f64>() * self.rows.len()
+        size_of::<Self>() + size_of::<f32>() * self.rows.len()
     }
 }

@@ -10,34 +10,36 @@ use crate::forecast::ensemble::member::{Ahead, Kept};
 use crate::forecast::history::History;
 
 /// Regressions that weigh less are not kept.
-const LEAST_WEIGHT: f64 = 0.02;
+const LEAST_WEIGHT: f64 = 0.04;
 
 /// One regression, in few bytes.
 #[derive(Debug, Clone)]
 struct One {
     /// Without its lags, which stand beside the coefficients.
     lens: Lens,
-    lags: Box<[u32]>,
+    lags: Box<[u16]>,
     coefficients: Box<[f32]>,
     intercept: f64,
     weight: f64,
 }
 
 impl One {
-    fn of(outlook: Outlook, weight: f64) -> Self {
+    /// `None` where it looks back further than can be kept.
+    fn of(outlook: Outlook, weight: f64) -> Option<Self> {
         let (mut lens, model) = outlook.made_by;
-        let lags = std::mem::take(&mut lens.lags);
-        One {
+        let lags: Result<Box<[u16]>, _> = lens.lags.drain(..).map(u16::try_from).collect();
+        lens.lags.shrink_to_fit();
+        Some(One {
             lens,
-            lags: lags.into_iter().map(|lag| u32::try_from(lag).unwrap_or(u32::MAX)).collect(),
+            lags: lags.ok()?,
             coefficients: model.coefficients.iter().map(|coefficient| *coefficient as f32).collect(),
             intercept: model.intercept,
             weight,
-        }
+        })
     }
 
     fn ahead(&self, known: &[f64], horizon: usize) -> Option<Array1<f64>> {
-        let lags = self.lags.iter().map(|lag| *lag as usize).collect();
+        let lags = self.lags.iter().map(|lag| usize::from(*lag)).collect();
         let lens = Lens { lags, ..self.lens.clone() };
         let recent = &known[known.len().checked_sub(lens.reach())?..];
         let coefficients = self.coefficients.iter().map(|coefficient| f64::from(*coefficient)).collect();
@@ -56,7 +58,7 @@ impl KeptRegressions {
     pub fn of(outlooks: Vec<Outlook>, weights: &[f64]) -> Self {
         let weighed = outlooks.into_iter().zip(weights.iter().copied());
         let heavy = weighed.filter(|(_, weight)| *weight >= LEAST_WEIGHT);
-        KeptRegressions(heavy.map(|(outlook, weight)| One::of(outlook, weight)).collect())
+        KeptRegressions(heavy.filter_map(|(outlook, weight)| One::of(outlook, weight)).collect())
     }
 }
 
@@ -79,7 +81,7 @@ impl Kept for KeptRegressions {
     }
 
     fn bytes(&self) -> usize {
-        let one = |one: &One| size_of::<One>() + 4 * one.lags.len() + 4 * one.coefficients.len();
+        let one = |one: &One| size_of::<One>() + size_of_val(&*one.lags) + size_of_val(&*one.coefficients);
         self.0.iter().map(one).sum()
     }
 }

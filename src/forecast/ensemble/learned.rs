@@ -16,7 +16,7 @@ use crate::forecast::residuals::Offsets;
 use crate::forecast::{Abstention, Forecast, Quantiles};
 
 /// Members that weigh less are not kept.
-const LEAST_WEIGHT: f64 = 0.01;
+const LEAST_WEIGHT: f64 = 0.02;
 
 /// What series that belong together have taught the members.
 pub struct Fleet {
