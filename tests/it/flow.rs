@@ -46,6 +46,20 @@ async fn usage_becomes_a_recommendation_that_a_person_approves() {
     let saving: f64 = recommendation["cost"]["saving"]["amount"].as_str().unwrap().parse().unwrap();
     assert!(saving > 100.0, "five cores less save more than 100 a month: {recommendation:#}");
 
+    let (_, models) = caller.get("/v1/models?resource=cpu_cores").await;
+    let first = &models["items"][0];
+    assert_eq!(
+        (first["version"].as_u64(), first["state"].as_str()),
+        (Some(1), Some("champion")),
+        "{models:#}"
+    );
+    assert!(first["backtest"]["quantile_loss"].as_f64().is_some_and(|loss| loss < 0.5), "{models:#}");
+    let (_, forecast) = caller.get("/v1/tenants/acme/resources/cpu_cores/forecast").await;
+    assert_eq!(forecast["made_by"]["version"], 1, "{forecast:#}");
+    let back = json!({"reason": "it looks odd"});
+    let (status, problem) = caller.post("/v1/models/cpu_cores/rollback", &back).await;
+    assert_eq!(status, 409, "there is no earlier version: {problem:#}");
+
     let approve = format!("/v1/recommendations/{id}/approve");
     let (status, answer) = caller.post(&approve, &json!({"comment": "looks right"})).await;
     assert_eq!(status, 200, "{answer:#}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::member::{self, Ahead, Case, Kept};
+use super::member::{self, Ahead, Case, Kept, Member};
 use super::trial::Trial;
 use super::{Asked, Named, Past, about, cases, combine, finish, fit, prepare_all, weigh};
 use crate::forecast::history::History;
@@ -46,9 +46,35 @@ struct Part {
 impl Fleet {
     /// Learns what `series` share, for forecasts of `horizon` steps.
     pub fn learn(series: &[Past<'_>], horizon: usize, quantiles: &Quantiles) -> Arc<Fleet> {
+        Fleet::learn_by(&member::all(), series, horizon, quantiles)
+    }
+
+    /// The same with one member alone; `None` where none has this name.
+    pub fn learn_alone(
+        name: &str,
+        series: &[Past<'_>],
+        horizon: usize,
+        quantiles: &Quantiles,
+    ) -> Option<Arc<Fleet>> {
+        let mut members = member::all();
+        members.retain(|member| member.name() == name);
+        (!members.is_empty()).then(|| Fleet::learn_by(&members, series, horizon, quantiles))
+    }
+
+    /// The names of all members.
+    pub fn member_names() -> Vec<&'static str> {
+        member::all().iter().map(|member| member.name()).collect()
+    }
+
+    fn learn_by(
+        members: &[Box<dyn Member>],
+        series: &[Past<'_>],
+        horizon: usize,
+        quantiles: &Quantiles,
+    ) -> Arc<Fleet> {
         let prepared = prepare_all(series, horizon);
         let asked = Asked::of(quantiles);
-        let members = fit(&member::all(), &cases(&prepared, horizon, &asked));
+        let members = fit(members, &cases(&prepared, horizon, &asked));
         Arc::new(Fleet { members, quantiles: quantiles.clone(), asked, horizon })
     }
 
