@@ -93,8 +93,9 @@ pub fn run(arguments: &Replay, out: &mut impl Write) -> anyhow::Result<()> {
         families: arguments.policy.0.clone(),
         samples_a_day: fleet.samples_a_day,
     };
+    let means = replay::fleet_means(&fleet.hours);
     let limits: Vec<Vec<Option<f64>>> =
-        fleet.hours.par_iter().map(|series| replay::limits(series, &settings)).collect();
+        fleet.hours.par_iter().map(|series| replay::limits(series, &settings, &means)).collect();
     match &arguments.output {
         Some(output) => {
             table::write(output, &tabulate(&fleet, &limits, &settings)).context("failed to write the limits")

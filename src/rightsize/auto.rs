@@ -1,16 +1,54 @@
 //! `auto`: every policy with every margin is tried on the tenant's own past,
-//! interval by interval, and what would have held the budget at the least
-//! limit is taken.
+//! interval by interval, and a mix of what would have held the budget at the
+//! least cost is taken.
 
 use std::collections::VecDeque;
 
-use super::ledger::{Entry, Ledger};
-use super::past::{KEPT_HOURS, Past};
+use super::ledger::{Bounds, Choice, Entry, Ledger};
+use super::past::{DAY, KEPT_HOURS, Past};
 use super::policy::{Family, Policy};
 
-/// No limit is set above this many times the peak of two weeks: a margin that
-/// steers itself must not run away.
-const MOST_ABOVE_PEAK: f64 = 1.3;
+/// What using up a whole budget has to save for it to be worth its while, in
+/// mean usages of a tenant of the fleet.
+const BUDGET_WORTH: f64 = 2.0;
+/// No limit is set above this many times the peak of two weeks while that peak
+/// is no news: a margin that steers itself must not run away.
+const CALM_CAP: f64 = 1.05;
+/// The same where the last days' peak is above all earlier ones by as much.
+const GROWTH_CAP: f64 = 1.3;
+/// The days in which a new peak counts as growth.
+const GROWTH_DAYS: usize = 3;
+/// Violations that a budget has to allow in the kept past for that past to
+/// prove anything.
+const PROOF: f64 = 8.0;
+/// What lies above the peak of two weeks where nothing is proven, as a share
+/// of it.
+const UNPROVEN_ROOM: f64 = 2.0;
+
+/// What a limit is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ask {
+    /// The share of samples that may lie above the limit, above 0 and below 1.
+    pub budget: f64,
+    /// The share to aim at now; [`super::promise::Promise::target`] steers it.
+    pub target: f64,
+    /// The mean usage of a tenant of the fleet, in the unit of the samples. A
+    /// small tenant's budget is not spent to save next to nothing. The
+    /// tenant's own mean usage where there is no fleet.
+    pub fleet_mean: f64,
+}
+
+/// A limit with what it rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    /// The limit, in the unit of the samples.
+    pub value: f64,
+    /// The policy and margin that counted most; `None` before any interval is
+    /// over.
+    pub leading: Option<Entry>,
+    /// Whether the tenant's past says that the target will be held.
+    pub within: bool,
+}
 
 /// The choice for one series.
 pub struct Auto {
@@ -50,21 +88,43 @@ impl Auto {
             .push_back(self.policies.iter().map(|policy| policy.limit(&self.past, self.hours)).collect());
     }
 
-    /// The limit for the hours that come, with what it rests on: the entry
-    /// that is cheapest at `target` violations. Before any interval is over it
-    /// is the peak so far, and `None` where there is no sample.
-    pub fn limit(&self, target: f64) -> Option<(f64, Option<Entry>)> {
-        let peak = self.past.peak(KEPT_HOURS);
+    /// The limit for the hours that come. Before any interval is over it is
+    /// the peak so far, and `None` where there is no sample.
+    pub fn limit(&self, ask: &Ask) -> Option<Limit> {
         if self.past.count(KEPT_HOURS) == 0 {
             return None;
         }
-        let entry = self.ledger.choose(target);
-        let Some((entry, said)) = entry.and_then(|entry| Some((entry, self.open.back()?[entry.policy])))
-        else {
-            return Some((peak, None));
+        let peak = self.past.peak(KEPT_HOURS);
+        let bounds = Bounds { target: ask.target, price: BUDGET_WORTH * ask.fleet_mean / ask.budget };
+        let choice = self.ledger.choose(&bounds);
+        let (value, within) = match (&choice, self.open.back()) {
+            (Some(Choice::Within(mix)), Some(said)) => {
+                (mix.iter().map(|(entry, weight)| weight * entry.margin * said[entry.policy]).sum(), true)
+            }
+            (Some(Choice::Fewest(entry)), Some(said)) => (peak.max(entry.margin * said[entry.policy]), false),
+            _ => (peak, false),
         };
-        let limit = if entry.within { said * entry.margin } else { (said * entry.margin).max(peak) };
-        Some((limit.min(MOST_ABOVE_PEAK * peak), Some(entry)))
+        let value = f64::min(value, self.cap() * peak).max(self.floor(ask.budget) * peak);
+        Some(Limit { value, leading: choice.map(|choice| choice.leading()), within })
+    }
+
+    /// The most that a limit may be, in peaks of two weeks.
+    fn cap(&self) -> f64 {
+        let earlier = self.past.peak_of_slot(KEPT_HOURS.min(self.past.hours_seen()), self.earlier_hours());
+        let growth = if earlier > 0.0 { self.past.peak(KEPT_HOURS) / earlier } else { GROWTH_CAP };
+        growth.clamp(CALM_CAP, GROWTH_CAP)
+    }
+
+    fn earlier_hours(&self) -> usize {
+        KEPT_HOURS.min(self.past.hours_seen()).saturating_sub(GROWTH_DAYS * DAY)
+    }
+
+    /// The least that a limit must be, in peaks of two weeks: 0 where the past
+    /// is long enough to prove the budget by counting. A budget of 0.1 % allows
+    /// four samples in two weeks, and a peak that was not seen yet breaks it.
+    fn floor(&self, budget: f64) -> f64 {
+        let unproven = 1.0 - budget * self.past.count(KEPT_HOURS) as f64 / PROOF;
+        if unproven > 0.0 { 1.0 + UNPROVEN_ROOM * unproven } else { 0.0 }
     }
 
     /// The name of an entry's policy.

@@ -6,7 +6,7 @@
 
 /// The most that a limit may lie above what is asked for while the allowance
 /// is whole, as a share of it.
-const CUT_BELOW: f64 = 0.9;
+const CUT_BELOW: f64 = 0.97;
 /// How much larger a cut has to be where the allowance is nearly used up.
 const SCARCITY: f64 = 0.4;
 /// A difference that is no change.
@@ -55,7 +55,7 @@ mod tests {
     fn raises_at_once_and_cuts_when_it_pays() {
         let mut hold = Hold::new(8.0);
         assert_eq!(hold.next(10.0, 1), 10.0);
-        assert_eq!(hold.next(9.5, 1), 10.0);
+        assert_eq!(hold.next(9.8, 1), 10.0);
         assert_eq!(hold.next(10.5, 1), 10.5);
         assert_eq!(hold.next(4.0, 1), 4.0);
     }

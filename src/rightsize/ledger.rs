@@ -11,10 +11,25 @@ const HALF_LIFE_HOURS: f64 = 192.0;
 /// Violations that each entry is taken to have had, so that a short past
 /// without any does not pass for a proof.
 const DOUBT: f64 = 0.5;
+/// A difference of faded counts that is none.
+const FADED: f64 = 1e-6;
 
 /// The margin of this index.
 pub fn margin(index: usize) -> f64 {
     ((index as f64 - 10.0) * 0.05).exp()
+}
+
+/// How soon an entry that costs more than the best stops counting in the mix,
+/// as a share of the best's cost.
+const TEMPER: f64 = 0.1;
+
+/// What is asked of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// The share of violations that must not be passed, 0 to 1.
+    pub target: f64,
+    /// What a share of violations of 1 costs, in the unit of the limits.
+    pub price: f64,
 }
 
 /// An entry of the ledger.
@@ -26,8 +41,37 @@ pub struct Entry {
     pub margin: f64,
     /// The share of violations that it would have had.
     pub share: f64,
-    /// Whether that is within what was asked for.
-    pub within: bool,
+    /// The mean limit and the price of its violations, in the unit of the limits.
+    pub cost: f64,
+}
+
+/// What the ledger says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Choice {
+    /// The best margin of each policy that holds the target, with its weight;
+    /// the weights' sum is 1.
+    Within(Vec<(Entry, f64)>),
+    /// None holds the target: the one with the fewest violations.
+    Fewest(Entry),
+}
+
+impl Choice {
+    /// The entry that counts most.
+    pub fn leading(&self) -> Entry {
+        match self {
+            Choice::Fewest(entry) => *entry,
+            Choice::Within(mix) => {
+                let first = mix.first().map(|(entry, _)| *entry);
+                let nothing = Entry { policy: 0, margin: 1.0, share: 0.0, cost: 0.0 };
+                mix.iter()
+                    .fold(
+                        (first.unwrap_or(nothing), 0.0),
+                        |best, one| if one.1 > best.1 { *one } else { best },
+                    )
+                    .0
+            }
+        }
+    }
 }
 
 /// The faded sums of all entries of one series.
@@ -81,51 +125,106 @@ impl Ledger {
         self.samples += sorted.len() as f64;
     }
 
-    /// The cheapest entry whose share of violations is at most `target`; where
-    /// there is none, the cheapest of those with the fewest.
-    pub fn choose(&self, target: f64) -> Option<Entry> {
+    /// Weighs the policies, each with the margin that is cheapest for it within
+    /// the target. Cost is the mean limit and the price of the violations, so
+    /// that a budget is spent only where spending it saves something.
+    ///
+    /// The choice is a mix: near the best, which entry is cheapest is luck, and
+    /// the mean of good limits is better than the luckiest (Bates and Granger
+    /// 1969). `None` before anything is recorded.
+    pub fn choose(&self, bounds: &Bounds) -> Option<Choice> {
         if self.is_empty() {
             return None;
         }
-        let allowed = target * self.samples - DOUBT;
-        let fewest = self.violations.as_flattened().iter().copied().fold(f64::INFINITY, f64::min);
-        // Faded counts come near to zero but never reach it.
-        let most = if fewest <= allowed { allowed } else { fewest + 1e-6 };
-        let mut best: Option<(f64, usize, usize)> = None;
-        for (policy, violations) in self.violations.iter().enumerate() {
-            // More margin costs more, so the first that holds is the policy's best.
-            let Some(index) = violations.iter().position(|violations| *violations <= most) else { continue };
-            let cost = self.limits[policy] * self.margins[index];
-            if best.is_none_or(|(least, _, _)| cost < least) {
-                best = Some((cost, policy, index));
+        let mut fewest: Option<(f64, Entry)> = None;
+        let mut mix: Vec<(Entry, f64)> = Vec::with_capacity(self.violations.len());
+        for policy in 0..self.violations.len() {
+            let mut best: Option<Entry> = None;
+            for (entry, violations) in self.entries(policy, bounds.price) {
+                if violations + DOUBT <= bounds.target * self.samples {
+                    if best.is_none_or(|best| entry.cost < best.cost) {
+                        best = Some(entry);
+                    }
+                } else if fewest.is_none_or(|(least, best)| {
+                    violations < least - FADED || (violations <= least + FADED && entry.cost < best.cost)
+                }) {
+                    fewest = Some((violations, entry));
+                }
             }
+            mix.extend(best.map(|entry| (entry, 0.0)));
         }
-        best.map(|(_, policy, index)| Entry {
-            policy,
-            margin: self.margins[index],
-            share: self.violations[policy][index] / self.samples,
-            within: fewest <= allowed,
+        if mix.is_empty() {
+            return fewest.map(|(_, entry)| Choice::Fewest(entry));
+        }
+        weigh(&mut mix);
+        Some(Choice::Within(mix))
+    }
+
+    /// A policy's entries with their faded violations, up to the first margin
+    /// that has none: more margin would only cost more.
+    fn entries(&self, policy: usize, price: f64) -> impl Iterator<Item = (Entry, f64)> {
+        let mean = self.limits[policy] / self.samples;
+        let counts = &self.violations[policy];
+        let last = counts.iter().position(|count| *count <= 0.0).unwrap_or(MARGINS - 1);
+        self.margins.iter().zip(counts).take(last + 1).map(move |(margin, count)| {
+            let share = count / self.samples;
+            let cost = mean * margin + price * (count + DOUBT) / self.samples;
+            (Entry { policy, margin: *margin, share, cost }, *count)
         })
     }
+}
+
+fn weigh(mix: &mut [(Entry, f64)]) {
+    let least = mix.iter().map(|(entry, _)| entry.cost).fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
+    for (entry, weight) in mix.iter_mut() {
+        *weight = ((1.0 - entry.cost / least) / TEMPER).exp();
+    }
+    let sum: f64 = mix.iter().map(|(_, weight)| weight).sum();
+    mix.iter_mut().for_each(|(_, weight)| *weight /= sum);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn leading(ledger: &Ledger, target: f64, price: f64) -> Entry {
+        ledger.choose(&Bounds { target, price }).unwrap().leading()
+    }
+
     #[test]
-    fn the_cheapest_that_holds_wins() {
+    fn the_cheapest_that_holds_counts_most() {
         let mut ledger = Ledger::new(2);
-        assert_eq!(ledger.choose(0.5), None);
+        assert_eq!(ledger.choose(&Bounds { target: 0.5, price: 0.0 }), None);
         let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
         (0..10).for_each(|_| ledger.record(&[50.0, 300.0], &sorted));
-        let strict = ledger.choose(0.01).unwrap();
-        assert!(strict.within && strict.policy == 0 && strict.share <= 0.01);
+        let strict = leading(&ledger, 0.01, 0.0);
+        assert!(strict.policy == 0 && strict.share <= 0.01, "{strict:?}");
         assert!((strict.margin * 50.0 - 100.0).abs() < 5.0, "{strict:?}");
-        let loose = ledger.choose(0.5).unwrap();
+        let loose = leading(&ledger, 0.5, 0.0);
         assert!(loose.margin < strict.margin && loose.share <= 0.5);
         // Nothing holds a budget of nothing while doubt is left.
-        assert!(!ledger.choose(0.0).unwrap().within);
+        assert!(matches!(ledger.choose(&Bounds { target: 0.0, price: 0.0 }), Some(Choice::Fewest(_))));
+    }
+
+    #[test]
+    fn a_budget_is_not_spent_where_violations_are_dear() {
+        let mut ledger = Ledger::new(1);
+        let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
+        (0..10).for_each(|_| ledger.record(&[50.0], &sorted));
+        assert!(leading(&ledger, 0.5, 10.0).share > 0.2);
+        assert_eq!(leading(&ledger, 0.5, 1_000.0).share, 0.0);
+    }
+
+    #[test]
+    fn equals_share_the_choice() {
+        let mut ledger = Ledger::new(3);
+        ledger.record(&[1.0, 1.0, 4.0], &[1.0; 12]);
+        let Some(Choice::Within(mix)) = ledger.choose(&Bounds { target: 0.5, price: 0.0 }) else { panic!() };
+        let weights: Vec<f64> = mix.iter().map(|(_, weight)| *weight).collect();
+        assert!(
+            (weights[0] - 0.5).abs() < 1e-6 && weights[0] == weights[1] && weights[2] < 1e-6,
+            "{weights:?}"
+        );
     }
 
     #[test]
@@ -136,6 +235,6 @@ mod tests {
             ledger.fade();
             ledger.record(&[1.0], &[0.5; 12]);
         });
-        assert!(ledger.choose(0.01).unwrap().margin < 1.0);
+        assert!(leading(&ledger, 0.01, 0.0).margin < 1.0);
     }
 }

@@ -9,7 +9,7 @@
 /// that the first violation is no disaster.
 const PRIOR_DAYS: f64 = 3.0;
 /// How hard a share above the plan is answered.
-const GAIN: f64 = 2.0;
+const GAIN: f64 = 1.0;
 
 /// The account of one series' violations.
 #[derive(Debug, Clone)]
@@ -27,14 +27,7 @@ impl Promise {
     /// Less than the budget is planned for: a limit that holds for a day is
     /// corrected 24 times less often than one that holds for an hour.
     pub fn new(budget: f64, hours: usize, samples_a_day: f64) -> Self {
-        let planned = budget
-            * if hours >= 12 {
-                0.5
-            } else if hours >= 3 {
-                0.65
-            } else {
-                0.8
-            };
+        let planned = budget * if hours >= 12 { 0.65 } else { 0.8 };
         Promise { planned, prior: PRIOR_DAYS * samples_a_day, spent: 0.0, seen: 0.0 }
     }
 
@@ -60,7 +53,7 @@ mod tests {
         let mut promise = Promise::new(0.01, 1, 288.0);
         assert!((promise.target() - 0.008).abs() < 1e-12);
         promise.enter(12, 12);
-        assert!(promise.target() < 0.002);
+        assert!(promise.target() < 0.005);
         promise.enter(0, 20 * 288);
         assert!(promise.target() > 0.008);
     }

@@ -58,7 +58,10 @@ impl Seasonal {
         (1..=days).map(|day| self.slot(past, hours, day)).fold(0.0, f64::max)
     }
 
+    /// Over the days that there are: a day before the first sample is no idle
+    /// day.
     fn mean(&self, past: &Past, hours: usize, days: usize) -> f64 {
+        let days = days.min(past.hours_seen().div_ceil(DAY)).max(1);
         (1..=days).map(|day| self.slot(past, hours, day)).sum::<f64>() / days as f64
     }
 }
