@@ -100,8 +100,16 @@ pub enum Table {
     Waiting,
     /// Changes that were approved and not yet seen through, by tenant and resource.
     Intents,
-    /// Incidents, by tenant and time.
+    /// Incidents, by id.
     Incidents,
+    /// The id of the incident that is open, by tenant.
+    OpenIncidents,
+    /// The alerts that were sent and kept back of a day, by tenant.
+    AlertBudgets,
+    /// Silences, by id.
+    Silences,
+    /// Markers of deploys and maintenance, by id.
+    Markers,
     /// Notices that were not yet handed to the receivers, in the order of
     /// their commits, and the last one that was.
     Notices,
@@ -125,13 +133,17 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 15] = [
+    pub const ALL: [Table; 19] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
         Table::Waiting,
         Table::Intents,
         Table::Incidents,
+        Table::OpenIncidents,
+        Table::AlertBudgets,
+        Table::Silences,
+        Table::Markers,
         Table::Notices,
         Table::Deliveries,
         Table::DeadLetters,
@@ -152,6 +164,10 @@ impl Table {
             Table::Waiting => "waiting",
             Table::Intents => "intents",
             Table::Incidents => "incidents",
+            Table::OpenIncidents => "open_incidents",
+            Table::AlertBudgets => "alert_budgets",
+            Table::Silences => "silences",
+            Table::Markers => "markers",
             Table::Notices => "notices",
             Table::Deliveries => "deliveries",
             Table::DeadLetters => "dead_letters",

@@ -45,6 +45,7 @@ pub struct NoveltyDetector {
     peak: f64,
     peak_at: u32,
     hold: u32,
+    held: bool,
     event: Event,
     signs: Signs,
 }
@@ -65,9 +66,21 @@ impl NoveltyDetector {
             peak: 0.0,
             peak_at: 0,
             hold: hold(step),
+            held: false,
             event: Event::default(),
             signs: Signs::default(),
         }
+    }
+
+    /// Whether the season may learn nothing for now, because a fault goes on
+    /// that must not become the expectation. It may, unless somebody says so.
+    pub fn hold_learning(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// How many samples it has seen.
+    pub fn samples(&self) -> u32 {
+        self.seen
     }
 
     /// The bytes that one series takes, heap included.
@@ -127,7 +140,7 @@ impl Detector for NoveltyDetector {
         }
         let value = value.clamp(-LARGEST, LARGEST);
         self.seen = self.seen.saturating_add(1);
-        let may_learn = !self.event.is_undecided(self.hold);
+        let may_learn = !self.held && !self.event.is_undecided(self.hold);
         let residual = self.season.judge(at, value, may_learn);
         let root_residual = self.root_season.judge(at, signed_root(value), may_learn);
         let strangeness = self.strangeness(value, residual.distance, root_residual.distance);

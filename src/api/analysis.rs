@@ -9,12 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiState;
 use super::extract::{Path, Query};
 use super::problem::Problem;
-use crate::domain::{Incident, ModelVersion, RecommendationId, Resource, Step, TenantId, Timestamp, Verdict};
+use crate::domain::{ModelVersion, RecommendationId, Resource, Step, TenantId, Timestamp, Verdict};
 use crate::engine::{Assessment, AssessmentKind, JudgedSample, SeriesKey};
 use crate::series::{Aggregate, UsageSeries, resample};
-
-/// Incidents that are shown of a tenant.
-const INCIDENTS_SHOWN: usize = 100;
 
 /// What the last cycle said of a quota.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,7 +43,7 @@ impl From<(Resource, Assessment)> for AssessmentView {
 /// A list that is short enough to need no pages.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Items<T> {
-    items: Vec<T>,
+    pub(super) items: Vec<T>,
 }
 
 /// A forecast of the peak of each coming hour.
@@ -160,23 +157,6 @@ pub async fn assessments(
     state.engine.registry().tenant(&id).await?;
     let all = state.engine.workspace().assessments(&id);
     Ok(Json(Items { items: all.into_iter().map(AssessmentView::from).collect() }))
-}
-
-/// Read a tenant's incidents, the newest first.
-#[utoipa::path(get, path = "/v1/tenants/{id}/incidents", tag = "analysis", security(("token" = [])),
-    params(("id" = String, Path, description = "The tenant's id")),
-    responses(
-        (status = 200, body = Items<Incident>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-    ))]
-pub async fn incidents(
-    State(state): State<ApiState>,
-    Path(id): Path<TenantId>,
-) -> Result<Json<Items<Incident>>, Problem> {
-    state.engine.registry().tenant(&id).await?;
-    Ok(Json(Items { items: state.engine.registry().incidents(&id, INCIDENTS_SHOWN).await? }))
 }
 
 /// Read the forecast of a tenant's resource.

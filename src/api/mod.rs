@@ -9,11 +9,13 @@ mod analysis;
 mod audit;
 mod auth;
 mod extract;
+mod incidents;
 mod models;
 mod observe;
 mod operations;
 mod page;
 mod problem;
+mod quiet;
 mod quotas;
 mod recommendations;
 mod summary;
@@ -49,6 +51,10 @@ pub struct ApiSettings {
     pub default_page: usize,
     /// The most points of a usage answer.
     pub max_points: usize,
+    /// How long a deploy marker lasts where nobody says.
+    pub deploy_quiet: Duration,
+    /// The longest silence or marker.
+    pub longest_quiet: Duration,
     /// Whether the usage is made up, which callers are told.
     pub simulated: bool,
 }
@@ -61,6 +67,8 @@ impl Default for ApiSettings {
             max_page: 500,
             default_page: 100,
             max_points: 11_000,
+            deploy_quiet: Duration::from_secs(1800),
+            longest_quiet: Duration::from_secs(30 * 86_400),
             simulated: false,
         }
     }
@@ -91,6 +99,7 @@ impl ApiState {
         (name = "quotas", description = "What each tenant may use"),
         (name = "recommendations", description = "What each quota should be, and why"),
         (name = "analysis", description = "Usage, forecasts, anomalies and incidents"),
+        (name = "incidents", description = "What goes wrong with tenants, and when nobody is to be told"),
         (name = "audit", description = "Who changed what, when and why"),
         (name = "operations", description = "Health and metrics of the daemon itself"),
     )
@@ -132,7 +141,15 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(recommendations::approve))
         .routes(routes!(recommendations::reject))
         .routes(routes!(analysis::assessments))
-        .routes(routes!(analysis::incidents))
+        .routes(routes!(incidents::of_tenant))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::get))
+        .routes(routes!(incidents::acknowledge))
+        .routes(routes!(incidents::feedback))
+        .routes(routes!(quiet::silences, quiet::silence))
+        .routes(routes!(quiet::lift))
+        .routes(routes!(quiet::markers, quiet::mark))
+        .routes(routes!(quiet::unmark))
         .routes(routes!(analysis::forecast))
         .routes(routes!(analysis::anomalies))
         .routes(routes!(analysis::usage))

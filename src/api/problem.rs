@@ -96,8 +96,12 @@ impl From<RegistryError> for Problem {
         match error {
             RegistryError::NoSuchTenant(_)
             | RegistryError::NoSuchQuota(..)
+            | RegistryError::NoSuchIncident(_)
+            | RegistryError::NoSuchSilence(_)
+            | RegistryError::NoSuchMarker(_)
             | RegistryError::NoSuchRecommendation(_) => Problem::not_found(detail),
             RegistryError::TenantExists(_)
+            | RegistryError::IncidentOver(_)
             | RegistryError::AlreadyDecided { .. }
             | RegistryError::Busy(..)
             | RegistryError::Store(StoreError::Conflict { .. }) => Problem::new(StatusCode::CONFLICT, detail),

@@ -50,10 +50,7 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
     let filter = Filter { state: Some(RecommendationState::Proposed.name().to_owned()), ..Filter::default() };
     let waiting = registry.recommendations(&filter, None, usize::MAX).await?;
     let costs = || waiting.iter().filter_map(|record| record.recommendation.cost.as_ref());
-    let mut open_incidents = 0;
-    for tenant in &tenants {
-        open_incidents += usize::from(registry.open_incident(&tenant.id).await?.is_some());
-    }
+    let open_incidents = registry.open_incidents().await?.len();
     let problems = workspace.source_problems().into_iter().map(|(resource, problem)| SourceProblemView {
         resource,
         since: problem.since,

@@ -11,7 +11,7 @@ use crate::api::ApiSettings;
 use crate::config::{Config, StoreKind};
 use crate::cost::PriceBook;
 use crate::domain::Step;
-use crate::engine::{Compute, Engine, Ids, Parts, Settings};
+use crate::engine::{Compute, Engine, Ids, Parts, Settings, incidents};
 use crate::ports::{History, Store};
 use crate::registry::Registry;
 use crate::rightsize;
@@ -111,6 +111,8 @@ pub fn api_settings(config: &Config) -> ApiSettings {
         request_time_out: config.server.request_time_out,
         max_page: config.server.max_page,
         max_points: config.server.max_points,
+        deploy_quiet: config.incidents.deploy_quiet,
+        longest_quiet: config.incidents.longest_quiet,
         ..ApiSettings::default()
     }
 }
@@ -127,8 +129,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         refit_every: config.forecast.refit_every,
         trial: config.forecast.trial,
         detector: detector_settings(config, config.prometheus.step),
-        open_after: config.anomaly.open_after,
-        close_after: config.anomaly.close_after,
+        incidents: incident_settings(config),
         rightsizing: rightsize::Settings {
             peak_quantile: config.rightsizing.peak_quantile,
             margin: config.rightsizing.margin,
@@ -143,6 +144,28 @@ pub fn engine_settings(config: &Config) -> Settings {
         provider: config.tenants.provider.clone(),
         region: config.tenants.region.clone(),
         max_tenants: config.tenants.max_tenants,
+    }
+}
+
+fn incident_settings(config: &Config) -> incidents::Settings {
+    let (anomaly, set) = (&config.anomaly, &config.incidents);
+    incidents::Settings {
+        open_after: anomaly.open_after,
+        open_distance: anomaly.open_distance,
+        close_after: anomaly.close_after,
+        close_distance: anomaly.close_distance,
+        ignore_drops: anomaly.ignore_drops.clone(),
+        longest_hold: anomaly.longest_hold,
+        least_open: set.least_open,
+        worse_by: set.worse_by,
+        alerts_per_day: set.alerts_per_day,
+        no_data_after: set.no_data_after,
+        no_data_forget: set.no_data_forget,
+        pinned_for: set.pinned_for,
+        breach_quantile: set.breach_quantile,
+        breach_within: set.breach_within,
+        critical_within: set.critical_within,
+        spend_change: set.spend_change,
     }
 }
 

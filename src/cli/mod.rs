@@ -7,10 +7,12 @@
 
 pub mod backtest;
 pub mod check_config;
+pub mod client;
 mod demo;
 pub mod detect;
 mod fleet;
 pub mod forecast;
+mod incident;
 mod models;
 mod recommend;
 pub mod replay;
@@ -53,6 +55,8 @@ enum Command {
     Models(models::Models),
     /// Score each row of a file by how unusual it is
     Detect(detect::Detect),
+    /// List incidents of a running daemon, take care of them, keep alerts back
+    Incident(incident::Incident),
     /// Set limits through past usage, to see what they would have been worth
     Replay(replay::Replay),
     /// Make up a fleet of tenants with their usage, out of a seed
@@ -105,6 +109,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Backtest(arguments) => backtest::run(&arguments, out)?,
         Command::Models(arguments) => models::run(&arguments, out)?,
         Command::Detect(arguments) => detect::run(&arguments)?,
+        Command::Incident(arguments) => incident::run(&arguments, out)?,
         Command::Replay(arguments) => replay::run(&arguments, out)?,
         Command::Simulate(arguments) => simulate::run(&arguments)?,
         Command::CheckConfig(arguments) => {
@@ -124,6 +129,7 @@ fn warn(text: &str) {
 fn exit_code(error: &anyhow::Error) -> u8 {
     let theirs = error.chain().any(|cause| {
         cause.is::<BadUsage>()
+            || cause.downcast_ref::<client::ClientError>().is_some_and(client::ClientError::is_bad_input)
             || cause.is::<ConfigProblems>()
             || cause.downcast_ref::<TableError>().is_some_and(TableError::is_bad_input)
     });

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use super::reader::Reader;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::reader::{Complaint, Key, Reader, Section, kind_of};
 use super::units::days;
-use crate::domain::Guardrails;
+use crate::domain::{Guardrails, Resource};
 
 const fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3600)
@@ -95,8 +98,16 @@ pub struct Anomaly {
     pub least_effect: f64,
     /// Anomalous samples in a row that open an incident.
     pub open_after: usize,
+    /// How far out the worst of them must lie, 1 at the band's edge.
+    pub open_distance: f64,
     /// Quiet samples in a row that close it.
     pub close_after: usize,
+    /// How near to what was expected a sample is quiet, 1 at the band's edge.
+    pub close_distance: f64,
+    /// Resources of which a drop is no news.
+    pub ignore_drops: Vec<Resource>,
+    /// How long a fault that goes on is not learned.
+    pub longest_hold: Duration,
 }
 
 impl Anomaly {
@@ -132,14 +143,56 @@ impl Anomaly {
                 3,
                 1..=10_000,
             ),
+            open_distance: section.number(
+                "open_distance",
+                "How far out the worst of them must lie: 1 is the edge of the band that threshold and \
+                 least_effect make. Raise it to hear of large ones only.",
+                1.0,
+                0.0..=1_000.0,
+            ),
             close_after: section.count(
                 "close_after",
                 "How many quiet samples in a row close it again.",
                 12,
                 1..=10_000,
             ),
+            close_distance: section.number(
+                "close_distance",
+                "How near to what is expected a sample is quiet, as a part of the band. Less than \
+                 open_distance, so that an incident does not open and close all the time.",
+                0.5,
+                0.0..=1_000.0,
+            ),
+            ignore_drops: read_ignore_drops(&mut section),
+            longest_hold: section.duration(
+                "longest_hold",
+                "How long a fault that goes on is kept from being learned as usual. After that it is \
+                 the new way of things.",
+                days(7),
+                Duration::ZERO..=days(90),
+            ),
         }
     }
+}
+
+fn read_ignore_drops(section: &mut Section<'_, '_>) -> Vec<Resource> {
+    let default = vec![Resource::StorageGb, Resource::CacheSizeMb];
+    let key = Key::new(
+        "ignore_drops",
+        "Resources of which a drop is no news, as when somebody tidies up. Of all others it is.",
+        "a list of resources",
+    );
+    let read = |value: &DeValue<'_>| {
+        let mend = "write it like [\"storage_gb\"]; the resources are those of [resources]";
+        let wrong = |what: String| Complaint::new(what, mend);
+        let list = value.as_array().ok_or_else(|| wrong(format!("is {}, not a list", kind_of(value))))?;
+        let name = |item: &Spanned<DeValue<'_>>| {
+            let text = item.get_ref().as_str().unwrap_or_default();
+            text.parse::<Resource>().map_err(|_| wrong(format!("names {text:?}, which is no resource")))
+        };
+        list.iter().map(name).collect::<Result<Vec<_>, _>>()
+    };
+    section.take(key.default("[\"storage_gb\", \"cache_size_mb\"]"), read).unwrap_or(default)
 }
 
 /// How quotas are sized.

@@ -9,6 +9,7 @@
 
 mod analysis;
 mod checks;
+mod incidents;
 mod problem;
 mod prometheus;
 mod reader;
@@ -26,6 +27,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use analysis::{Anomaly, Cycle, Forecast, Rightsizing};
+pub use incidents::Incidents;
 pub use problem::{ConfigProblems, Place, Problem};
 pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
 pub use reader::Environment;
@@ -56,6 +58,8 @@ pub struct Config {
     pub forecast: Forecast,
     /// What counts as an anomaly.
     pub anomaly: Anomaly,
+    /// What incidents are made of, and how they are told of.
+    pub incidents: Incidents,
     /// How quotas are sized.
     pub rightsizing: Rightsizing,
     /// What the daemon may do by itself.
@@ -131,6 +135,7 @@ impl Config {
             cycle: Cycle::read(reader),
             forecast: Forecast::read(reader),
             anomaly: Anomaly::read(reader),
+            incidents: Incidents::read(reader),
             rightsizing: Rightsizing::read(reader),
             guardrails: analysis::read_guardrails(reader),
             prices: Prices::read(reader),

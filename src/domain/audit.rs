@@ -31,6 +31,18 @@ pub enum AuditAction {
     ModelRolledBack,
     /// A token was made.
     TokenCreated,
+    /// Somebody takes care of an incident.
+    IncidentAcknowledged,
+    /// Somebody said whether an incident was one.
+    IncidentJudged,
+    /// Alerts are kept back for a time.
+    SilenceCreated,
+    /// Alerts are kept back no more.
+    SilenceLifted,
+    /// A deploy or a maintenance was written down.
+    MarkerCreated,
+    /// A deploy or a maintenance was struck out.
+    MarkerRemoved,
 }
 
 /// One line of the audit log. Its place in the log is its number.

@@ -11,6 +11,7 @@ pub mod model;
 pub mod money;
 pub mod notice;
 pub mod policy;
+pub mod quiet;
 pub mod quota;
 pub mod recommendation;
 pub mod resource;
@@ -20,11 +21,14 @@ pub mod time;
 
 pub use approval::{Actor, Approved};
 pub use audit::{AuditAction, AuditEvent};
-pub use incident::Incident;
+pub use incident::{
+    Acknowledgement, Chart, Feedback, Finding, FindingKind, Incident, IncidentId, Peers, Untold,
+};
 pub use model::{ModelScore, ModelState, ModelVersion};
 pub use money::{Currency, Money, PerHour, PerMonth};
 pub use notice::{Notice, NoticeKind, Severity};
 pub use policy::{Guardrails, Objection, Verdict};
+pub use quiet::{Marker, MarkerKind, Silence};
 pub use quota::{Quota, QuotaChange};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
 pub use resource::Resource;
@@ -47,6 +51,9 @@ pub enum DomainError {
     /// The text names no kind of notice.
     #[error("read {0:?} as a kind of notice; the kinds are {names}", names = notice::names())]
     UnknownNoticeKind(String),
+    /// The text names no kind of marker.
+    #[error("read {0:?} as a kind of marker; use deploy or maintenance")]
+    UnknownMarkerKind(String),
     /// A tenant's id has the wrong form.
     #[error(
         "take {0:?} as a tenant id; use 1 to 128 of the characters a-z A-Z 0-9 . _ - and begin with a letter or digit"

@@ -8,8 +8,8 @@ use crate::domain::approval::{Approval, approve};
 use crate::domain::policy::{Facts, judge_for_daemon, judge_for_person};
 use crate::domain::quota::checked_limit;
 use crate::domain::{
-    Actor, ApplyMode, Approved, Quota, QuotaChange, RecommendationId, RecommendationState, Resource, Tenant,
-    TenantId,
+    Actor, ApplyMode, Approved, Incident, Quota, QuotaChange, RecommendationId, RecommendationState,
+    Resource, Tenant, TenantId,
 };
 use crate::ports::{StoreError, TargetError};
 use crate::registry::{ChangeOutcome, RecommendationRecord, RegistryError};
@@ -241,7 +241,7 @@ impl Engine {
         waiting: &RecommendationRecord,
         key: &SeriesKey,
     ) -> Result<Facts, EngineError> {
-        let incident = self.parts.registry.open_incident(&tenant.id).await?;
+        let incident = self.parts.registry.open_incident(&tenant.id).await?.filter(Incident::holds_changes);
         let recommendation = &waiting.recommendation;
         Ok(Facts {
             tier: tenant.tier,

@@ -1,42 +1,55 @@
-//! Judges every new sample, and opens and resolves incidents.
+//! Judges every new sample; what is made of that is told by the incidents.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::workspace::{Detection, JudgedSample, Run};
+use super::workspace::{Detection, JudgedSample, RunRules};
 use super::{Engine, EngineError, Progress, SeriesKey};
-use crate::anomaly::{Detector, NoveltyDetector};
-use crate::domain::{Incident, Resource, TenantId};
+use crate::anomaly::{Detector, Judgement, Kind, NoveltyDetector};
+use crate::domain::{Marker, TenantId};
 use crate::series::{Frame, UsageSeries};
+
+/// What people said that bears on judging.
+struct Known {
+    markers: Vec<Marker>,
+    /// Tenants whose open incident somebody called usual.
+    called_usual: BTreeSet<TenantId>,
+}
 
 impl Engine {
     /// Judges what was not judged yet; gives how many samples that were.
     pub(super) async fn detect(self: &Arc<Self>, progress: &dyn Progress) -> Result<usize, EngineError> {
         let frames = self.workspace.all_frames();
         progress.begin("detect", frames.len());
+        let open = self.parts.registry.open_incidents().await?;
+        let called_usual = open.into_values().filter(|(incident, _)| incident.is_false());
+        let known = Arc::new(Known {
+            markers: self.parts.registry.markers().await?,
+            called_usual: called_usual.map(|(incident, _)| incident.tenant).collect(),
+        });
         let mut judged = 0;
         for frame in frames {
-            let engine = Arc::clone(self);
-            judged += self.parts.compute.run(move || engine.judge_frame(&frame)).await?;
+            let (engine, known) = (Arc::clone(self), Arc::clone(&known));
+            judged += self.parts.compute.run(move || engine.judge_frame(&frame, &known)).await?;
             progress.advance();
         }
         self.update_incidents().await?;
         Ok(judged)
     }
 
-    fn judge_frame(&self, frame: &Frame) -> usize {
+    fn judge_frame(&self, frame: &Frame, known: &Known) -> usize {
         let outcomes: Vec<(SeriesKey, Detection, usize)> = frame
             .series
             .par_iter()
             .map(|(tenant, series)| {
                 let key = SeriesKey { tenant: tenant.clone(), resource: frame.resource };
-                let known = self.workspace.detections.read().get(&key).cloned();
-                let mut detection = known.unwrap_or_else(|| {
+                let judged_before = self.workspace.detections.read().get(&key).cloned();
+                let mut detection = judged_before.unwrap_or_else(|| {
                     Detection::new(NoveltyDetector::new(self.settings.detector, series.step), series.start)
                 });
-                let judged = self.judge_series(&mut detection, series);
+                let judged = self.judge_series(&mut detection, &key, series, known);
                 (key, detection, judged)
             })
             .collect();
@@ -49,76 +62,48 @@ impl Engine {
         total
     }
 
-    fn judge_series(&self, detection: &mut Detection, series: &UsageSeries) -> usize {
+    fn judge_series(
+        &self,
+        detection: &mut Detection,
+        key: &SeriesKey,
+        series: &UsageSeries,
+        known: &Known,
+    ) -> usize {
         let new = series.end().since(detection.judged_until);
         let first = series.len().saturating_sub(series.step.count_in(new));
+        let rules = self.run_rules();
+        let ignores_drops = self.settings.incidents.ignore_drops.contains(&key.resource);
         for index in first..series.len() {
             let (at, value) = (series.at(index), series.values[index]);
-            let judgement = detection.detector.judge(at, value);
-            detection.remember(JudgedSample { at, value, judgement }, self.settings.close_after);
+            // Inside of a marker nothing is judged and nothing is learned.
+            if known.markers.iter().any(|marker| marker.covers(&key.tenant, at)) {
+                continue;
+            }
+            // A fault that goes on does not become the expectation, unless it
+            // goes on for so long that it must be taken as the new way.
+            let lasted = detection.run.since.map(|since| at.since(since));
+            let held = lasted.is_some_and(|lasted| lasted < self.settings.incidents.longest_hold)
+                && !known.called_usual.contains(&key.tenant);
+            detection.detector.hold_learning(held && detection.run.counts(rules));
+            let mut judgement = detection.detector.judge(at, value);
+            if ignores_drops {
+                judgement = without_drop(judgement, value);
+            }
+            detection.remember(JudgedSample { at, value, judgement }, rules);
         }
         detection.judged_until = series.end();
         series.len() - first
     }
 
-    /// Opens, continues and resolves incidents: one for each tenant of whose
-    /// series at least one has been out of its band for long enough.
-    async fn update_incidents(&self) -> Result<(), EngineError> {
-        let mut out: BTreeMap<TenantId, Vec<(Resource, Run)>> = BTreeMap::new();
-        for (key, detection) in self.workspace.detections.read().iter() {
-            if detection.run.length >= self.settings.open_after {
-                out.entry(key.tenant.clone()).or_default().push((key.resource, detection.run));
-            }
-        }
-        let mut open = 0;
-        for tenant in self.parts.registry.all_tenants().await? {
-            let known = self.parts.registry.open_incident(&tenant.id).await?;
-            let next = match (known.clone(), out.get(&tenant.id)) {
-                (None, None) => continue,
-                (known, Some(runs)) => {
-                    open += 1;
-                    grown(known, tenant.id, runs)
-                }
-                (Some(known), None) => Incident { resolved_at: Some(self.now()), ..known },
-            };
-            if known.as_ref() != Some(&next) {
-                log_incident(known.is_none(), &next);
-                self.parts.registry.put_incident(&next).await?;
-            }
-        }
-        self.parts.metrics.open_incidents(open);
-        Ok(())
+    fn run_rules(&self) -> RunRules {
+        self.settings.incidents.run_rules()
     }
 }
 
-/// Says once that an incident began, and once that it ended.
-fn log_incident(is_new: bool, incident: &Incident) {
-    let (tenant, opened_at) = (&incident.tenant, incident.opened_at);
-    if incident.resolved_at.is_some() {
-        tracing::info!(%tenant, %opened_at, "an incident is over");
-    } else if is_new {
-        tracing::warn!(%tenant, %opened_at, score = incident.peak_score, "an incident is open");
-    }
-}
-
-/// The incident with what its series say now.
-fn grown(known: Option<Incident>, tenant: TenantId, runs: &[(Resource, Run)]) -> Incident {
-    let since = runs.iter().filter_map(|(_, run)| run.since).min().unwrap_or_default();
-    let mut incident = known.unwrap_or(Incident {
-        tenant,
-        resources: Vec::new(),
-        opened_at: since,
-        last_seen_at: since,
-        peak_score: 0.0,
-        resolved_at: None,
-    });
-    for (resource, run) in runs {
-        if !incident.resources.contains(resource) {
-            incident.resources.push(*resource);
-        }
-        incident.last_seen_at = incident.last_seen_at.max(run.last);
-        incident.peak_score = incident.peak_score.max(run.peak_score);
-    }
-    incident.resources.sort();
-    incident
+/// A drop of a resource whose drops are no news is none: it is neither said
+/// nor lasts. Its score stays.
+fn without_drop(judgement: Judgement, value: f64) -> Judgement {
+    let flat = judgement.kind == Some(Kind::FlatLine);
+    let drop = value < judgement.expected && !flat;
+    if drop { Judgement { is_anomaly: false, lasts: false, ..judgement } } else { judgement }
 }

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use uuid::{Builder, Uuid};
 
-use crate::domain::{RecommendationId, Timestamp};
+use crate::domain::{IncidentId, RecommendationId, Timestamp};
 
 /// Makes ids.
 #[derive(Debug)]
@@ -23,7 +23,12 @@ impl Ids {
         RecommendationId(self.notice(now))
     }
 
-    /// The id of a notice that is written now.
+    /// The id of an incident that is written down now.
+    pub fn incident(&self, now: Timestamp) -> IncidentId {
+        IncidentId(self.notice(now))
+    }
+
+    /// The id of a notice, a silence or a marker that is written now.
     pub fn notice(&self, now: Timestamp) -> Uuid {
         let random: [u8; 10] = self.0.lock().random();
         let millis = u64::try_from(now.millis()).unwrap_or(0);

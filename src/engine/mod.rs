@@ -14,6 +14,7 @@ mod driver;
 mod generation;
 mod hourly;
 mod ids;
+pub mod incidents;
 mod learn;
 mod lineup;
 mod progress;
@@ -91,10 +92,8 @@ pub struct Settings {
     pub trial: Duration,
     /// How the detector is set.
     pub detector: anomaly::Settings,
-    /// Anomalous samples in a row that open an incident.
-    pub open_after: usize,
-    /// Usual samples in a row that close it.
-    pub close_after: usize,
+    /// When incidents open, close and are told of.
+    pub incidents: incidents::Settings,
     /// How quotas are sized.
     pub rightsizing: rightsize::Settings,
     /// How long a recommendation is of use.
@@ -126,8 +125,7 @@ impl Default for Settings {
             refit_every: hours(24),
             trial: hours(48),
             detector: anomaly::Settings::default(),
-            open_after: 3,
-            close_after: 12,
+            incidents: incidents::Settings::default(),
             rightsizing: rightsize::Settings::default(),
             expire_after: hours(24),
             stale_after: hours(1),
@@ -223,6 +221,11 @@ impl Engine {
     /// The present.
     pub fn now(&self) -> Timestamp {
         self.parts.clock.now()
+    }
+
+    /// A new id for what a person writes down.
+    pub fn new_id(&self) -> uuid::Uuid {
+        self.parts.ids.notice(self.now())
     }
 
     /// Wakes the driver before its time.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::anomaly::{Judgement, NoveltyDetector};
-use crate::domain::{ModelVersion, Resource, TenantId, Timestamp, Verdict};
+use crate::anomaly::{self, Judgement, NoveltyDetector};
+use crate::domain::{Finding, ModelVersion, Resource, TenantId, Timestamp, Verdict};
 use crate::forecast::Abstention;
 use crate::ports::SourceError;
 use crate::rightsize::DatedForecast;
@@ -15,6 +15,8 @@ use crate::series::{Frame, UsageSeries};
 
 /// Anomalous samples that are remembered of each series.
 const ANOMALIES_KEPT: usize = 100;
+/// Samples that are remembered of each series with their bands.
+const RECENT_KEPT: usize = 48;
 
 /// Names one usage series.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +49,15 @@ pub struct JudgedSample {
     pub judgement: Judgement,
 }
 
+impl JudgedSample {
+    /// How far it lies from what was expected, 1 at the band's edge.
+    pub fn distance(&self) -> f64 {
+        let Judgement { expected, band, .. } = self.judgement;
+        let distance = (self.value - expected).abs() / band;
+        if distance.is_finite() { distance } else { 0.0 }
+    }
+}
+
 /// The state of one series' detector.
 #[derive(Debug, Clone)]
 pub(super) struct Detection {
@@ -54,6 +65,8 @@ pub(super) struct Detection {
     /// The first instant that was not judged yet.
     pub judged_until: Timestamp,
     pub last: Option<JudgedSample>,
+    /// The latest samples, for charts.
+    pub recent: VecDeque<JudgedSample>,
     pub anomalies: VecDeque<JudgedSample>,
     /// Anomalous samples in a row, usual ones up to the limit let through.
     pub run: Run,
@@ -67,6 +80,41 @@ pub(super) struct Run {
     pub length: usize,
     pub quiet: usize,
     pub peak_score: f64,
+    /// The sample that lay furthest out, and how far.
+    pub worst: Option<JudgedSample>,
+    pub strength: f64,
+}
+
+/// When a run begins to count, and when it is over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct RunRules {
+    pub open_after: usize,
+    pub open_distance: f64,
+    pub close_after: usize,
+    pub close_distance: f64,
+}
+
+impl Run {
+    /// Whether it is long and far enough out for an incident. What was never
+    /// seen before and a line that stands still need no distance.
+    pub fn counts(&self, rules: RunRules) -> bool {
+        let odd = self.worst.is_some_and(|worst| {
+            matches!(worst.judgement.kind, Some(anomaly::Kind::Unseen | anomaly::Kind::FlatLine))
+        });
+        self.length >= rules.open_after && (odd || self.strength >= rules.open_distance)
+    }
+
+    fn add(&mut self, sample: JudgedSample) {
+        let distance = sample.distance();
+        self.since.get_or_insert(sample.at);
+        self.last = sample.at;
+        self.length += 1;
+        self.quiet = 0;
+        self.peak_score = self.peak_score.max(sample.judgement.score);
+        if self.worst.is_none() || distance > self.strength {
+            (self.worst, self.strength) = (Some(sample), distance);
+        }
+    }
 }
 
 impl Detection {
@@ -75,33 +123,38 @@ impl Detection {
             detector,
             judged_until: from,
             last: None,
+            recent: VecDeque::new(),
             anomalies: VecDeque::new(),
             run: Run::default(),
         }
     }
 
-    pub fn remember(&mut self, sample: JudgedSample, close_after: usize) {
+    pub fn remember(&mut self, sample: JudgedSample, rules: RunRules) {
         self.last = Some(sample);
+        keep(&mut self.recent, sample, RECENT_KEPT);
         if sample.judgement.is_anomaly {
-            if self.anomalies.len() == ANOMALIES_KEPT {
-                self.anomalies.pop_front();
-            }
-            self.anomalies.push_back(sample);
+            keep(&mut self.anomalies, sample, ANOMALIES_KEPT);
         }
-        // An event is said once and may last; its samples are the run.
-        if sample.judgement.is_anomaly || sample.judgement.lasts {
-            self.run.since.get_or_insert(sample.at);
-            self.run.last = sample.at;
-            self.run.length += 1;
-            self.run.quiet = 0;
-            self.run.peak_score = self.run.peak_score.max(sample.judgement.score);
+        // An event is said once and may last; its samples are the run. A run
+        // goes on until samples are well inside the band again.
+        let in_event = sample.judgement.is_anomaly || sample.judgement.lasts;
+        let still_out = self.run.length > 0 && sample.distance() >= rules.close_distance;
+        if in_event || still_out {
+            self.run.add(sample);
         } else if self.run.length > 0 && sample.value.is_finite() {
             self.run.quiet += 1;
-            if self.run.quiet >= close_after {
+            if self.run.quiet >= rules.close_after {
                 self.run = Run::default();
             }
         }
     }
+}
+
+fn keep(samples: &mut VecDeque<JudgedSample>, sample: JudgedSample, most: usize) {
+    if samples.len() == most {
+        samples.pop_front();
+    }
+    samples.push_back(sample);
 }
 
 /// What is known of a series' anomalies.
@@ -156,6 +209,9 @@ pub struct SourceProblem {
     pub error: SourceError,
 }
 
+/// What is wrong with the spend of each tenant where something is.
+pub(super) type SpendFindings = Arc<BTreeMap<TenantId, Finding>>;
+
 /// The memory of the engine.
 #[derive(Debug, Default)]
 pub struct Workspace {
@@ -166,6 +222,8 @@ pub struct Workspace {
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
     last_cycle_at: RwLock<Option<Timestamp>>,
+    /// What is wrong with what tenants spend, and of which day that is.
+    pub(super) spend: RwLock<Option<(Timestamp, SpendFindings)>>,
 }
 
 impl Workspace {

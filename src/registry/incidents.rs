@@ -1,30 +1,334 @@
-//! Incidents: at most one is open for a tenant.
+//! Incidents: at most one is open for a tenant. What receivers are told of one
+//! is written in the same commit as the incident itself.
 
-use super::{Registry, RegistryError, decode, put};
-use crate::domain::{Incident, TenantId};
-use crate::ports::{Expect, Order, Table};
+use std::collections::BTreeMap;
 
-/// The key sorts a tenant's incidents by the time of their opening.
-fn key(incident: &Incident) -> String {
-    format!("{}/{:020}", incident.tenant, incident.opened_at.millis())
+use serde::{Deserialize, Serialize};
+
+use super::{Registry, RegistryError, append_audit, decode, outbox, put};
+use crate::domain::{
+    Acknowledgement, Actor, AuditAction, AuditEvent, Feedback, FindingKind, Incident, IncidentId, Notice,
+    Resource, Severity, TenantId, TimeRange, Timestamp,
+};
+use crate::ports::{Batch, Expect, Order, Table, Versioned, Write};
+
+/// How many records a filtered listing reads at once.
+const SCAN_CHUNK: usize = 256;
+
+/// Which incidents a listing shows.
+#[derive(Debug, Clone, Default)]
+pub struct IncidentFilter {
+    /// Those of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Those that concern this resource.
+    pub resource: Option<Resource>,
+    /// Those in this state, by its name.
+    pub state: Option<String>,
+    /// Those with a finding of this kind.
+    pub kind: Option<FindingKind>,
+    /// Those that matter at least so much.
+    pub severity: Option<Severity>,
+}
+
+impl IncidentFilter {
+    fn takes(&self, incident: &Incident) -> bool {
+        self.tenant.as_ref().is_none_or(|tenant| *tenant == incident.tenant)
+            && self.resource.is_none_or(|resource| incident.resources.contains(&resource))
+            && self.state.as_deref().is_none_or(|state| state == incident.state())
+            && self.kind.is_none_or(|kind| incident.findings.iter().any(|finding| finding.kind == kind))
+            && self.severity.is_none_or(|least| incident.severity >= least)
+    }
+}
+
+/// The alerts of a tenant on one day.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct AlertBudget {
+    /// The day's begin, in UTC.
+    pub day: Timestamp,
+    /// How many were sent.
+    pub sent: usize,
+    /// The incidents that were kept back.
+    pub kept_back: Vec<IncidentId>,
+}
+
+/// An incident to write, with what is told of it.
+#[derive(Debug, Clone)]
+pub struct IncidentWrite {
+    /// The incident.
+    pub incident: Incident,
+    /// The version that it starts from; `None` for a new one.
+    pub version: Option<u64>,
+    /// What receivers are told.
+    pub notice: Option<Notice>,
+    /// The tenant's budget afterwards, where it changes.
+    pub budget: Option<AlertBudget>,
+}
+
+/// Who says something of an incident, and what.
+#[derive(Debug, Clone)]
+pub struct Remark {
+    /// Who.
+    pub by: Actor,
+    /// What they say.
+    pub comment: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
+}
+
+/// Version 0.1 kept incidents under tenant and time. They say nothing of what
+/// was found, and are left alone.
+fn is_of_today(key: &str) -> bool {
+    !key.contains('/')
 }
 
 impl Registry {
-    /// Writes an incident, new or changed.
-    pub async fn put_incident(&self, incident: &Incident) -> Result<(), RegistryError> {
-        Ok(self.commit(vec![put(Table::Incidents, key(incident), Expect::Anything, incident)?]).await?)
+    /// Writes an incident with what is told of it, together.
+    ///
+    /// # Errors
+    /// A conflict where somebody else wrote it first.
+    pub async fn write_incident(&self, write: &IncidentWrite) -> Result<(), RegistryError> {
+        let IncidentWrite { incident, version, notice, budget } = write;
+        let mut batch = Batch::default();
+        let expect = version.map_or(Expect::Absent, Expect::Version);
+        batch.writes.push(put(Table::Incidents, incident.id.to_string(), expect, incident)?);
+        let tenant = incident.tenant.to_string();
+        if incident.resolved_at.is_some() {
+            let (table, expect) = (Table::OpenIncidents, Expect::Anything);
+            batch.writes.push(Write::Delete { table, key: tenant.clone(), expect });
+        } else if version.is_none() {
+            batch.writes.push(put(Table::OpenIncidents, tenant.clone(), Expect::Absent, &incident.id)?);
+        }
+        if let Some(budget) = budget {
+            batch.writes.push(put(Table::AlertBudgets, tenant, Expect::Anything, budget)?);
+        }
+        if let Some(notice) = notice {
+            outbox::enqueue(&mut batch, notice)?;
+        }
+        Ok(self.store.commit(batch).await?)
+    }
+
+    /// One incident with its version.
+    ///
+    /// # Errors
+    /// Where there is none of this id.
+    pub async fn incident(&self, id: IncidentId) -> Result<(Incident, u64), RegistryError> {
+        let found = self.read(Table::Incidents, &id.to_string()).await?;
+        found.ok_or(RegistryError::NoSuchIncident(id))
     }
 
     /// The incident that is open for a tenant.
     pub async fn open_incident(&self, tenant: &TenantId) -> Result<Option<Incident>, RegistryError> {
-        let newest = self.incidents(tenant, 1).await?;
-        Ok(newest.into_iter().find(|incident| incident.resolved_at.is_none()))
+        let Some((id, _)) = self.read::<IncidentId>(Table::OpenIncidents, tenant.as_str()).await? else {
+            return Ok(None);
+        };
+        Ok(Some(self.incident(id).await?.0))
     }
 
-    /// Up to `limit` incidents of a tenant, the newest first.
-    pub async fn incidents(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Incident>, RegistryError> {
-        let prefix = format!("{tenant}/");
-        let found = self.store.scan(Table::Incidents, &prefix, None, Order::Downwards, limit).await?;
-        found.iter().map(|(key, value)| Ok(decode(Table::Incidents, key, value)?)).collect()
+    /// All incidents that are open, with their versions, by tenant.
+    pub async fn open_incidents(&self) -> Result<BTreeMap<TenantId, (Incident, u64)>, RegistryError> {
+        let mut open = BTreeMap::new();
+        for (key, value) in self.everything(Table::OpenIncidents).await? {
+            let id: IncidentId = decode(Table::OpenIncidents, &key, &value)?;
+            let (incident, version) = self.incident(id).await?;
+            open.insert(incident.tenant.clone(), (incident, version));
+        }
+        Ok(open)
+    }
+
+    /// Up to `limit` incidents that the filter takes, the newest first, of
+    /// those older than `before`.
+    pub async fn incidents(
+        &self,
+        filter: &IncidentFilter,
+        before: Option<IncidentId>,
+        limit: usize,
+    ) -> Result<Vec<Incident>, RegistryError> {
+        let mut cursor = before.map(|id| id.to_string());
+        let mut page = Vec::new();
+        loop {
+            let chunk = self
+                .store
+                .scan(Table::Incidents, "", cursor.as_deref(), Order::Downwards, SCAN_CHUNK)
+                .await?;
+            for (key, value) in chunk.iter().filter(|(key, _)| is_of_today(key)) {
+                let incident: Incident = decode(Table::Incidents, key, value)?;
+                if filter.takes(&incident) {
+                    page.push(incident);
+                }
+                if page.len() == limit {
+                    return Ok(page);
+                }
+            }
+            match chunk.last() {
+                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
+                _ => return Ok(page),
+            }
+        }
+    }
+
+    /// The times since `since` whose samples are none to learn from, by tenant
+    /// and resource: those of unusual usage that nobody called usual, and
+    /// those inside of markers. A marker of all tenants stands under `None`.
+    pub async fn times_not_to_learn(&self, since: Timestamp) -> Result<NotToLearn, RegistryError> {
+        let mut times = NotToLearn::default();
+        for (key, value) in self.everything(Table::Incidents).await? {
+            if !is_of_today(&key) {
+                continue;
+            }
+            let incident: Incident = decode(Table::Incidents, &key, &value)?;
+            let tenant = incident.tenant.clone();
+            let recent = incident.anomalous_spans().filter(|(_, span)| span.end > since);
+            for (resource, span) in recent {
+                times.of_series.entry((tenant.clone(), resource)).or_default().push(span);
+            }
+        }
+        times.markers = self.markers().await?;
+        times.markers.retain(|marker| marker.until > since);
+        Ok(times)
+    }
+
+    /// Says that somebody takes care of an incident. Doing so twice changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// Where there is no such incident, or it is over.
+    pub async fn acknowledge(&self, id: IncidentId, remark: Remark) -> Result<Incident, RegistryError> {
+        let (mut incident, version) = self.incident(id).await?;
+        if incident.resolved_at.is_some() {
+            return Err(RegistryError::IncidentOver(id));
+        }
+        if incident.acknowledged.is_some() {
+            return Ok(incident);
+        }
+        let (at, by, comment) = (self.now(), remark.by.clone(), remark.comment.clone());
+        incident.acknowledged = Some(Acknowledgement { by, at, comment });
+        let states = ["open", "acknowledged"].map(|state| serde_json::json!(state));
+        self.write_remark(&incident, version, AuditAction::IncidentAcknowledged, states, remark).await?;
+        Ok(incident)
+    }
+
+    /// Keeps what a person says of an incident; the last word counts.
+    ///
+    /// # Errors
+    /// Where there is no such incident.
+    pub async fn judge_incident(
+        &self,
+        id: IncidentId,
+        is_true: bool,
+        remark: Remark,
+    ) -> Result<Incident, RegistryError> {
+        let (mut incident, version) = self.incident(id).await?;
+        let before = incident.feedback.as_ref().map(|feedback| feedback.is_true);
+        let (at, by, comment) = (self.now(), remark.by.clone(), remark.comment.clone());
+        incident.feedback = Some(Feedback { is_true, by, at, comment });
+        let words = [serde_json::json!(before), serde_json::json!(is_true)];
+        self.write_remark(&incident, version, AuditAction::IncidentJudged, words, remark).await?;
+        Ok(incident)
+    }
+
+    async fn write_remark(
+        &self,
+        incident: &Incident,
+        version: u64,
+        action: AuditAction,
+        [before, after]: [serde_json::Value; 2],
+        remark: Remark,
+    ) -> Result<(), RegistryError> {
+        let event = AuditEvent {
+            at: self.now(),
+            actor: remark.by,
+            action,
+            tenant: Some(incident.tenant.clone()),
+            resource: None,
+            before,
+            after,
+            reason: remark.comment.unwrap_or_else(|| format!("incident {}", incident.id)),
+            request_id: remark.request_id,
+        };
+        let write = put(Table::Incidents, incident.id.to_string(), Expect::Version(version), incident)?;
+        Ok(self.commit(vec![write, append_audit(&event)?]).await?)
+    }
+
+    /// The alert budget of a tenant, as it was written last.
+    pub async fn alert_budget(&self, tenant: &TenantId) -> Result<AlertBudget, RegistryError> {
+        let found = self.read(Table::AlertBudgets, tenant.as_str()).await?;
+        Ok(found.map(|(budget, _)| budget).unwrap_or_default())
+    }
+
+    /// The budgets of days before `today` that kept alerts back.
+    pub async fn overrun_budgets(
+        &self,
+        today: Timestamp,
+    ) -> Result<Vec<(TenantId, AlertBudget)>, RegistryError> {
+        let mut overrun = Vec::new();
+        for (key, value) in self.everything(Table::AlertBudgets).await? {
+            let budget: AlertBudget = decode(Table::AlertBudgets, &key, &value)?;
+            if budget.day < today && !budget.kept_back.is_empty() {
+                overrun.push((key.parse()?, budget));
+            }
+        }
+        Ok(overrun)
+    }
+
+    /// Tells of what a budget kept back, once: the tenant begins the day with
+    /// a new one.
+    pub async fn summarise_alerts(
+        &self,
+        tenant: &TenantId,
+        fresh: &AlertBudget,
+        notice: &Notice,
+    ) -> Result<(), RegistryError> {
+        let mut batch = Batch::default();
+        batch.writes.push(put(Table::AlertBudgets, tenant.to_string(), Expect::Anything, fresh)?);
+        outbox::enqueue(&mut batch, notice)?;
+        Ok(self.store.commit(batch).await?)
+    }
+
+    /// Forgets incidents that were over before `instant`; gives how many.
+    pub async fn forget_incidents_before(&self, instant: Timestamp) -> Result<usize, RegistryError> {
+        let mut deletes = Vec::new();
+        for (key, value) in self.everything(Table::Incidents).await? {
+            let over = match is_of_today(&key) {
+                false => true,
+                true => decode::<Incident>(Table::Incidents, &key, &value)?
+                    .resolved_at
+                    .is_some_and(|resolved_at| resolved_at < instant),
+            };
+            if over {
+                deletes.push(Write::Delete { table: Table::Incidents, key, expect: Expect::Anything });
+            }
+        }
+        let forgotten = deletes.len();
+        if forgotten > 0 {
+            self.commit(deletes).await?;
+        }
+        Ok(forgotten)
+    }
+
+    pub(super) async fn everything(&self, table: Table) -> Result<Vec<(String, Versioned)>, RegistryError> {
+        Ok(self.store.scan(table, "", None, Order::Upwards, usize::MAX).await?)
+    }
+}
+
+/// Times whose samples are none to learn from.
+#[derive(Debug, Clone, Default)]
+pub struct NotToLearn {
+    of_series: BTreeMap<(TenantId, Resource), Vec<TimeRange>>,
+    markers: Vec<crate::domain::Marker>,
+}
+
+impl NotToLearn {
+    /// Whether a sample of this series at this instant is none to learn from.
+    pub fn covers(&self, tenant: &TenantId, resource: Resource, at: Timestamp) -> bool {
+        self.spans(tenant, resource).iter().any(|span| span.start <= at && at < span.end)
+    }
+
+    /// The times of one series, in no order; they may overlap.
+    pub fn spans(&self, tenant: &TenantId, resource: Resource) -> Vec<TimeRange> {
+        let mut spans = self.of_series.get(&(tenant.clone(), resource)).cloned().unwrap_or_default();
+        let own = |marker: &&crate::domain::Marker| marker.tenant.as_ref().is_none_or(|id| id == tenant);
+        let marked = self.markers.iter().filter(own);
+        spans.extend(marked.map(|marker| TimeRange { start: marker.from, end: marker.until }));
+        spans
     }
 }

@@ -9,6 +9,7 @@ mod changes;
 mod incidents;
 mod models;
 pub mod outbox;
+mod quiet;
 mod recommendations;
 mod tenants;
 mod tokens;
@@ -18,15 +19,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 pub use audit::NumberedAuditEvent;
 pub use changes::Outcome as ChangeOutcome;
+pub use incidents::{AlertBudget, IncidentFilter, IncidentWrite, NotToLearn, Remark};
 pub use models::Replacement;
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::TokenRecord;
 
-use crate::domain::{AuditEvent, DomainError, RecommendationId, Resource, TenantId, Timestamp, Verdict};
+use crate::domain::{
+    AuditEvent, DomainError, IncidentId, RecommendationId, Resource, TenantId, Timestamp, Verdict,
+};
 use crate::ports::{Batch, Clock, Expect, Store, StoreError, StoreHealth, Table, Versioned, Write};
 
 /// Reads and writes the state.
@@ -59,6 +64,18 @@ pub enum RegistryError {
         /// What has become of it.
         state: &'static str,
     },
+    /// There is no such incident.
+    #[error("find the incident {0}")]
+    NoSuchIncident(IncidentId),
+    /// The incident is resolved.
+    #[error("acknowledge the incident {0}: it is resolved already")]
+    IncidentOver(IncidentId),
+    /// There is no such silence.
+    #[error("find the silence {0}")]
+    NoSuchSilence(Uuid),
+    /// There is no such marker.
+    #[error("find the marker {0}")]
+    NoSuchMarker(Uuid),
     /// Rules stand against the change.
     #[error("change the quota: {0}")]
     Refused(Verdict),

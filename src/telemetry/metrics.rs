@@ -31,6 +31,9 @@ pub struct Metrics {
     forecast_loss: Family<Labels, FloatGauge>,
     forecast_cover: Family<Labels, FloatGauge>,
     model_version: Family<Labels, Gauge>,
+    incidents: Family<Labels, Counter>,
+    alerts: Family<Labels, Counter>,
+    feedback: Family<Labels, Counter>,
     quota_changes: Family<Labels, Counter>,
     requests: Family<Labels, Counter>,
     request_durations: Histograms,
@@ -58,6 +61,9 @@ impl Default for Metrics {
             forecast_loss: Family::default(),
             forecast_cover: Family::default(),
             model_version: Family::default(),
+            incidents: Family::default(),
+            alerts: Family::default(),
+            feedback: Family::default(),
             quota_changes: Family::default(),
             requests: Family::default(),
             request_durations: request_durations.clone(),
@@ -86,7 +92,7 @@ impl Default for Metrics {
             "Quotas by what the last cycle said of them",
             metrics.outcomes.clone(),
         );
-        registry.register("open_incidents", "Incidents that are open", metrics.open_incidents.clone());
+        metrics.register_incidents(&mut registry);
         registry.register(
             "forecast_quantile_loss",
             "Pinball loss of the live forecasts, as a share of what came",
@@ -125,6 +131,33 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    fn register_incidents(&self, registry: &mut Registry) {
+        registry.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
+        registry.register("incidents", "Changes of incidents by what became of them", self.incidents.clone());
+        registry.register(
+            "incident_alerts",
+            "Changes of incidents worth an alert, by whether one was sent",
+            self.alerts.clone(),
+        );
+        registry.register(
+            "incident_feedback",
+            "What people said of incidents, by whether they were ones",
+            self.feedback.clone(),
+        );
+    }
+
+    /// An incident opened, got worse or was resolved.
+    pub fn incident_changed(&self, change: &'static str, severity: &'static str, was_told: bool) {
+        let labels = vec![("change", change.to_owned()), ("severity", severity.to_owned())];
+        self.incidents.get_or_create(&labels).inc();
+        self.alerts.get_or_create(&vec![("sent", was_told.to_string())]).inc();
+    }
+
+    /// A person said whether an incident was one.
+    pub fn incident_judged(&self, is_true: bool) {
+        self.feedback.get_or_create(&vec![("verdict", is_true.to_string())]).inc();
+    }
+
     /// All metrics as text, in the OpenMetrics form.
     pub fn render(&self) -> String {
         let mut text = String::new();

@@ -1,0 +1,128 @@
+//! A caller of a running daemon's API, for the commands that need one.
+
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::{Method, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+/// Where the daemon is, and who calls.
+#[derive(Debug, Clone, Args)]
+pub struct Server {
+    /// Where the daemon listens
+    #[arg(long, env = "PLIMSOLL_SERVER", default_value = "http://127.0.0.1:7117")]
+    pub server: Url,
+    /// A token of its API; better given in the environment, where others can't
+    /// read it from the list of processes
+    #[arg(long, env = "PLIMSOLL_TOKEN", hide_env_values = true)]
+    token: Option<SecretString>,
+    /// How long an answer may take, such as 30s
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    time_out: Duration,
+}
+
+/// Why the daemon gave no answer that can be used; reads well after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is no token.
+    #[error("call the daemon without a token; give one in PLIMSOLL_TOKEN or with --token")]
+    NoToken,
+    /// Nobody answered.
+    #[error("reach the daemon at {url}: {message}; check --server and that it runs")]
+    Unreachable {
+        /// Where.
+        url: Url,
+        /// What happened.
+        message: String,
+    },
+    /// It answered with a problem.
+    #[error("have that done: the daemon answered {status}: {detail}")]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// What it says.
+        detail: String,
+    },
+    /// The answer is no JSON.
+    #[error("read the answer of {0}; is it a plimsoll?")]
+    NoJson(Url),
+}
+
+impl ClientError {
+    /// Whether the command line is at fault.
+    pub fn is_bad_input(&self) -> bool {
+        match self {
+            ClientError::NoToken => true,
+            ClientError::Refused { status, .. } => {
+                matches!(status.as_u16(), 400 | 404 | 422)
+            }
+            ClientError::Unreachable { .. } | ClientError::NoJson(_) => false,
+        }
+    }
+}
+
+impl Server {
+    /// Calls one path such as `/v1/incidents` and waits for the answer; an
+    /// empty one is `null`.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the daemon refuses.
+    pub fn call(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(self.send(method, path, query, body))?)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
+        let token = self.token.as_ref().ok_or(ClientError::NoToken)?;
+        let mut url = self.server.clone();
+        url.set_path(&format!("{}{path}", self.server.path().trim_end_matches('/')));
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
+            url: self.server.clone(),
+            message: causes(&error.without_url()),
+        };
+        let http = reqwest::Client::builder().timeout(self.time_out).build().map_err(unreachable)?;
+        let mut request = http.request(method, url.clone()).bearer_auth(token.expose_secret());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let text = response.text().await.map_err(unreachable)?;
+        let json = match text.is_empty() {
+            true => Ok(Value::Null),
+            false => serde_json::from_str::<Value>(&text),
+        };
+        if !status.is_success() {
+            let detail = json.ok().and_then(|problem| problem["detail"].as_str().map(str::to_owned));
+            return Err(ClientError::Refused { status, detail: detail.unwrap_or(text) });
+        }
+        json.map_err(|_| ClientError::NoJson(url))
+    }
+}
+
+/// What happened, down to its cause.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    text
+}

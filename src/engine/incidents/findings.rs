@@ -1,0 +1,279 @@
+//! What is wrong with each resource of a tenant right now.
+
+use std::time::Duration;
+
+use super::super::workspace::{Detection, JudgedSample};
+use super::super::{ForecastRecord, SeriesKey};
+use super::Settings;
+use super::explain::{chart, headroom_hours, number};
+use super::lifecycle::Found;
+use crate::anomaly::Kind;
+use crate::domain::{Finding, FindingKind, Incident, Severity, Timestamp};
+use crate::series::UsageSeries;
+
+/// Usage this near to the quota, as a share, stands at it.
+const AT_QUOTA: f64 = 0.99;
+/// What is said already ends only this far below the quota, as a share.
+const CLEAR_OF_QUOTA: f64 = 0.95;
+/// A series that is silent now and then is missed after this many times its
+/// longest gap.
+const LONGER_GAP: u32 = 2;
+/// So many bands away from what was expected is critical.
+const FAR_OUT: f64 = 4.0;
+
+/// What is known of one resource of a tenant.
+pub(super) struct Case<'a> {
+    pub key: &'a SeriesKey,
+    pub usage: &'a UsageSeries,
+    pub detection: Option<&'a Detection>,
+    pub forecast: Option<&'a ForecastRecord>,
+    /// The quota, in the resource's unit.
+    pub quota: Option<f64>,
+    /// Whether its source answers.
+    pub source_answers: bool,
+    /// The incident that is open.
+    pub known: Option<&'a Incident>,
+    pub now: Timestamp,
+    pub settings: &'a Settings,
+}
+
+impl Case<'_> {
+    /// Adds what is wrong to what was found.
+    pub fn look(&self, found: &mut Found) {
+        let Some((last_at, last)) = self.usage.last_sample() else { return };
+        let age = self.now.since(last_at);
+        if age > self.settings.no_data_forget {
+            return;
+        }
+        if !self.source_answers || age > self.settings.no_data_after {
+            // What was wrong may still be: nobody can see it.
+            found.unknown.push(self.key.resource);
+            let missed = age > LONGER_GAP * longest_gap(self.usage);
+            if self.source_answers && missed && age > self.settings.no_data_after {
+                found.findings.push(self.no_data(last_at, last));
+            }
+            return;
+        }
+        found.findings.extend(self.unusual());
+        let pinned = self.pinned();
+        if pinned.is_none() {
+            found.findings.extend(self.breach());
+        }
+        found.findings.extend(pinned);
+    }
+
+    fn knows(&self, kind: FindingKind) -> bool {
+        let same = |finding: &Finding| finding.kind == kind && finding.resource == Some(self.key.resource);
+        self.known.is_some_and(|incident| incident.open_findings().any(same))
+    }
+
+    fn finding(&self, kind: FindingKind, detector: &str, text: String) -> Finding {
+        let (last_seen_at, actual) = self.usage.last_sample().unwrap_or_default();
+        Finding {
+            kind,
+            resource: Some(self.key.resource),
+            severity: Severity::Warning,
+            text,
+            since: last_seen_at,
+            last_seen_at,
+            ended_at: None,
+            unit: self.key.resource.unit().to_owned(),
+            expected: None,
+            lower: None,
+            upper: None,
+            actual: Some(actual),
+            strength: 1.0,
+            detector: detector.to_owned(),
+            confidence: 1.0,
+            samples: self.usage.samples() as u64,
+            headroom_hours: self.quota.and_then(|quota| headroom_hours(self.usage, quota)),
+            peers: None,
+            chart: self.detection.map(|detection| chart(detection, self.usage.step)),
+            told_strength: 0.0,
+        }
+    }
+
+    fn no_data(&self, last_at: Timestamp, last: f64) -> Finding {
+        let resource = self.key.resource;
+        let text = format!(
+            "No sample of {resource} came since {last_at}; the last one was {}. Check what measures it.",
+            number(last)
+        );
+        Finding { actual: None, headroom_hours: None, ..self.finding(FindingKind::NoData, "silence", text) }
+    }
+
+    fn unusual(&self) -> Option<Finding> {
+        let detection = self.detection?;
+        let run = detection.run;
+        if !run.counts(self.settings.run_rules()) {
+            return None;
+        }
+        let (since, worst) = (run.since?, run.worst?);
+        let (expected, band) = (worst.judgement.expected, worst.judgement.band);
+        let over_quota = self.quota.is_some_and(|quota| worst.value > quota);
+        let critical = over_quota || run.strength >= FAR_OUT;
+        let base = self.finding(FindingKind::UnusualUsage, "novelty", self.what_is_odd(&worst));
+        Some(Finding {
+            severity: if critical { Severity::Critical } else { Severity::Warning },
+            since,
+            last_seen_at: run.last,
+            expected: Some(expected),
+            lower: Some(expected - band),
+            upper: Some(expected + band),
+            actual: Some(worst.value),
+            strength: run.strength.max(1.0),
+            confidence: run.peak_score,
+            samples: u64::from(detection.detector.samples()),
+            ..base
+        })
+    }
+
+    fn what_is_odd(&self, worst: &JudgedSample) -> String {
+        let (resource, unit) = (self.key.resource, self.key.resource.unit());
+        let expected = worst.judgement.expected;
+        let (value, usual) = (number(worst.value), number(expected));
+        match worst.judgement.kind {
+            Some(Kind::FlatLine) => format!("{resource} stands still at {value} {unit} and used to move."),
+            Some(Kind::Unseen) => {
+                format!("{resource} is at {value} {unit}; nothing like it was seen before.")
+            }
+            _ if worst.value < expected => {
+                format!("{resource} fell to {value} {unit} where about {usual} was expected.")
+            }
+            _ => format!("{resource} rose to {value} {unit} where about {usual} was expected."),
+        }
+    }
+
+    fn pinned(&self) -> Option<Finding> {
+        let quota = self.quota?;
+        let known = self.knows(FindingKind::PinnedAtQuota);
+        let from = if known { CLEAR_OF_QUOTA } else { AT_QUOTA } * quota;
+        let since = self.usage.end().minus(self.settings.pinned_for);
+        let lately: Vec<f64> = (0..self.usage.len())
+            .rev()
+            .take_while(|index| self.usage.at(*index) >= since)
+            .map(|index| self.usage.values[index])
+            .filter(|value| value.is_finite())
+            .collect();
+        let enough = !lately.is_empty() && self.usage.at(0) <= since;
+        let at_quota = |value: &f64| *value >= from;
+        // Once it is said it ends only when nothing touches the quota any more.
+        let stands = if known { lately.iter().any(at_quota) } else { lately.iter().all(at_quota) };
+        if !enough || !stands {
+            return None;
+        }
+        let (resource, unit) = (self.key.resource, self.key.resource.unit());
+        let text = format!(
+            "{resource} stands at its quota of {} {unit}; how much more is needed can't be seen.",
+            number(quota)
+        );
+        Some(Finding {
+            since,
+            upper: Some(quota),
+            headroom_hours: Some(0.0),
+            ..self.finding(FindingKind::PinnedAtQuota, "quota", text)
+        })
+    }
+
+    fn breach(&self) -> Option<Finding> {
+        let (quota, record) = (self.quota?, self.forecast?);
+        let dated = record.forecast.as_ref().ok()?;
+        let column = dated.forecast.quantiles.nearest(self.settings.breach_quantile);
+        let known = self.knows(FindingKind::ForecastBreach);
+        let limit = if known { CLEAR_OF_QUOTA } else { 1.0 } * quota;
+        let peaks = dated.forecast.values.column(column);
+        let hours = |step: usize| Duration::from_secs(3600 * step as u64);
+        let coming =
+            |step: &usize| dated.start.plus(hours(*step)) <= self.now.plus(self.settings.breach_within);
+        let first = (0..peaks.len()).take_while(coming).find(|step| peaks[*step] >= limit)?;
+        let peak = (0..peaks.len()).take_while(coming).map(|step| peaks[step]).fold(limit, f64::max);
+        let begins = dated.start.plus(hours(first));
+        let left = begins.since(self.now);
+        let resource = self.key.resource;
+        let text = format!(
+            "{resource} is expected to cross its quota of {} at {begins}, with a peak of {} within {} hours.",
+            number(quota),
+            number(peak),
+            self.settings.breach_within.as_secs() / 3600
+        );
+        let critical = left <= self.settings.critical_within;
+        let level = dated.forecast.quantiles.levels()[column];
+        Some(Finding {
+            severity: if critical { Severity::Critical } else { Severity::Warning },
+            expected: Some(peak),
+            upper: Some(quota),
+            strength: peak / quota,
+            // At the level of the median it is as likely as not, and higher
+            // up less.
+            confidence: 1.0 - level,
+            headroom_hours: Some(left.as_secs_f64() / 3600.0),
+            ..self.finding(FindingKind::ForecastBreach, "forecast", text)
+        })
+    }
+}
+
+/// The longest time between two samples so far.
+fn longest_gap(usage: &UsageSeries) -> Duration {
+    let (mut longest, mut gap) = (0, None);
+    for value in &usage.values {
+        gap = match (value.is_finite(), gap) {
+            (true, Some(length)) => {
+                longest = longest.max(length);
+                Some(0)
+            }
+            (true, None) => Some(0),
+            (false, length) => length.map(|length: u32| length + 1),
+        };
+    }
+    usage.step.duration() * longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Resource, Step};
+
+    fn usage(values: Vec<f64>) -> UsageSeries {
+        UsageSeries { start: Timestamp::from_seconds(0), step: Step::FIVE_MINUTES, values: values.into() }
+    }
+
+    fn found(usage: &UsageSeries, quota: f64, minutes_later: u64) -> Vec<Finding> {
+        let key = SeriesKey { tenant: "acme".parse().unwrap(), resource: Resource::CpuCores };
+        let settings = Settings::default();
+        let case = Case {
+            key: &key,
+            usage,
+            detection: None,
+            forecast: None,
+            quota: Some(quota),
+            source_answers: true,
+            known: None,
+            now: usage.end().plus(Duration::from_secs(60 * minutes_later)),
+            settings: &settings,
+        };
+        let mut found = Found::default();
+        case.look(&mut found);
+        found.findings
+    }
+
+    #[test]
+    fn a_silent_series_is_missed_and_a_patchy_one_later() {
+        let even = usage(vec![1.0; 300]);
+        assert!(found(&even, 8.0, 20).is_empty());
+        let missed = found(&even, 8.0, 40);
+        assert_eq!((missed[0].kind, missed[0].actual), (FindingKind::NoData, None));
+        assert!(found(&even, 8.0, 60 * 24 * 8).is_empty(), "a tenant that left is not missed for ever");
+        let patchy = usage((0..300).map(|i| if i % 12 == 11 { 1.0 } else { f64::NAN }).collect());
+        assert!(found(&patchy, 8.0, 60).is_empty());
+        assert_eq!(found(&patchy, 8.0, 125).len(), 1);
+    }
+
+    #[test]
+    fn usage_that_stands_at_the_quota_is_said() {
+        let values = (0..300).map(|i| if i < 287 { 4.0 } else { 7.99 }).collect();
+        let pinned = found(&usage(values), 8.0, 0);
+        assert_eq!((pinned[0].kind, pinned[0].headroom_hours), (FindingKind::PinnedAtQuota, Some(0.0)));
+        let touched = (0..300).map(|i| if i % 10 == 0 { 7.99 } else { 4.0 }).collect();
+        assert!(found(&usage(touched), 8.0, 0).is_empty());
+    }
+}

@@ -1,0 +1,281 @@
+//! Incidents: what was found of each tenant becomes at most one open incident,
+//! which is told of once, again where it gets worse, and when it is over.
+//!
+//! Each cycle looks at every tenant anew and steps its incident on; what was
+//! told already stands in the incident itself, so that a restart tells nothing
+//! twice. An incident is written in one commit with what is told of it.
+
+mod explain;
+mod findings;
+mod lifecycle;
+mod notices;
+mod peers;
+mod settings;
+mod spend;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use settings::Settings;
+
+use super::{Engine, EngineError, SeriesKey};
+use crate::domain::{
+    Finding, FindingKind, Incident, Marker, Peers, Resource, Silence, Tenant, TenantId, Tier,
+};
+use crate::ports::StoreError;
+use crate::registry::{AlertBudget, IncidentWrite, RegistryError};
+use crate::series::Frame;
+use findings::Case;
+use lifecycle::{Change, Found};
+
+/// Peers that are shown by name.
+const PEERS_SHOWN: usize = 10;
+/// Where so many series of a resource, and this share of them, are silent at
+/// once, it is what measures them that failed.
+const MANY_SILENT: usize = 10;
+const MOST_SILENT: f64 = 0.5;
+
+/// What all tenants of a cycle share.
+struct Round {
+    frames: Vec<Arc<Frame>>,
+    tiers: BTreeMap<TenantId, Tier>,
+    open: BTreeMap<TenantId, (Incident, u64)>,
+    silences: Vec<Silence>,
+    markers: Vec<Marker>,
+    spend: Arc<BTreeMap<TenantId, Finding>>,
+    /// The resources whose source fails.
+    failing: BTreeSet<Resource>,
+    /// The groups of tenants that behave alike, by resource; made when needed.
+    groups: BTreeMap<Resource, BTreeMap<TenantId, usize>>,
+}
+
+impl Engine {
+    /// Opens, continues and resolves incidents.
+    pub(super) async fn update_incidents(self: &Arc<Self>) -> Result<(), EngineError> {
+        self.summarise_yesterday().await?;
+        let tenants = self.parts.registry.all_tenants().await?;
+        let mut round = self.round(&tenants).await?;
+        for tenant in &tenants {
+            let now = self.now();
+            // Inside of a marker all stays as it is.
+            if round.markers.iter().any(|marker| marker.covers(&tenant.id, now)) {
+                continue;
+            }
+            let found = self.look_at(tenant, &round).await?;
+            self.step_incident(&tenant.id, found, &mut round).await?;
+        }
+        // What was wrong with a tenant that left is over.
+        let left: Vec<TenantId> =
+            round.open.keys().filter(|id| !round.tiers.contains_key(*id)).cloned().collect();
+        for tenant in left {
+            self.step_incident(&tenant, Found::default(), &mut round).await?;
+        }
+        let open = self.parts.registry.open_incidents().await?;
+        self.parts.metrics.open_incidents(open.len());
+        let oldest = self.now().minus(self.settings.keep);
+        self.parts.registry.forget_incidents_before(oldest).await?;
+        Ok(self.parts.registry.forget_quiet_before(oldest).await?)
+    }
+
+    async fn round(self: &Arc<Self>, tenants: &[Tenant]) -> Result<Round, EngineError> {
+        let registry = &self.parts.registry;
+        let frames = self.workspace.all_frames();
+        let mut failing: BTreeSet<Resource> =
+            self.workspace.source_problems().into_iter().map(|(resource, _)| resource).collect();
+        failing.extend(frames.iter().filter(|frame| self.is_dark(frame)).map(|frame| frame.resource));
+        Ok(Round {
+            spend: self.spend_anomalies(tenants, &frames).await?,
+            frames,
+            tiers: tenants.iter().map(|tenant| (tenant.id.clone(), tenant.tier)).collect(),
+            open: registry.open_incidents().await?,
+            silences: registry.silences().await?,
+            markers: registry.markers().await?,
+            failing,
+            groups: BTreeMap::new(),
+        })
+    }
+
+    /// Whether so many series stopped at once that it is not the tenants.
+    fn is_dark(&self, frame: &Frame) -> bool {
+        let now = self.now();
+        let settings = &self.settings.incidents;
+        let ages = frame.series.values().filter_map(|series| Some(now.since(series.last_sample()?.0)));
+        let ages: Vec<_> = ages.filter(|age| *age <= settings.no_data_forget).collect();
+        let silent = ages.iter().filter(|age| **age > settings.no_data_after).count();
+        let dark = silent >= MANY_SILENT && silent as f64 > MOST_SILENT * ages.len() as f64;
+        if dark {
+            let (resource, all) = (frame.resource, ages.len());
+            tracing::warn!(%resource, silent, all, "most tenants have no new samples: check what measures them");
+        }
+        dark
+    }
+
+    /// What is wrong with tenants' spend, computed once a whole day.
+    async fn spend_anomalies(
+        self: &Arc<Self>,
+        tenants: &[Tenant],
+        frames: &[Arc<Frame>],
+    ) -> Result<Arc<BTreeMap<TenantId, Finding>>, EngineError> {
+        if self.parts.prices.is_none() {
+            return Ok(Arc::default());
+        }
+        let ends = frames.iter().flat_map(|frame| frame.series.values().map(|series| series.end()));
+        let Some(end) = ends.max() else { return Ok(Arc::default()) };
+        let today = notices::day_of(end.min(self.now()));
+        if let Some((day, known)) = self.workspace.spend.read().as_ref()
+            && *day == today
+        {
+            return Ok(Arc::clone(known));
+        }
+        let (engine, tenants, frames) = (Arc::clone(self), tenants.to_vec(), frames.to_vec());
+        let compute = move || match engine.prices() {
+            Some(book) => spend::anomalies(&tenants, &frames, book, today, &engine.settings.incidents),
+            None => BTreeMap::new(),
+        };
+        let found = Arc::new(self.parts.compute.run(compute).await?);
+        *self.workspace.spend.write() = Some((today, Arc::clone(&found)));
+        Ok(found)
+    }
+
+    async fn look_at(&self, tenant: &Tenant, round: &Round) -> Result<Found, EngineError> {
+        let quotas = self.parts.registry.quotas(&tenant.id).await?;
+        let known = round.open.get(&tenant.id).map(|(incident, _)| incident);
+        let mut found = Found::default();
+        let detections = self.workspace.detections.read();
+        for frame in &round.frames {
+            let Some(usage) = frame.series.get(&tenant.id) else { continue };
+            let key = SeriesKey { tenant: tenant.id.clone(), resource: frame.resource };
+            let forecast = self.workspace.forecast(&key);
+            let quota = quotas.iter().find(|quota| quota.resource == frame.resource);
+            Case {
+                usage,
+                detection: detections.get(&key),
+                forecast: forecast.as_deref(),
+                quota: quota.map(|quota| quota.limit),
+                source_answers: !round.failing.contains(&frame.resource),
+                known,
+                now: self.now(),
+                settings: &self.settings.incidents,
+                key: &key,
+            }
+            .look(&mut found);
+        }
+        found.findings.extend(round.spend.get(&tenant.id).cloned());
+        Ok(found)
+    }
+
+    async fn step_incident(
+        &self,
+        tenant: &TenantId,
+        found: Found,
+        round: &mut Round,
+    ) -> Result<(), EngineError> {
+        let (now, settings) = (self.now(), &self.settings.incidents);
+        let known = round.open.get(tenant).cloned();
+        let before = known.as_ref().map(|(incident, _)| incident);
+        let new_id = || self.parts.ids.incident(now);
+        let stepped = lifecycle::step(before, tenant, found, now, settings, new_id);
+        let Some((mut incident, change)) = stepped else { return Ok(()) };
+        self.name_peers(&mut incident, round);
+        let budget = self.parts.registry.alert_budget(tenant).await?;
+        let id = self.parts.ids.notice(now);
+        let (notice, budget) =
+            notices::tell(&mut incident, &change, &round.silences, &budget, settings, now, id);
+        if before == Some(&incident) {
+            return Ok(());
+        }
+        log_change(&incident, &change);
+        let version = known.as_ref().map(|(_, version)| *version);
+        if change != Change::GoesOn {
+            let (name, severity) = (change_name(&change), incident.severity.name());
+            self.parts.metrics.incident_changed(name, severity, notice.is_some());
+        }
+        match self.parts.registry.write_incident(&IncidentWrite { incident, version, notice, budget }).await {
+            // Somebody spoke of it meanwhile: the next cycle looks again.
+            Err(RegistryError::Store(StoreError::Conflict { .. })) => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Says of each unusual usage that has no peers yet who moved as well.
+    fn name_peers(&self, incident: &mut Incident, round: &mut Round) {
+        let tenant = incident.tenant.clone();
+        for finding in incident.findings.iter_mut().filter(|finding| finding.is_open()) {
+            let resource = finding.resource.filter(|_| finding.kind == FindingKind::UnusualUsage);
+            if let Some(resource) = resource.filter(|_| finding.peers.is_none()) {
+                finding.peers = self.peers(&tenant, resource, round);
+            }
+        }
+    }
+
+    fn peers(&self, tenant: &TenantId, resource: Resource, round: &mut Round) -> Option<Peers> {
+        let frame = round.frames.iter().find(|frame| frame.resource == resource)?;
+        let groups = round.groups.entry(resource).or_insert_with(|| peers::groups(frame));
+        let tiers = &round.tiers;
+        let (chosen_by, alike): (String, Vec<&TenantId>) = match groups.get(tenant) {
+            Some(own) => {
+                let alike = groups.iter().filter(|(_, group)| *group == own).map(|(other, _)| other);
+                ("tenants whose day has the same shape".to_owned(), alike.collect())
+            }
+            None => {
+                let own = tiers.get(tenant)?;
+                let alike = tiers.iter().filter(|(_, tier)| *tier == own).map(|(other, _)| other);
+                (format!("tenants of the tier {own}"), alike.collect())
+            }
+        };
+        let alike: Vec<&TenantId> = alike.into_iter().filter(|other| *other != tenant).collect();
+        let detections = self.workspace.detections.read();
+        let rules = self.settings.incidents.run_rules();
+        let moved = |other: &&&TenantId| {
+            let key = SeriesKey { tenant: (**other).clone(), resource };
+            detections.get(&key).is_some_and(|detection| detection.run.counts(rules))
+        };
+        let moved: Vec<TenantId> = alike.iter().filter(moved).map(|other| (*other).clone()).collect();
+        (!alike.is_empty()).then(|| Peers {
+            chosen_by,
+            count: alike.len() as u64,
+            also_moved_count: moved.len() as u64,
+            also_moved: moved.into_iter().take(PEERS_SHOWN).collect(),
+        })
+    }
+
+    /// Tells of what the budgets of earlier days kept back, once.
+    async fn summarise_yesterday(&self) -> Result<(), EngineError> {
+        let now = self.now();
+        let today = notices::day_of(now);
+        for (tenant, budget) in self.parts.registry.overrun_budgets(today).await? {
+            let mut incidents = Vec::new();
+            for id in &budget.kept_back {
+                match self.parts.registry.incident(*id).await {
+                    Ok((incident, _)) => incidents.push(incident),
+                    Err(RegistryError::NoSuchIncident(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let notice = notices::summary(&tenant, &budget, &incidents, now, self.parts.ids.notice(now));
+            let fresh = AlertBudget { day: today, ..AlertBudget::default() };
+            self.parts.registry.summarise_alerts(&tenant, &fresh, &notice).await?;
+        }
+        Ok(())
+    }
+}
+
+fn change_name(change: &Change) -> &'static str {
+    match change {
+        Change::Opened => "opened",
+        Change::Worsened(_) => "worsened",
+        Change::GoesOn => "goes_on",
+        Change::Resolved => "resolved",
+    }
+}
+
+/// Says once that an incident began, and once that it ended.
+fn log_change(incident: &Incident, change: &Change) {
+    let (tenant, id, severity) = (&incident.tenant, incident.id, incident.severity);
+    match change {
+        Change::Opened => tracing::warn!(%tenant, %id, %severity, "an incident is open"),
+        Change::Worsened(why) => tracing::warn!(%tenant, %id, %severity, why, "an incident got worse"),
+        Change::Resolved => tracing::info!(%tenant, %id, "an incident is over"),
+        Change::GoesOn => {}
+    }
+}

@@ -1,0 +1,231 @@
+//! What receivers are told of incidents, and how often: within the tenant's
+//! budget of the day, and not while all of it is silenced.
+
+use std::time::Duration;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Settings;
+use super::lifecycle::Change;
+use crate::domain::{
+    Finding, Incident, Notice, NoticeKind, Severity, Silence, Step, TenantId, Timestamp, Untold,
+};
+use crate::registry::AlertBudget;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The begin of the day in UTC.
+pub(super) fn day_of(now: Timestamp) -> Timestamp {
+    Step::from_duration(DAY).map_or(now, |day| now.floor_to(day))
+}
+
+/// What is told of a change, if anything, and the budget afterwards. Notes in
+/// the incident whether receivers know of it.
+pub(super) fn tell(
+    incident: &mut Incident,
+    change: &Change,
+    silences: &[Silence],
+    budget: &AlertBudget,
+    settings: &Settings,
+    now: Timestamp,
+    id: Uuid,
+) -> (Option<Notice>, Option<AlertBudget>) {
+    let kind = match change {
+        // Who was never told of the begin needs no end.
+        Change::Resolved if incident.told_at.is_none() => return (None, None),
+        Change::Resolved => {
+            return (Some(notice(incident, NoticeKind::IncidentResolved, None, now, id)), None);
+        }
+        Change::GoesOn if incident.untold != Some(Untold::Silenced) => return (None, None),
+        Change::Worsened(_) if incident.told_at.is_some() => NoticeKind::IncidentWorsened,
+        Change::Worsened(_) if incident.untold == Some(Untold::OverBudget) => return (None, None),
+        // A silence may have ended, or no longer cover all that is wrong.
+        Change::Opened | Change::Worsened(_) | Change::GoesOn => NoticeKind::IncidentOpened,
+    };
+    let silenced = incident.open_findings().all(|finding| {
+        silences.iter().any(|silence| silence.covers(&incident.tenant, finding.resource, now))
+    });
+    let told_before = incident.told_at.is_some();
+    if silenced {
+        if !told_before {
+            incident.untold = Some(Untold::Silenced);
+        }
+        return (None, None);
+    }
+    let mut budget = of_day(budget, now);
+    if budget.sent >= settings.alerts_per_day {
+        if !told_before {
+            incident.untold = Some(Untold::OverBudget);
+        }
+        if !budget.kept_back.contains(&incident.id) {
+            budget.kept_back.push(incident.id);
+        }
+        return (None, Some(budget));
+    }
+    budget.sent += 1;
+    incident.told_at.get_or_insert(now);
+    incident.untold = None;
+    let why = match change {
+        Change::Worsened(why) => Some(why.as_str()),
+        _ => None,
+    };
+    let mut notice = notice(incident, kind, why, now, id);
+    if budget.sent == settings.alerts_per_day {
+        notice.text.push_str(
+            " This was the tenant's last alert of the day (incidents.alerts_per_day); a summary follows at \
+             midnight UTC if there is more.",
+        );
+    }
+    (Some(notice), Some(budget))
+}
+
+/// The budget of today: what was kept back on an earlier day stays until it
+/// is summarised.
+fn of_day(budget: &AlertBudget, now: Timestamp) -> AlertBudget {
+    let day = day_of(now);
+    if budget.day == day { budget.clone() } else { AlertBudget { day, ..AlertBudget::default() } }
+}
+
+/// What a day's budget kept back, told of together.
+pub(super) fn summary(
+    tenant: &TenantId,
+    budget: &AlertBudget,
+    incidents: &[Incident],
+    now: Timestamp,
+    id: Uuid,
+) -> Notice {
+    let lines: Vec<String> = incidents
+        .iter()
+        .map(|incident| format!("{} ({}, {})", texts(incident), incident.severity, incident.state()))
+        .collect();
+    let count = budget.kept_back.len();
+    let severity = incidents.iter().map(|incident| incident.severity).max().unwrap_or(Severity::Info);
+    Notice {
+        id,
+        at: now,
+        since: budget.day,
+        kind: NoticeKind::IncidentsSummarised,
+        tenant: Some(tenant.clone()),
+        severity,
+        subject: format!("{tenant}/{}", budget.day),
+        title: format!("{tenant}: {count} more incidents than its alert budget on the day of {}", budget.day),
+        text: lines.join(" "),
+        detail: json!({ "incidents": budget.kept_back, "alerts_sent": budget.sent }),
+    }
+}
+
+fn notice(incident: &Incident, kind: NoticeKind, why: Option<&str>, now: Timestamp, id: Uuid) -> Notice {
+    let what = match kind {
+        NoticeKind::IncidentResolved => "is over",
+        NoticeKind::IncidentWorsened => "got worse",
+        _ => "is open",
+    };
+    let resources: Vec<&str> = incident.resources.iter().map(|resource| resource.name()).collect();
+    let about = if resources.is_empty() { "its cost".to_owned() } else { resources.join(", ") };
+    let mut text = texts(incident);
+    if let Some(why) = why {
+        text = format!("It got worse: {why}. {text}");
+    }
+    // A chart is for those who look; the API has it.
+    let mut detail = json!(incident);
+    if let Some(findings) = detail["findings"].as_array_mut() {
+        findings.iter_mut().filter_map(|finding| finding.as_object_mut()).for_each(|finding| {
+            finding.remove("chart");
+        });
+    }
+    Notice {
+        id,
+        at: incident.resolved_at.unwrap_or(now),
+        since: incident.opened_at,
+        kind,
+        tenant: Some(incident.tenant.clone()),
+        severity: incident.severity,
+        subject: incident.id.to_string(),
+        title: format!("{}: an incident of {about} {what}", incident.tenant),
+        text,
+        detail,
+    }
+}
+
+/// The findings that last, or all of them where none does.
+fn texts(incident: &Incident) -> String {
+    let open: Vec<&Finding> = incident.open_findings().collect();
+    let shown = if open.is_empty() { incident.findings.iter().collect() } else { open };
+    shown.iter().map(|finding| finding.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::incident::tests::{finding, incident};
+    use crate::domain::{Actor, FindingKind, Resource};
+
+    fn fresh() -> Incident {
+        incident(vec![finding(FindingKind::UnusualUsage, Some(Resource::CpuCores), 2.0)])
+    }
+
+    fn go(
+        incident: &mut Incident,
+        change: &Change,
+        silences: &[Silence],
+        budget: &AlertBudget,
+    ) -> (Option<Notice>, Option<AlertBudget>) {
+        let settings = Settings { alerts_per_day: 2, ..Settings::default() };
+        tell(incident, change, silences, budget, &settings, Timestamp::from_seconds(3000), Uuid::nil())
+    }
+
+    fn silence(until: i64) -> Silence {
+        Silence {
+            id: Uuid::nil(),
+            tenant: None,
+            resource: None,
+            from: Timestamp::from_seconds(0),
+            until: Timestamp::from_seconds(until),
+            reason: String::new(),
+            by: Actor::Daemon,
+            lifted_at: None,
+        }
+    }
+
+    #[test]
+    fn an_incident_is_told_of_and_its_end_as_well() {
+        let mut one = fresh();
+        let (notice, budget) = go(&mut one, &Change::Opened, &[], &AlertBudget::default());
+        let notice = notice.unwrap();
+        assert_eq!((notice.kind, notice.subject), (NoticeKind::IncidentOpened, one.id.to_string()));
+        assert!(notice.detail["findings"][0].get("chart").is_none() && notice.text.contains("odd"));
+        assert_eq!((budget.unwrap().sent, one.told_at.is_some()), (1, true));
+        assert_eq!(go(&mut one, &Change::GoesOn, &[], &AlertBudget::default()), (None, None));
+        let (over, budget) = go(&mut one, &Change::Resolved, &[], &AlertBudget::default());
+        assert_eq!((over.unwrap().kind, budget), (NoticeKind::IncidentResolved, None));
+    }
+
+    #[test]
+    fn a_silence_keeps_it_back_until_it_ends() {
+        let mut one = fresh();
+        let none = AlertBudget::default();
+        assert_eq!(go(&mut one, &Change::Opened, &[silence(9000)], &none), (None, None));
+        assert_eq!(one.untold, Some(Untold::Silenced));
+        assert_eq!(go(&mut one.clone(), &Change::Resolved, &[], &none), (None, None));
+        let (notice, _) = go(&mut one, &Change::GoesOn, &[silence(2000)], &none);
+        assert_eq!(notice.unwrap().kind, NoticeKind::IncidentOpened);
+        assert_eq!(one.untold, None);
+    }
+
+    #[test]
+    fn what_the_budget_keeps_back_is_summarised() {
+        let spent = AlertBudget { day: Timestamp::from_seconds(0), sent: 2, kept_back: Vec::new() };
+        let mut one = fresh();
+        let (notice, budget) = go(&mut one, &Change::Opened, &[], &spent);
+        let budget = budget.unwrap();
+        assert_eq!((notice, &budget.kept_back), (None, &vec![one.id]));
+        assert_eq!(one.untold, Some(Untold::OverBudget));
+        let text =
+            summary(&one.tenant, &budget, &[one.clone()], Timestamp::from_seconds(90_000), Uuid::nil());
+        assert_eq!(text.kind, NoticeKind::IncidentsSummarised);
+        assert!(text.title.contains("1 more") && text.text.contains("odd"), "{text:?}");
+        let yesterday = AlertBudget { day: Timestamp::from_seconds(-86_400), sent: 2, kept_back: Vec::new() };
+        assert!(go(&mut fresh(), &Change::Opened, &[], &yesterday).0.is_some(), "a new day");
+    }
+}
