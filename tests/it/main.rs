@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod flow;
 mod house;
+mod incident;
 mod one_shot;
 mod prometheus_source;
 mod recommend;

@@ -1,0 +1,129 @@
+//! Incidents with real processes: a Prometheus whose usage goes wrong and
+//! comes right again, the daemon, and a person at the command line.
+
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::caller::Caller;
+use crate::rig::{Daemon, Prometheus, openmetrics};
+use crate::setup::{TOKEN, config_for, daily_usage};
+
+/// A grid so fine that a fault can begin and end while the test looks on.
+const FAST: &str = "\n[anomaly]\nwarm_up = \"0s\"\nclose_after = 3\n[incidents]\nleast_open = \"0s\"\n";
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+/// Twenty minutes of seconds in which acme uses about 2 cores, and 30 of them
+/// from 30 seconds ago to 40 seconds from now.
+fn a_fault_of_a_minute() -> String {
+    let begin = now();
+    let usage = |at: i64| match at - begin {
+        -30..40 => 30.0,
+        _ => 2.0 + (at * 7919 % 100) as f64 / 200.0,
+    };
+    let samples = (begin - 1200..begin + 300).map(|at| (at, usage(at))).collect();
+    openmetrics([("tenant_cpu_cores", "gauge", vec![("tenant=\"acme\"".to_owned(), samples)])])
+}
+
+/// What `plimsoll incident` writes.
+fn command(daemon: &Daemon, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .arg("incident")
+        .args(["--server", &daemon.url])
+        .args(arguments)
+        .env("PLIMSOLL_TOKEN", TOKEN)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn incidents(caller: &Caller, query: &str) -> Vec<Value> {
+    let (status, page) = caller.get(&format!("/v1/incidents?{query}")).await;
+    assert_eq!(status, 200, "{page:#}");
+    page["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_opens_an_incident_that_a_person_takes_and_that_resolves() {
+    let prometheus = Prometheus::start(&a_fault_of_a_minute()).await;
+    let config = config_for(&prometheus.url, FAST).replace("retries = 1", "retries = 1\nstep = \"1s\"");
+    let mut daemon = Daemon::start(&config).await;
+    let caller = Caller::of(&daemon);
+    let acme = json!({"id": "acme", "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1"});
+    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    let unusual = "tenant=acme&kind=unusual_usage";
+    caller
+        .wait_until("an incident is open", || async { !incidents(&caller, unusual).await.is_empty() })
+        .await;
+
+    let incident = incidents(&caller, unusual).await.remove(0);
+    let id = incident["id"].as_str().unwrap().to_owned();
+    let finding = incident["findings"].as_array().unwrap().iter().find(|one| one["kind"] == "unusual_usage");
+    let finding = finding.unwrap();
+    assert_eq!((&finding["resource"], &finding["severity"]), (&json!("cpu_cores"), &json!("critical")));
+    assert!(finding["upper"].as_f64() < finding["actual"].as_f64(), "{finding:#}");
+    assert!(finding["text"].as_str().unwrap().contains("rose to 30"), "{finding:#}");
+    assert!(finding["samples"].as_u64() > Some(100), "{finding:#}");
+    assert_eq!(finding["chart"]["values"].as_array().map(Vec::len), Some(48), "{finding:#}");
+    assert!(!incident["told_at"].is_null());
+
+    assert!(command(&daemon, &["list", "--state", "open"]).contains(&id));
+    assert!(command(&daemon, &["ack", &id, "--comment", "on it"]).contains("acknowledged"));
+    // A restart says nothing twice: the incident is known.
+    daemon.terminate();
+    assert!(daemon.wait().await.success());
+    daemon.start_again().await;
+    caller
+        .wait_until("the incident is resolved", || async {
+            incidents(&caller, "state=resolved").await.iter().any(|one| one["id"] == id.as_str())
+        })
+        .await;
+    assert_eq!(incidents(&caller, unusual).await.len(), 1, "one fault is one incident");
+    assert!(command(&daemon, &["feedback", &id, "true"]).contains("something was wrong"));
+    let (_, metrics) = caller.text("/metrics").await;
+    assert!(metrics.contains("plimsoll_incident_feedback_total{verdict=\"true\"} 1"), "{metrics}");
+    let (_, audit) = caller.get("/v1/audit?tenant=acme").await;
+    let actions: Vec<&Value> =
+        audit["items"].as_array().unwrap().iter().map(|line| &line["action"]).collect();
+    assert_eq!(actions, ["incident_judged", "incident_acknowledged", "tenant_created"]);
+    assert_eq!(caller.post(&format!("/v1/incidents/{id}/acknowledge"), &json!({})).await.0, 409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silences_and_markers_are_kept_listed_and_lifted() {
+    let prometheus = Prometheus::start(&daily_usage("acme", 1, 2.0)).await;
+    let daemon = Daemon::start(&config_for(&prometheus.url, "")).await;
+    let caller = Caller::of(&daemon);
+    assert_eq!(caller.post("/v1/tenants", &json!({"id": "acme", "tier": "PREMIUM"})).await.0, 201);
+    let added = command(&daemon, &["silence", "add", "--tenant", "acme", "--for", "2h", "--reason", "known"]);
+    let id = added.split_whitespace().nth(1).unwrap();
+    assert!(command(&daemon, &["silence", "list"]).contains("known"));
+    command(&daemon, &["silence", "lift", id]);
+    assert!(!command(&daemon, &["silence", "list"]).contains("known"));
+
+    let added = command(&daemon, &["marker", "add", "deploy", "--tenant", "acme", "--text", "version 7"]);
+    let id = added.split_whitespace().nth(1).unwrap();
+    assert!(command(&daemon, &["marker", "list"]).contains("version 7"));
+    command(&daemon, &["marker", "remove", id]);
+    assert!(!command(&daemon, &["marker", "list"]).contains("version 7"));
+    let (_, audit) = caller.get("/v1/audit?tenant=acme").await;
+    let actions: Vec<&Value> =
+        audit["items"].as_array().unwrap().iter().map(|line| &line["action"]).collect();
+    assert_eq!(
+        actions,
+        ["marker_removed", "marker_created", "silence_lifted", "silence_created", "tenant_created"]
+    );
+
+    let endless = json!({"until": "2099-01-01T00:00:00Z", "reason": "for ever"});
+    let (status, problem) = caller.post("/v1/silences", &endless).await;
+    assert!(status == 422 && problem.to_string().contains("longest_quiet"), "{problem:#}");
+    let nobody = json!({"until": "2099-01-01T00:00:00Z", "reason": "x", "tenant": "nobody"});
+    assert_eq!(caller.post("/v1/silences", &nobody).await.0, 404);
+    assert_eq!(caller.post("/v1/markers", &json!({"kind": "maintenance", "text": "x"})).await.0, 422);
+    assert_eq!(caller.get("/v1/incidents?state=odd").await.0, 400);
+}
