@@ -3,7 +3,7 @@
 
 use ndarray::Array1;
 
-use crate::domain::{Incident, Resource, Step, Timestamp};
+use crate::domain::{Step, TimeRange, Timestamp};
 use crate::series::{Aggregate, UsageSeries, resample};
 
 /// How long an incident is kept from the models; what lasts longer is how the
@@ -31,15 +31,14 @@ impl Hourly {
         Hourly { start: hourly.start, values }
     }
 
-    /// Hides the hours of `incidents` of `resource`, unless next to nothing
-    /// would be left.
+    /// Hides the hours that `spans` touch, of each a day at most, unless next
+    /// to nothing would be left.
     #[must_use]
-    pub fn without(self, incidents: &[Incident], resource: Resource) -> Self {
+    pub fn without(self, spans: &[TimeRange]) -> Self {
         let mut masked = self.values.clone();
-        for incident in incidents.iter().filter(|incident| incident.resources.contains(&resource)) {
-            let longest = incident.opened_at.plus(Step::HOUR.duration() * LONGEST_MASKED_HOURS);
-            let end = incident.resolved_at.map_or(longest, |resolved| resolved.min(longest));
-            let from = incident.opened_at.floor_to(Step::HOUR);
+        for span in spans {
+            let longest = span.start.plus(Step::HOUR.duration() * LONGEST_MASKED_HOURS);
+            let (from, end) = (span.start.floor_to(Step::HOUR), span.end.min(longest));
             for (index, value) in masked.iter_mut().enumerate() {
                 let at = hour(self.start, index);
                 if from <= at && at < end {
@@ -97,28 +96,17 @@ mod tests {
         Timestamp::from_seconds(n * 3600)
     }
 
-    fn incident(opened: i64, resolved: Option<i64>) -> Incident {
-        Incident {
-            tenant: "acme".parse().unwrap(),
-            resources: vec![Resource::CpuCores],
-            opened_at: hours(opened),
-            last_seen_at: hours(opened),
-            peak_score: 1.0,
-            resolved_at: resolved.map(hours),
-        }
-    }
-
     #[test]
-    fn incidents_are_hidden_for_a_day_at_most_and_only_of_their_resource() {
+    fn spans_are_hidden_for_a_day_at_most() {
         let values = Array1::from_elem(100, 1.0);
         let hourly = Hourly { start: hours(1000), values };
-        let hidden = |incident: Incident, resource| {
-            let masked = hourly.clone().without(&[incident], resource);
+        let hidden = |start: i64, end: i64| {
+            let masked = hourly.clone().without(&[TimeRange { start: hours(start), end: hours(end) }]);
             masked.values.iter().filter(|value| value.is_nan()).count()
         };
-        assert_eq!(hidden(incident(1010, Some(1015)), Resource::CpuCores), 5);
-        assert_eq!(hidden(incident(1010, None), Resource::CpuCores), 24);
-        assert_eq!(hidden(incident(1010, None), Resource::MemoryGb), 0);
+        assert_eq!(hidden(1010, 1015), 5);
+        assert_eq!(hidden(1010, 1099), 24);
+        assert_eq!(hidden(900, 910), 0);
         assert_eq!(hourly.since(hours(1098)).collect::<Vec<_>>(), [(1098, 1.0), (1099, 1.0)]);
         assert_eq!((hourly.end(), hourly.end_step()), (hours(1100), 1100));
     }

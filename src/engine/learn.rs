@@ -5,7 +5,6 @@
 //! use, and takes their place if it lost less. Only a resource's first models
 //! are fitted inside a cycle: without them there is nothing to forecast with.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,12 +14,9 @@ use super::generation::Due;
 use super::hourly::Hourly;
 use super::lineup::{Decision, Lineup, standing};
 use super::{ComputeError, Engine, EngineError, ForecastRecord, Progress, SeriesKey};
-use crate::domain::{Actor, AuditAction, Incident, ModelState, ModelVersion, Resource, Step, TenantId};
+use crate::domain::{Actor, AuditAction, ModelState, ModelVersion, Resource, Step, TenantId};
 use crate::registry::{RegistryError, Replacement};
 use crate::series::Frame;
-
-/// Incidents of a tenant that are looked at.
-const INCIDENTS_SEEN: usize = 50;
 
 /// Why the models before could not be taken back; reads well after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -97,21 +93,13 @@ impl Engine {
         frame: &Arc<Frame>,
         tenants: Vec<TenantId>,
     ) -> Result<Vec<Due>, EngineError> {
-        let mut incidents: BTreeMap<TenantId, Vec<Incident>> = BTreeMap::new();
-        for tenant in &tenants {
-            let known = self.parts.registry.incidents(tenant, INCIDENTS_SEEN).await?;
-            if !known.is_empty() {
-                incidents.insert(tenant.clone(), known);
-            }
-        }
+        let since = self.now().minus(self.settings.window);
+        let hidden = self.parts.registry.times_not_to_learn(since).await?;
         let frame = Arc::clone(frame);
         let look = move || {
             let one = |tenant: TenantId| {
                 let hourly = Hourly::of(frame.series.get(&tenant)?);
-                let hourly = match incidents.get(&tenant) {
-                    Some(incidents) => hourly.without(incidents, frame.resource),
-                    None => hourly,
-                };
+                let hourly = hourly.without(&hidden.spans(&tenant, frame.resource));
                 Some((tenant, hourly))
             };
             tenants.into_par_iter().filter_map(one).collect()
