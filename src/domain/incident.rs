@@ -288,7 +288,7 @@ impl Incident {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A finding that stands for any.
