@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
 use super::{BadUsage, seasons};
-use crate::forecast::{Abstention, Forecast as Prediction, Past, Quantiles, forecast_all};
+use crate::forecast::{Abstention, Forecast as Prediction, MOST_STEPS, Past, Quantiles, forecast_all};
 use crate::series::stats;
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
 
@@ -47,6 +47,13 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
     if arguments.horizon == 0 {
         return Err(BadUsage("forecast 0 steps; give a --horizon of at least 1".to_owned()).into());
     }
+    if arguments.horizon > MOST_STEPS {
+        let problem = format!(
+            "forecast {} steps; at most {MOST_STEPS} can be, so give a shorter --horizon or a coarser series",
+            arguments.horizon
+        );
+        return Err(BadUsage(problem).into());
+    }
     let series = table::series(&table::read(&arguments.input)?)?;
     if series.len().saturating_mul(arguments.horizon) > MOST_ROWS {
         let rows = format!("{} series times {} steps", series.len(), arguments.horizon);
@@ -59,11 +66,13 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
         .zip(&seasons)
         .map(|(one, seasons)| Past { values: one.values.view(), seasons })
         .collect();
-    let forecasts: Vec<Option<Prediction>> = forecast_all(&pasts, arguments.horizon, &arguments.quantiles)
-        .into_iter()
-        .zip(&series)
-        .map(|(forecast, one)| or_repeated(forecast, one, arguments.horizon, &arguments.quantiles))
-        .collect();
+    let forecasts: anyhow::Result<Vec<Option<Prediction>>> =
+        forecast_all(&pasts, arguments.horizon, &arguments.quantiles)
+            .into_iter()
+            .zip(&series)
+            .map(|(forecast, one)| or_repeated(forecast, one, arguments.horizon, &arguments.quantiles))
+            .collect();
+    let forecasts = forecasts?;
     table::write(&arguments.output, &tabulate(&series, &forecasts, &arguments.quantiles))
         .context("failed to write the forecasts")?;
     let without = series.iter().zip(&forecasts).filter(|(_, forecast)| forecast.is_none());
@@ -77,20 +86,25 @@ fn or_repeated(
     series: &SampledSeries,
     horizon: usize,
     quantiles: &Quantiles,
-) -> Option<Prediction> {
+) -> anyhow::Result<Option<Prediction>> {
     match forecast {
-        Ok(forecast) => Some(forecast),
-        Err(Abstention::NoSamples) => None,
-        Err(_) => {
-            let sorted = stats::sorted_finite(&series.values);
-            let mean = Array1::from_elem(horizon, stats::quantile_of_sorted(&sorted, 0.5)?);
-            let row: Option<Vec<f64>> =
-                quantiles.levels().iter().map(|level| stats::quantile_of_sorted(&sorted, *level)).collect();
-            let row = row?;
-            let values = Array2::from_shape_fn((horizon, row.len()), |(_, column)| row[column]);
-            Some(Prediction { mean, quantiles: quantiles.clone(), values, members: Vec::new() })
+        Ok(forecast) => Ok(Some(forecast)),
+        Err(Abstention::NoSamples) => Ok(None),
+        Err(Abstention::TooShort { .. }) => Ok(repeated(series, horizon, quantiles)),
+        Err(reason) => {
+            Err(anyhow::Error::new(reason).context(format!("failed to forecast the series {:?}", series.id)))
         }
     }
+}
+
+fn repeated(series: &SampledSeries, horizon: usize, quantiles: &Quantiles) -> Option<Prediction> {
+    let sorted = stats::sorted_finite(&series.values);
+    let mean = Array1::from_elem(horizon, stats::quantile_of_sorted(&sorted, 0.5)?);
+    let row: Option<Vec<f64>> =
+        quantiles.levels().iter().map(|level| stats::quantile_of_sorted(&sorted, *level)).collect();
+    let row = row?;
+    let values = Array2::from_shape_fn((horizon, row.len()), |(_, column)| row[column]);
+    Some(Prediction { mean, quantiles: quantiles.clone(), values, members: Vec::new() })
 }
 
 fn tabulate(series: &[SampledSeries], forecasts: &[Option<Prediction>], quantiles: &Quantiles) -> Table {

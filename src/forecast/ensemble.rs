@@ -11,6 +11,7 @@
 mod learned;
 pub(super) mod member;
 mod naive;
+mod pool;
 mod regressions;
 pub(super) mod trial;
 mod weights;
@@ -21,21 +22,18 @@ use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
 
 use self::member::{Case, Fitted, Member, Outlook};
+use self::pool::Pool;
 use self::trial::Trial;
-use self::weights::{mean_loss, softmax};
+use self::weights::{Blocks, Losses, block_of};
 use super::history::History;
 use super::link::Link;
 use super::residuals::{Offsets, Residuals};
 use super::{Abstention, Forecast, Quantiles, Share, Verdict};
 
-/// How strongly the members' weights follow their losses.
-const MEMBER_SHARPNESS: f64 = 7.0;
-/// How much wider the quantiles are made than the weighted mean has them: the
-/// weights are chosen on the same trials that the misses are taken from, and the
-/// best in a trial is a little worse afterwards.
-const WIDENING: f64 = 1.05;
 /// Series that members learn from together, at most.
-const MOST_SHARING: usize = 256;
+const MOST_SHARING: usize = 128;
+/// Steps that can be forecast, at most: five weeks of minutes.
+pub const MOST_STEPS: usize = 50_000;
 /// Levels at which members are compared.
 pub(super) const COMPARED_LEVELS: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
@@ -73,11 +71,18 @@ pub(super) fn forecast_by(
     let prepared = prepare_all(series, horizon);
     let asked = Asked::of(quantiles);
     let cases = cases(&prepared, horizon, &asked);
-    let members = fit(members, &cases);
-    let one = |case: Result<Case<'_>, Abstention>| {
+    let (ensemble, sample) = Ensemble::learn(members, &cases);
+    // What the ensemble was learnt from has been tried already.
+    let mut known = sample.into_iter().peekable();
+    let cases: Vec<_> = cases
+        .into_iter()
+        .enumerate()
+        .map(|(place, case)| (case, known.next_if(|(tried, _)| *tried == place).map(|(_, tried)| tried)))
+        .collect();
+    let one = |(case, tried): (Result<Case<'_>, Abstention>, Option<Vec<Tried>>)| {
         let case = case?;
-        let outlooks = members.iter().map(|(_, member)| Ok(weigh(&case, member.outlook(&case)?)));
-        combine(&case, &members, outlooks.collect(), &asked, quantiles)
+        let tried = tried.unwrap_or_else(|| ensemble.attempt(&case));
+        ensemble.combine(&case, &tried, &asked, quantiles)
     };
     cases.into_par_iter().map(one).collect()
 }
@@ -87,6 +92,9 @@ type Prepared = Result<(History, Trial), Abstention>;
 
 fn prepare_all(series: &[Past<'_>], horizon: usize) -> Vec<Prepared> {
     let prepare = |past: &Past<'_>| {
+        if horizon > MOST_STEPS {
+            return Err(Abstention::TooFar { wanted: horizon, most: MOST_STEPS });
+        }
         let history = History::prepare(past.values, past.seasons)?;
         let trial = Trial::of(&history, horizon);
         Ok((history, trial))
@@ -109,12 +117,91 @@ fn cases<'a>(
 /// A fitted member with its name.
 type Named = (&'static str, Box<dyn Fitted>);
 
-/// Lets every member learn from a sample of the series.
-fn fit(members: &[Box<dyn Member>], cases: &[Result<Case<'_>, Abstention>]) -> Vec<Named> {
-    let fitting: Vec<&Case<'_>> = cases.iter().flatten().collect();
-    let every = fitting.len().div_ceil(MOST_SHARING).max(1);
-    let sample: Vec<Case<'_>> = fitting.into_iter().step_by(every).cloned().collect();
-    members.iter().map(|member| (member.name(), member.fit(&sample))).collect()
+/// What a member did in a trial, or why it abstained.
+type Tried = Result<Weighed, Abstention>;
+
+/// The members that have seen a fleet, and what its trials say of them.
+struct Ensemble {
+    members: Vec<Named>,
+    pool: Pool,
+}
+
+impl Ensemble {
+    /// Learns from a sample of the series. Gives also what the members did
+    /// there, with the place of each series.
+    fn learn(
+        members: &[Box<dyn Member>],
+        cases: &[Result<Case<'_>, Abstention>],
+    ) -> (Self, Vec<(usize, Vec<Tried>)>) {
+        let fitting: Vec<(usize, &Case<'_>)> = cases
+            .iter()
+            .enumerate()
+            .filter_map(|(place, case)| case.as_ref().ok().map(|case| (place, case)))
+            .collect();
+        let every = fitting.len().div_ceil(MOST_SHARING).max(1);
+        let (places, sample): (Vec<usize>, Vec<Case<'_>>) =
+            fitting.into_iter().step_by(every).map(|(place, case)| (place, case.clone())).unzip();
+        let members: Vec<Named> = members.iter().map(|member| (member.name(), member.fit(&sample))).collect();
+        let tried: Vec<Vec<Tried>> = sample.par_iter().map(|case| attempt(&members, case)).collect();
+        let pairs: Vec<_> = sample.iter().zip(&tried).collect();
+        let pool = Pool::learn(&pairs, members.len());
+        (Ensemble { members, pool }, places.into_iter().zip(tried).collect())
+    }
+
+    fn attempt(&self, case: &Case<'_>) -> Vec<Tried> {
+        attempt(&self.members, case)
+    }
+
+    /// The weighted mean of what the members say.
+    fn combine(
+        &self,
+        case: &Case<'_>,
+        tried: &[Tried],
+        asked: &Asked,
+        quantiles: &Quantiles,
+    ) -> Result<Forecast, Abstention> {
+        if tried.iter().all(Result::is_err)
+            && let Some(Err(reason)) = tried.first()
+        {
+            return Err(reason.clone());
+        }
+        let weights = self.pool.weights(case, tried);
+        let mut values = Array2::zeros((case.horizon, asked.levels.len()));
+        let mut verdicts = Vec::with_capacity(tried.len());
+        for (((name, _), tried), weights) in self.members.iter().zip(tried).zip(weights) {
+            let outcome = tried.as_ref().map_err(Abstention::clone).map(|member| {
+                add_weighed(&mut values, &member.values, &weights);
+                Share { weight: share(&weights, case.horizon), loss: member.losses.total }
+            });
+            verdicts.push(Verdict { member: name, outcome });
+        }
+        widen(&mut values, asked.median, self.pool.widening(case));
+        Ok(finish(case.history, values, asked.median, quantiles, verdicts))
+    }
+}
+
+fn attempt(members: &[Named], case: &Case<'_>) -> Vec<Tried> {
+    members.iter().map(|(_, member)| Ok(weigh(case, member.outlook(case)?))).collect()
+}
+
+/// Adds `part` to `values`, each step with its weight.
+fn add_weighed(values: &mut Array2<f64>, part: &Array2<f64>, weights: &Blocks) {
+    for (step, (mut row, part)) in values.rows_mut().into_iter().zip(part.rows()).enumerate() {
+        row.scaled_add(weights[block_of(step)], &part);
+    }
+}
+
+/// The mean weight over the steps.
+fn share(weights: &Blocks, horizon: usize) -> f64 {
+    (0..horizon).map(|step| weights[block_of(step)]).sum::<f64>() / horizon.max(1) as f64
+}
+
+/// Moves the quantiles away from the median.
+fn widen(values: &mut Array2<f64>, median: usize, factor: f64) {
+    for mut row in values.rows_mut() {
+        let centre = row[median];
+        row.iter_mut().for_each(|cell| *cell = centre + factor * (*cell - centre));
+    }
 }
 
 /// The levels that are asked for, rising, with the median among them.
@@ -134,46 +221,23 @@ impl Asked {
     }
 }
 
-/// What a member says in quantiles, and its mean loss in the trial.
+/// What a member says in quantiles, and what it lost in the trial.
 struct Weighed {
+    /// After the compared origins, each of shape `[trial.horizon, 9]`.
+    tried: Vec<Array2<f64>>,
+    /// After the end, shape `[horizon, levels]`.
     values: Array2<f64>,
-    loss: f64,
+    losses: Losses,
     /// How `values` follow from its point forecast, where it makes one.
     offsets: Option<Offsets>,
-}
-
-fn combine(
-    case: &Case<'_>,
-    members: &[Named],
-    outlooks: Vec<Result<Weighed, Abstention>>,
-    asked: &Asked,
-    quantiles: &Quantiles,
-) -> Result<Forecast, Abstention> {
-    if outlooks.iter().all(Result::is_err)
-        && let Some(Err(reason)) = outlooks.first()
-    {
-        return Err(reason.clone());
-    }
-    let losses: Vec<f64> = outlooks.iter().flatten().map(|member| member.loss).collect();
-    let mut weights = softmax(&losses, MEMBER_SHARPNESS).into_iter();
-    let mut values = Array2::zeros((case.horizon, asked.levels.len()));
-    let mut verdicts = Vec::with_capacity(members.len());
-    for ((name, _), outlook) in members.iter().zip(outlooks) {
-        let outcome = outlook.map(|member| {
-            let weight = weights.next().unwrap_or(0.0);
-            values.scaled_add(weight, &member.values);
-            Share { weight, loss: member.loss }
-        });
-        verdicts.push(Verdict { member: name, outcome });
-    }
-    Ok(finish(case.history, values, asked.median, quantiles, verdicts))
 }
 
 fn weigh(case: &Case<'_>, outlook: Outlook) -> Weighed {
     match outlook {
         Outlook::Points { link, tried, ahead } => weigh_points(case, link, &tried, &ahead),
         Outlook::Quantiles { tried, ahead } => {
-            Weighed { loss: mean_loss(case.history, case.trial, &tried), values: ahead, offsets: None }
+            let losses = Losses::of(case.history, case.trial, &tried);
+            Weighed { tried, values: ahead, losses, offsets: None }
         }
     }
 }
@@ -197,7 +261,8 @@ fn weigh_points(case: &Case<'_>, link: Link, tried: &Array2<f64>, ahead: &Array1
         .collect();
     let offsets = residuals(&|_| true).offsets(case.levels);
     let values = about(&offsets, ahead, history);
-    Weighed { values, loss: mean_loss(history, trial, &compared), offsets: Some(offsets) }
+    let losses = Losses::of(history, trial, &compared);
+    Weighed { tried: compared, values, losses, offsets: Some(offsets) }
 }
 
 /// The quantiles about a point forecast that is held to what is plausible.
@@ -208,8 +273,7 @@ fn about(offsets: &Offsets, ahead: &Array1<f64>, history: &History) -> Array2<f6
     values
 }
 
-/// Widens the quantiles about the median, holds the floor and the order of the
-/// quantiles, and takes the median out.
+/// Holds the floor and the order of the quantiles, and takes the median out.
 fn finish(
     history: &History,
     mut values: Array2<f64>,
@@ -219,10 +283,9 @@ fn finish(
 ) -> Forecast {
     let floor = if history.never_negative { 0.0 } else { f64::MIN };
     for mut row in values.rows_mut() {
-        let (centre, mut least) = (row[median], floor);
+        let mut least = floor;
         for cell in &mut row {
-            let wider = centre + WIDENING * (*cell - centre);
-            least = if wider.is_finite() { wider.max(least) } else { least };
+            least = if cell.is_finite() { cell.max(least) } else { least };
             *cell = least;
         }
     }

@@ -20,6 +20,8 @@ pub(super) struct History {
     pub known: Vec<f64>,
     /// The same with the gaps filled.
     pub filled: Vec<f64>,
+    /// The samples with their steps, the smallest value first.
+    pub sorted: Vec<(f64, usize)>,
     /// The shortest season in steps; 1 where the history shows none twice.
     pub season: usize,
     /// The longest season in steps, where it is another one.
@@ -32,7 +34,7 @@ impl History {
     /// Prepares `values`, of shape `[n]` with anything not finite as a gap.
     ///
     /// # Errors
-    /// Abstains where there are too few samples.
+    /// Abstains where there are too few samples, or one is too large.
     pub fn prepare(values: ArrayView1<'_, f64>, seasons: &[usize]) -> Result<Self, Abstention> {
         let samples = values.iter().filter(|value| value.is_finite()).count();
         if samples == 0 {
@@ -48,14 +50,19 @@ impl History {
         let has_samples = recent.clone().filter(|value| value.is_finite()).count() >= LEAST_SAMPLES;
         let skipped = if has_samples { values.len().saturating_sub(kept) } else { 0 };
         let first = values.iter().skip(skipped).position(|value| value.is_finite()).unwrap_or(0);
-        let bounded = |value: f64| if value.is_finite() { value.clamp(-LARGEST, LARGEST) } else { f64::NAN };
-        let known: Vec<f64> = values.iter().skip(skipped + first).map(|value| bounded(*value)).collect();
+        let kept = values.iter().skip(skipped + first);
+        if let Some(value) = kept.clone().find(|value| value.is_finite() && value.abs() > LARGEST) {
+            return Err(Abstention::TooLarge { value: *value, most: LARGEST });
+        }
+        let or_gap = |value: &f64| if value.is_finite() { *value } else { f64::NAN };
+        let known: Vec<f64> = kept.map(or_gap).collect();
         let mut fitting: Vec<usize> =
             seasons.iter().copied().filter(|season| *season > 1 && known.len() >= 2 * season).collect();
         fitting.sort_unstable();
         let season = fitting.first().copied().unwrap_or(1);
         Ok(History {
             filled: filled(&known, season),
+            sorted: sorted(&known),
             season,
             long_season: fitting.last().copied().filter(|longest| *longest > season),
             never_negative: known.iter().all(|value| value.is_nan() || *value >= 0.0),
@@ -69,8 +76,15 @@ impl History {
     }
 }
 
-/// Larger values are cut, so that their squares can still be added up.
+/// How far from zero a sample may lie, so that squares can still be added up.
 const LARGEST: f64 = 1e100;
+
+fn sorted(known: &[f64]) -> Vec<(f64, usize)> {
+    let samples = known.iter().enumerate().filter(|(_, value)| value.is_finite());
+    let mut sorted: Vec<(f64, usize)> = samples.map(|(step, value)| (*value, step)).collect();
+    sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    sorted
+}
 
 /// Fills each gap with the value a season before, or else the last one.
 fn filled(known: &[f64], season: usize) -> Vec<f64> {

@@ -21,7 +21,7 @@ mod windows;
 
 use ndarray::{Array1, Array2};
 
-pub use ensemble::{Fleet, Learned, Past, forecast_all};
+pub use ensemble::{Fleet, Learned, MOST_STEPS, Past, forecast_all};
 pub use naive::seasonal_naive;
 pub use quantiles::Quantiles;
 pub use tracking::Tracker;
@@ -83,6 +83,22 @@ pub enum Abstention {
         have: usize,
         /// How many there must be.
         need: usize,
+    },
+    /// The horizon is too long.
+    #[error("{wanted} steps are asked for and at most {most} can be forecast; ask for fewer, or resample")]
+    TooFar {
+        /// How many steps are asked for.
+        wanted: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A sample is too large to be squared and added up.
+    #[error("a sample of {value:e} lies beyond {most:e}; give the series in a larger unit")]
+    TooLarge {
+        /// The sample.
+        value: f64,
+        /// How far from zero a sample may lie.
+        most: f64,
     },
     /// The history shows none of its seasons twice.
     #[error("the history does not hold a season twice")]

@@ -87,23 +87,19 @@ impl Kept for Window {
     }
 }
 
-/// A history sorted once, for the quantiles of many windows.
-pub(super) struct SortedPast {
+/// A history sorted by value, for the quantiles of a window.
+struct SortedPast<'a> {
     /// The samples' values and steps, the smallest value first.
-    sorted: Vec<(f64, usize)>,
+    sorted: &'a [(f64, usize)],
     season: usize,
     has_season: bool,
 }
 
-impl SortedPast {
-    /// Sorts the samples of a history.
-    pub fn of(history: &History) -> Self {
-        let steps = history.known.iter().enumerate();
-        let mut sorted: Vec<(f64, usize)> =
-            steps.filter(|(_, value)| value.is_finite()).map(|(step, value)| (*value, step)).collect();
-        sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+impl<'a> SortedPast<'a> {
+    fn of(history: &'a History) -> Self {
         let has_season = history.season > 1;
-        SortedPast { sorted, season: if has_season { history.season } else { DAY }, has_season }
+        let season = if has_season { history.season } else { DAY };
+        SortedPast { sorted: &history.sorted, season, has_season }
     }
 
     /// A window's quantiles after `end`, shape `[horizon, levels]`, looked at
@@ -132,17 +128,17 @@ impl SortedPast {
     }
 
     /// Whether a window gives other quantiles for other places in the season.
-    pub fn is_focused(&self, window: Window) -> bool {
+    fn is_focused(&self, window: Window) -> bool {
         window.focus.is_some() && self.has_season
     }
 
     /// The quantiles at rising `levels` of what `window` sees before `end`, for
     /// the step `end + ahead`, into `found`. Leaves `found` as it is without any
     /// sample in sight.
-    pub fn quantiles(&self, window: Window, end: usize, ahead: usize, levels: &[f64], found: &mut [f64]) {
+    fn quantiles(&self, window: Window, end: usize, ahead: usize, levels: &[f64], found: &mut [f64]) {
         let weights = self.weights(window, end, ahead);
         let mut seen: Vec<(f64, f64)> = Vec::with_capacity(weights.len());
-        for (value, step) in &self.sorted {
+        for (value, step) in self.sorted {
             // Steps after the end wrap to ages that no weight is kept for.
             let weight = weights.get(end.wrapping_sub(step + 1)).copied().unwrap_or(0.0);
             if weight > 0.0 {

@@ -1,5 +1,7 @@
 //! Which earlier steps an autoregression looks at.
 
+use super::LEAST_ROWS;
+
 /// The nearest steps of the dense set: a day of hours and two more.
 const NEAR: usize = 26;
 /// How many short seasons back the sets reach.
@@ -40,6 +42,8 @@ pub(super) fn lags(density: Density, season: usize, long_season: Option<usize>, 
     lags.sort_unstable();
     lags.dedup();
     let longest = if density == Density::Wide { known.saturating_sub(2 * season) } else { known / 2 };
-    lags.retain(|lag| *lag > 0 && *lag <= longest);
+    // The rows of many young series together bear the season.
+    let young = if season > 1 && known >= season + LEAST_ROWS { season } else { 0 };
+    lags.retain(|lag| *lag > 0 && *lag <= longest.max(young));
     lags
 }

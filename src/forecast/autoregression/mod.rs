@@ -64,11 +64,10 @@ pub(super) struct Variant {
 }
 
 /// All variants.
-pub(super) const VARIANTS: [Variant; 6] = [
-    Variant { scale: Scale::Log, change: Change::None, density: Density::Dense, own: true },
-    Variant { scale: Scale::Log, change: Change::None, density: Density::Sparse, own: true },
+pub(super) const VARIANTS: [Variant; 5] = [
     Variant { scale: Scale::Root, change: Change::None, density: Density::Dense, own: true },
-    Variant { scale: Scale::Log, change: Change::Season, density: Density::Dense, own: true },
+    Variant { scale: Scale::Root, change: Change::Season, density: Density::Dense, own: true },
+    Variant { scale: Scale::Log, change: Change::Season, density: Density::Sparse, own: true },
     Variant { scale: Scale::Log, change: Change::LongSeason, density: Density::Sparse, own: true },
     Variant { scale: Scale::Log, change: Change::None, density: Density::Wide, own: false },
 ];

@@ -10,17 +10,18 @@ use rayon::prelude::*;
 
 use super::member::{self, Ahead, Case, Kept, Member};
 use super::trial::Trial;
-use super::{Asked, Named, Past, about, cases, combine, finish, fit, prepare_all, weigh};
+use super::weights::{BLOCKS, Blocks, block_of};
+use super::{Asked, Ensemble, Past, Tried, about, add_weighed, cases, finish, prepare_all, weigh, widen};
 use crate::forecast::history::History;
 use crate::forecast::residuals::Offsets;
 use crate::forecast::{Abstention, Forecast, Quantiles};
 
-/// Members that weigh less are not kept.
-const LEAST_WEIGHT: f64 = 0.02;
+/// Members that weigh less at all steps are not kept.
+const LEAST_WEIGHT: f64 = 0.04;
 
 /// What series that belong together have taught the members.
 pub struct Fleet {
-    members: Vec<Named>,
+    ensemble: Ensemble,
     quantiles: Quantiles,
     asked: Asked,
     horizon: usize,
@@ -30,13 +31,15 @@ pub struct Fleet {
 pub struct Learned {
     fleet: Arc<Fleet>,
     parts: Vec<Part>,
+    /// By how much the quantiles are widened.
+    widening: f64,
 }
 
 /// A member that weighs something.
 struct Part {
     /// Its place among the fleet's members.
     member: usize,
-    weight: f64,
+    weights: Blocks,
     /// `None` where the member is asked for a whole outlook again.
     kept: Option<Box<dyn Kept>>,
     /// How its quantiles follow from a point forecast.
@@ -74,8 +77,8 @@ impl Fleet {
     ) -> Arc<Fleet> {
         let prepared = prepare_all(series, horizon);
         let asked = Asked::of(quantiles);
-        let members = fit(members, &cases(&prepared, horizon, &asked));
-        Arc::new(Fleet { members, quantiles: quantiles.clone(), asked, horizon })
+        let (ensemble, _) = Ensemble::learn(members, &cases(&prepared, horizon, &asked));
+        Arc::new(Fleet { ensemble, quantiles: quantiles.clone(), asked, horizon })
     }
 
     /// Fits each series, with what the fleet shares, and forecasts it from its
@@ -95,25 +98,28 @@ impl Fleet {
     }
 
     fn take_in(self: &Arc<Self>, case: &Case<'_>) -> Result<(Learned, Forecast), Abstention> {
-        let (mut outlooks, mut extras) = (Vec::new(), Vec::new());
-        for (_, member) in &self.members {
-            let (outlook, extra) = match member.learn(case) {
-                Ok((outlook, kept)) => {
-                    let weighed = weigh(case, outlook);
-                    let extra = (kept, weighed.offsets.clone());
-                    (Ok(weighed), extra)
-                }
-                Err(reason) => (Err(reason), (None, None)),
-            };
-            outlooks.push(outlook);
-            extras.push(extra);
+        let (mut tried, mut kept) = (Vec::new(), Vec::new());
+        for (_, member) in &self.ensemble.members {
+            let learnt = member.learn(case).map(|(outlook, one)| {
+                kept.push(one);
+                weigh(case, outlook)
+            });
+            if learnt.is_err() {
+                kept.push(None);
+            }
+            tried.push(learnt);
         }
-        let forecast = combine(case, &self.members, outlooks, &self.asked, &self.quantiles)?;
-        let weights =
-            forecast.members.iter().map(|verdict| verdict.outcome.as_ref().map_or(0.0, |share| share.weight));
-        let parts = weights.zip(extras).enumerate().filter(|(_, (weight, _))| *weight >= LEAST_WEIGHT);
-        let part = |(member, (weight, (kept, offsets)))| Part { member, weight, kept, offsets };
-        Ok((Learned { fleet: Arc::clone(self), parts: parts.map(part).collect() }, forecast))
+        let forecast = self.ensemble.combine(case, &tried, &self.asked, &self.quantiles)?;
+        let weights = self.ensemble.pool.weights(case, &tried);
+        let parts = weights.into_iter().zip(tried).zip(kept).enumerate();
+        let heavy =
+            parts.filter(|(_, ((weights, _), _))| weights.iter().any(|weight| *weight >= LEAST_WEIGHT));
+        let part = |(member, ((weights, tried), kept))| {
+            let tried: Tried = tried;
+            Part { member, weights, kept, offsets: tried.ok().and_then(|weighed| weighed.offsets) }
+        };
+        let (parts, widening) = (heavy.map(part).collect(), self.ensemble.pool.widening(case));
+        Ok((Learned { fleet: Arc::clone(self), parts, widening }, forecast))
     }
 }
 
@@ -127,29 +133,34 @@ impl Learned {
         let Fleet { asked, quantiles, horizon, .. } = &*self.fleet;
         let history = History::prepare(past.values, past.seasons)?;
         let mut values = Array2::zeros((*horizon, asked.levels.len()));
-        let (mut total, mut reason) = (0.0, Abstention::NoSamples);
+        let (mut totals, mut reason) = ([0.0; BLOCKS], Abstention::NoSamples);
         for part in &self.parts {
             match self.part_ahead(part, &history, fresh) {
                 Ok(ahead) => {
-                    values.scaled_add(part.weight, &ahead);
-                    total += part.weight;
+                    add_weighed(&mut values, &ahead, &part.weights);
+                    totals.iter_mut().zip(part.weights).for_each(|(total, weight)| *total += weight);
                 }
                 Err(abstention) => reason = abstention,
             }
         }
-        if total <= 0.0 {
-            return Err(reason);
+        let rows = values.rows_mut().into_iter().enumerate();
+        for (mut row, total) in rows.map(|(step, row)| (row, totals[block_of(step)])) {
+            // A block without any of its members has no forecast.
+            if total <= 0.0 {
+                return Err(reason);
+            }
+            row /= total;
         }
-        values /= total;
+        widen(&mut values, asked.median, self.widening);
         Ok(finish(&history, values, asked.median, quantiles, Vec::new()))
     }
 
     fn part_ahead(&self, part: &Part, history: &History, fresh: usize) -> Result<Array2<f64>, Abstention> {
-        let Fleet { members, asked, horizon, .. } = &*self.fleet;
+        let Fleet { ensemble, asked, horizon, .. } = &*self.fleet;
         let Some(kept) = &part.kept else {
             let trial = Trial::of(history, *horizon);
             let case = Case { history, trial: &trial, horizon: *horizon, levels: &asked.levels };
-            let (_, member) = &members[part.member];
+            let (_, member) = &ensemble.members[part.member];
             return Ok(weigh(&case, member.outlook(&case)?).values);
         };
         Ok(match (kept.ahead(history, fresh, *horizon, &asked.levels)?, &part.offsets) {

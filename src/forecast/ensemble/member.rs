@@ -109,7 +109,7 @@ pub(in crate::forecast) enum Ahead {
 /// All members.
 pub(in crate::forecast) fn all() -> Vec<Box<dyn Member>> {
     let mut members: Vec<Box<dyn Member>> =
-        vec![Box::new(naive::LAST_VALUE), Box::new(naive::LAST_SEASON), Box::new(regressions::Regressions)];
+        vec![Box::new(naive::LastValue), Box::new(naive::LastSeason), Box::new(regressions::Regressions)];
     members.extend([
         Box::new(Classical::<OneSeason>::default()) as Box<dyn Member>,
         Box::new(Classical::<TwoSeasons>::default()),

@@ -2,41 +2,24 @@
 
 use ndarray::{Array1, Array2};
 
+use super::COMPARED_LEVELS;
 use super::member::{Ahead, Case, Fitted, Kept, Member, Outlook};
 use crate::forecast::Abstention;
 use crate::forecast::history::History;
 use crate::forecast::link::Link;
+use crate::series::stats;
 
-/// The last period, carried on.
+/// Seasons whose changes to the next are looked at.
+const SEASONS_SEEN: usize = 21;
+
+/// The last value, carried on; its quantiles follow from its misses by how far
+/// ahead, as those of a random walk do.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Naive {
-    name: &'static str,
-    seasonal: bool,
-}
+pub(super) struct LastValue;
 
-/// The last value.
-pub(super) const LAST_VALUE: Naive = Naive { name: "last value", seasonal: false };
-/// The last season.
-pub(super) const LAST_SEASON: Naive = Naive { name: "last season", seasonal: true };
-
-impl Naive {
-    fn period(&self, history: &History) -> Result<usize, Abstention> {
-        match (self.seasonal, history.season) {
-            (false, _) => Ok(1),
-            (true, 0 | 1) => Err(Abstention::NoSeason),
-            (true, season) => Ok(season),
-        }
-    }
-}
-
-/// The value `step` steps after `end`, as the last period had it.
-fn carried(history: &History, period: usize, end: usize, step: usize) -> f64 {
-    history.filled[end - period.min(end) + step % period]
-}
-
-impl Member for Naive {
+impl Member for LastValue {
     fn name(&self) -> &'static str {
-        self.name
+        "last value"
     }
 
     fn fit(&self, _fleet: &[Case<'_>]) -> Box<dyn Fitted> {
@@ -44,14 +27,14 @@ impl Member for Naive {
     }
 }
 
-impl Fitted for Naive {
+impl Fitted for LastValue {
     fn outlook(&self, case: &Case<'_>) -> Result<Outlook, Abstention> {
-        let (trial, history) = (case.trial, case.history);
-        let period = self.period(history)?;
-        let tried = Array2::from_shape_fn((trial.horizon, trial.origins.len()), |(step, column)| {
-            carried(history, period, trial.origins[column], step)
+        let (trial, past) = (case.trial, &case.history.filled);
+        let carried = |end: usize| past[end - 1];
+        let tried = Array2::from_shape_fn((trial.horizon, trial.origins.len()), |(_, column)| {
+            carried(trial.origins[column])
         });
-        let ahead = Array1::from_shape_fn(case.horizon, |step| carried(history, period, history.len(), step));
+        let ahead = Array1::from_elem(case.horizon, carried(past.len()));
         Ok(Outlook::Points { link: Link::Level, tried, ahead })
     }
 
@@ -60,7 +43,7 @@ impl Fitted for Naive {
     }
 }
 
-impl Kept for Naive {
+impl Kept for LastValue {
     fn ahead(
         &self,
         history: &History,
@@ -68,12 +51,76 @@ impl Kept for Naive {
         horizon: usize,
         _levels: &[f64],
     ) -> Result<Ahead, Abstention> {
-        let period = self.period(history)?;
-        let ahead = Array1::from_shape_fn(horizon, |step| carried(history, period, history.len(), step));
-        Ok(Ahead::Points(ahead))
+        Ok(Ahead::Points(Array1::from_elem(horizon, history.filled[history.len() - 1])))
     }
 
     fn bytes(&self) -> usize {
         size_of::<Self>()
     }
+}
+
+/// The last season, carried on, with the quantiles of the changes from a season
+/// to the next: of all that is known, for a new tenant knows little else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastSeason;
+
+impl Member for LastSeason {
+    fn name(&self) -> &'static str {
+        "last season"
+    }
+
+    fn fit(&self, _fleet: &[Case<'_>]) -> Box<dyn Fitted> {
+        Box::new(*self)
+    }
+}
+
+impl Fitted for LastSeason {
+    fn outlook(&self, case: &Case<'_>) -> Result<Outlook, Abstention> {
+        if case.history.season <= 1 {
+            return Err(Abstention::NoSeason);
+        }
+        let (history, trial) = (case.history, case.trial);
+        let tried = trial
+            .compared_origins()
+            .map(|origin| after(history, origin, trial.horizon, &COMPARED_LEVELS))
+            .collect();
+        let ahead = after(history, history.len(), case.horizon, case.levels);
+        Ok(Outlook::Quantiles { tried, ahead })
+    }
+
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
+        Ok((self.outlook(case)?, Some(Box::new(*self))))
+    }
+}
+
+impl Kept for LastSeason {
+    fn ahead(
+        &self,
+        history: &History,
+        _fresh: usize,
+        horizon: usize,
+        levels: &[f64],
+    ) -> Result<Ahead, Abstention> {
+        if history.season <= 1 {
+            return Err(Abstention::NoSeason);
+        }
+        Ok(Ahead::Quantiles(after(history, history.len(), horizon, levels)))
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// The quantiles after `end`, shape `[horizon, levels]`.
+fn after(history: &History, end: usize, horizon: usize, levels: &[f64]) -> Array2<f64> {
+    let season = history.season;
+    let known = &history.known[end.saturating_sub((SEASONS_SEEN + 1) * season)..end];
+    let changes: Vec<f64> =
+        known.iter().zip(known.iter().skip(season)).map(|(early, late)| late - early).collect();
+    let changes = stats::sorted_finite(&changes);
+    let offsets: Vec<f64> =
+        levels.iter().map(|level| stats::quantile_of_sorted(&changes, *level).unwrap_or(0.0)).collect();
+    let last = &history.filled[end.saturating_sub(season)..end];
+    Array2::from_shape_fn((horizon, levels.len()), |(step, column)| last[step % last.len()] + offsets[column])
 }

@@ -10,7 +10,7 @@ use crate::forecast::history::History;
 use crate::forecast::link::Link;
 
 /// How strongly the regressions' weights follow their misses.
-const SHARPNESS: f64 = 4.0;
+const SHARPNESS: f64 = 3.0;
 
 /// All variants of the autoregression.
 pub(super) struct Regressions;

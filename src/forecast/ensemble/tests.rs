@@ -76,11 +76,82 @@ fn a_fleet_is_forecast_in_its_order_and_each_series_abstains_alone() {
     }
 }
 
+#[test]
+fn every_member_says_what_became_of_it() {
+    let values: Vec<f64> = (0..40).map(|hour| 5.0 + noise(hour)).collect();
+    let forecast = one(&values, &[], 24).unwrap();
+    let shares = forecast.members.iter().filter_map(|verdict| verdict.outcome.as_ref().ok());
+    assert!((shares.map(|share| share.weight).sum::<f64>() - 1.0).abs() < 1e-9);
+    let season = forecast.members.iter().find(|verdict| verdict.member == "last season").unwrap();
+    assert_eq!(season.outcome, Err(Abstention::NoSeason));
+}
+
+#[test]
+fn what_cannot_be_answered_is_refused() {
+    let far = one(&[1.0; 40], &[24], MOST_STEPS + 1);
+    assert_eq!(far.err(), Some(Abstention::TooFar { wanted: MOST_STEPS + 1, most: MOST_STEPS }));
+    let mut values = vec![1.0; 40];
+    values[7] = 1e308;
+    assert!(matches!(one(&values, &[24], 5), Err(Abstention::TooLarge { value, .. }) if value == 1e308));
+}
+
+#[test]
+fn the_quantiles_of_new_tenants_are_widened_by_what_the_fleet_needs() {
+    let fleet: Vec<Vec<f64>> = (0..60_u32)
+        .map(|tenant| {
+            let level = |hour: u32| 10.0 + 4.0 * noise(tenant * 1000 + hour / 5) + 0.1 * noise(hour);
+            (0..96).map(level).collect()
+        })
+        .collect();
+    let pasts: Vec<Past<'_>> =
+        fleet.iter().map(|values| Past { values: ArrayView1::from(&values[..48]), seasons: &[24] }).collect();
+    let forecasts = forecast_all(&pasts, 48, &Quantiles::default());
+    let mut covered = 0;
+    for (values, forecast) in fleet.iter().zip(forecasts) {
+        let forecast = forecast.unwrap();
+        let rows = values[48..].iter().zip(forecast.values.rows());
+        covered += rows.filter(|(value, row)| row[0] <= **value && **value <= row[8]).count();
+    }
+    let share = covered as f64 / (60.0 * 48.0);
+    assert!((0.65..=0.95).contains(&share), "{share}");
+}
+
+#[test]
+fn a_masked_incident_leaves_the_forecast_as_it_was() {
+    let wave = |hour: u32| 10.0 + (f64::from(hour) * std::f64::consts::TAU / 24.0).sin() * 4.0 + noise(hour);
+    let clean: Vec<f64> = (0..600).map(wave).collect();
+    let mut masked = clean.clone();
+    masked[500..520].fill(f64::NAN);
+    let (clean, masked) = (one(&clean, &[24, 168], 48).unwrap(), one(&masked, &[24, 168], 48).unwrap());
+    for (clean, masked) in clean.mean.iter().zip(&masked.mean) {
+        assert!((clean - masked).abs() < 0.5, "{clean} {masked}");
+    }
+}
+
+#[test]
+fn a_new_level_is_believed_within_days() {
+    let values: Vec<f64> = (0..600).map(|hour| if hour < 504 { 10.0 } else { 30.0 } + noise(hour)).collect();
+    let forecast = one(&values, &[24, 168], 24).unwrap();
+    assert!(forecast.mean.iter().all(|mean| (28.0..=33.0).contains(mean)), "{:?}", forecast.mean);
+}
+
+#[test]
+fn a_season_that_shifts_by_an_hour_is_followed() {
+    let day = |hour: u32| if (8..18).contains(&(hour % 24)) { 20.0 } else { 5.0 };
+    // From hour 552 on the clocks are an hour ahead.
+    let at = |hour: u32| day(if hour < 552 { hour } else { hour + 1 }) + noise(hour);
+    let values: Vec<f64> = (0..600).map(at).collect();
+    let forecast = one(&values, &[24, 168], 24).unwrap();
+    let miss: f64 =
+        (0..24_u32).map(|step| (forecast.mean[step as usize] - at(600 + step)).abs()).sum::<f64>() / 24.0;
+    assert!(miss < 2.0, "{miss}");
+}
+
 proptest! {
     #[test]
     fn forecasts_are_finite_and_ordered_on_any_input(
         values in proptest::collection::vec(prop_oneof![
-            Just(f64::NAN), Just(0.0), Just(5.0), 0.0..10.0_f64, -1e9..1e9_f64, Just(f64::MAX), Just(1e-300), Just(f64::INFINITY)
+            Just(f64::NAN), Just(0.0), Just(5.0), 0.0..10.0_f64, -1e9..1e9_f64, Just(1e100), Just(-1e100), Just(1e-300), Just(f64::INFINITY)
         ], 0..260),
         seasons in proptest::collection::vec(0_usize..60, 0..3),
         horizon in 0_usize..60,
@@ -90,6 +161,32 @@ proptest! {
             prop_assert!(forecast.mean.iter().chain(forecast.values.iter()).all(|value| value.is_finite()));
             for row in forecast.values.rows() {
                 prop_assert!(row.iter().zip(row.iter().skip(1)).all(|(low, high)| low <= high));
+            }
+        }
+    }
+
+    #[test]
+    fn short_histories_are_answered_or_refused(
+        runs in proptest::collection::vec((prop_oneof![
+            Just(f64::NAN), Just(1e308), Just(-1e308), Just(1e100), Just(0.0), -5.0..5.0_f64
+        ], 1_usize..12), 0..5),
+        horizon in 0_usize..200,
+    ) {
+        let mut values: Vec<f64> =
+            runs.iter().flat_map(|(value, length)| std::iter::repeat_n(*value, *length)).collect();
+        values.truncate(40);
+        match one(&values, &[6, 24], horizon) {
+            Ok(forecast) => {
+                prop_assert!(forecast.mean.iter().chain(&forecast.values).all(|value| value.is_finite()));
+                for row in forecast.values.rows() {
+                    prop_assert!(row.iter().zip(row.iter().skip(1)).all(|(low, high)| low <= high));
+                }
+            }
+            Err(Abstention::TooLarge { value, .. }) => prop_assert!(value.abs() > 1e100),
+            Err(Abstention::NoSamples) => prop_assert!(values.iter().all(|value| value.is_nan())),
+            Err(reason) => {
+                let short = matches!(reason, Abstention::TooShort { have, need: 12 } if have < 12);
+                prop_assert!(short, "{}", reason);
             }
         }
     }

@@ -10,6 +10,9 @@ const SEASONS_TRIED: usize = 2;
 /// Origins at which the point forecasts are tried, at most.
 const MOST_ORIGINS: usize = 36;
 
+/// Origins at which they are tried, at least, where there are steps for it.
+const LEAST_ORIGINS: usize = 6;
+
 /// The trial of a series.
 pub(in crate::forecast) struct Trial {
     /// The first origin: models are fitted to nothing from here on.
@@ -28,9 +31,11 @@ impl Trial {
         let known = history.len();
         let season = if history.season > 1 { history.season } else { (known / 12).clamp(1, 24) };
         let horizon = horizon.min(SEASONS_TRIED * season).max(1);
-        let length = ((COMPARED_ORIGINS + 1) * season).min(known / 3).max(1);
+        // Young series keep more to fit, so that the rest still shows a season.
+        let part = if known < 3 * season { 4 } else { 3 };
+        let length = ((COMPARED_ORIGINS + 1) * season).min(known / part).max(1);
         let start = known - length;
-        let stride = (season / 4).max(length.div_ceil(MOST_ORIGINS)).max(1);
+        let stride = (season / 4).min(length / LEAST_ORIGINS).max(length.div_ceil(MOST_ORIGINS)).max(1);
         // Counted from the end, so that the last origins see a whole horizon.
         let origins: Vec<usize> = (1..)
             .map(|back| back * stride)

@@ -1,0 +1,113 @@
+//! What the trials of many series say together: which members are good in this
+//! fleet, and how much wider than the members' mean the quantiles have to be.
+//! A series with a long history needs little of it, a new tenant nearly all.
+
+use ndarray::Array2;
+
+use super::COMPARED_LEVELS;
+use super::member::Case;
+use super::weights::{BLOCKS, Blocks, Losses, relative, weights};
+use super::{Tried, add_weighed};
+use crate::series::stats;
+
+/// The widening where nothing is known of the fleet: the weights are chosen on
+/// the trials that the misses are taken from, and the best in a trial is a
+/// little worse afterwards.
+const WIDENING: f64 = 1.05;
+/// How many series say as much about the widening as that first guess.
+const GUESS_SERIES: f64 = 8.0;
+/// The least and the most that quantiles are widened by.
+const LIMITS: (f64, f64) = (0.8, 20.0);
+/// The share of samples between the first and the last of the compared levels.
+const COVER: f64 = 0.8;
+/// Compared origins from which a history counts as long.
+const LONG_ORIGINS: usize = 3;
+/// A miss of more widths than this says no more than this.
+const MOST_WIDTHS: f64 = 1e3;
+
+/// What the fleet says.
+pub(super) struct Pool {
+    /// Each member's mean relative losses; `None` where it always abstained.
+    pub relative: Vec<Option<Blocks>>,
+    /// For young and for long histories.
+    widenings: [f64; 2],
+}
+
+impl Pool {
+    /// Learns from what `members` members did in the trials of some series.
+    pub fn learn(sample: &[(&Case<'_>, &Vec<Tried>)], members: usize) -> Self {
+        let mut sums = vec![([0.0; BLOCKS], 0_u32); members];
+        for (_, tried) in sample {
+            for (sum, blocks) in sums.iter_mut().zip(relative(&losses(tried))) {
+                let Some(blocks) = blocks else { continue };
+                sum.0.iter_mut().zip(blocks).for_each(|(sum, value)| *sum += value);
+                sum.1 += 1;
+            }
+        }
+        let mean =
+            |(blocks, count): (Blocks, u32)| (count > 0).then(|| blocks.map(|sum| sum / f64::from(count)));
+        let mut pool = Pool { relative: sums.into_iter().map(mean).collect(), widenings: [WIDENING; 2] };
+        pool.widenings = [false, true].map(|long| pool.learn_widening(sample, long));
+        pool
+    }
+
+    /// The weight of each member of a series in each block.
+    pub fn weights(&self, case: &Case<'_>, tried: &[Tried]) -> Vec<Blocks> {
+        weights(&relative(&losses(tried)), &self.relative, case.trial.compared.len())
+    }
+
+    /// How much wider the quantiles have to be.
+    pub fn widening(&self, case: &Case<'_>) -> f64 {
+        self.widenings[usize::from(is_long(case))]
+    }
+
+    /// The widening that would have covered the right share in the trials
+    /// (conformal calibration of the combination, pooled over the fleet; Romano,
+    /// Patterson and Candes 2019, Conformalized quantile regression), drawn
+    /// towards the first guess.
+    fn learn_widening(&self, sample: &[(&Case<'_>, &Vec<Tried>)], long: bool) -> f64 {
+        let (mut widths, mut series) = (Vec::new(), 0.0);
+        for (case, tried) in sample.iter().filter(|(case, _)| is_long(case) == long) {
+            self.needed_widths(case, tried, &mut widths);
+            series += 1.0;
+        }
+        let sorted = stats::sorted_finite(&widths);
+        let Some(needed) = stats::quantile_of_sorted(&sorted, COVER) else { return WIDENING };
+        let needed = needed.clamp(LIMITS.0, LIMITS.1);
+        ((GUESS_SERIES * WIDENING.ln() + series * needed.ln()) / (GUESS_SERIES + series)).exp()
+    }
+
+    /// How far each sample of a trial lay from the median, in widths of the
+    /// quantiles on its side.
+    fn needed_widths(&self, case: &Case<'_>, tried: &[Tried], widths: &mut Vec<f64>) {
+        let weights = self.weights(case, tried);
+        for (index, origin) in case.trial.compared_origins().enumerate() {
+            let mut values = Array2::zeros((case.trial.horizon, COMPARED_LEVELS.len()));
+            let parts = tried.iter().zip(&weights);
+            for (part, weights) in parts.filter_map(|(tried, weights)| Some((tried.as_ref().ok()?, weights)))
+            {
+                add_weighed(&mut values, &part.tried[index], weights);
+            }
+            let truth = case.history.known[origin..].iter().zip(values.rows());
+            widths.extend(truth.filter(|(value, _)| value.is_finite()).map(|(value, row)| {
+                let (low, median, high) =
+                    (row[0], row[COMPARED_LEVELS.len() / 2], row[COMPARED_LEVELS.len() - 1]);
+                needed_width(*value, low, median, high)
+            }));
+        }
+    }
+}
+
+fn needed_width(value: f64, low: f64, median: f64, high: f64) -> f64 {
+    let (miss, width) = ((value - median).abs(), if value >= median { high - median } else { median - low });
+    // What differs by rounding alone is no miss.
+    if miss <= 1e-9 * median.abs() { 0.0 } else { (miss / width.max(f64::MIN_POSITIVE)).min(MOST_WIDTHS) }
+}
+
+fn is_long(case: &Case<'_>) -> bool {
+    case.trial.compared.len() >= LONG_ORIGINS
+}
+
+fn losses(tried: &[Tried]) -> Vec<Option<Losses>> {
+    tried.iter().map(|tried| tried.as_ref().ok().map(|tried| tried.losses)).collect()
+}
