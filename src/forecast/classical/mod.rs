@@ -21,6 +21,10 @@ use super::ensemble::member::{Ahead, Case, Fitted, Kept, Member, Outlook};
 use super::history::History;
 use super::link::Link;
 
+/// Seasons before the trial that a filter is fitted to, at least: on two days
+/// of a new tenant its trend runs away.
+const SEASONS_NEEDED: usize = 2;
+
 /// A point forecaster that is carried on with each sample.
 pub(super) trait Filter: Clone + Send + Sync {
     /// The name in tables and evidence.
@@ -75,6 +79,10 @@ impl<F: Filter + 'static> Fitted for Classical<F> {
 /// Fits a filter before the trial and carries it through to the end.
 fn walk<F: Filter>(case: &Case<'_>) -> Result<(Outlook, KeptFilter<F>), Abstention> {
     let (history, trial) = (case.history, case.trial);
+    let need = SEASONS_NEEDED * history.season;
+    if trial.start < need {
+        return Err(Abstention::TooShort { have: trial.start, need });
+    }
     let link = link_of(history);
     let linked: Vec<f64> = history.filled.iter().map(|value| link.apply(*value)).collect();
     let mut filter = F::fit(&linked[..trial.start], &seasons_of(history, trial.start))?;

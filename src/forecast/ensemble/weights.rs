@@ -21,6 +21,8 @@ const BLOCK_SHRINKAGE: f64 = 0.5;
 const WORST: f64 = 5.0;
 /// How strongly the members' weights follow their losses.
 const SHARPNESS: f64 = 7.0;
+/// A weight below this is none: it would only blur what others know exactly.
+const LEAST_WEIGHT: f64 = 1e-6;
 /// How many compared origins of its own weigh as much as the rest of the fleet.
 const FLEET_ORIGINS: f64 = 2.0;
 
@@ -114,8 +116,12 @@ pub(super) fn weights(own: &[Option<Blocks>], fleet: &[Option<Blocks>], origins:
             })
             .collect();
         let least = mixed.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-        let raw: Vec<f64> =
-            mixed.iter().map(|loss| loss.map_or(0.0, |loss| (-SHARPNESS * (loss - least)).exp())).collect();
+        // The best member has 1, so that the least weight is a share of its.
+        let raw: Vec<f64> = mixed
+            .iter()
+            .map(|loss| loss.map_or(0.0, |loss| (-SHARPNESS * (loss - least)).exp()))
+            .map(|weight| if weight < LEAST_WEIGHT { 0.0 } else { weight })
+            .collect();
         let total: f64 = raw.iter().sum();
         weights
             .iter_mut()
