@@ -9,6 +9,7 @@ pub mod cost;
 pub mod domain;
 pub mod engine;
 pub mod forecast;
+pub mod notify;
 pub mod ports;
 pub mod registry;
 pub mod rightsize;

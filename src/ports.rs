@@ -1,11 +1,12 @@
 //! The holes in the wall of the engine: what it needs from outside, as traits.
-//! Adapters live in `source`, `store` and `target`; only `app` names them.
+//! Adapters live in `source`, `store`, `target` and `notify`; only `app` names them.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::{QuotaChange, Resource, Step, TenantId, TimeRange, Timestamp};
+use crate::domain::{Notice, QuotaChange, Receiver, Resource, Step, TenantId, TimeRange, Timestamp};
 use crate::series::Frame;
 
 /// The present. Passed in, so that a year of operation can be simulated.
@@ -388,5 +389,46 @@ pub enum TargetError {
         target: &'static str,
         /// What it said.
         message: String,
+    },
+}
+
+/// How receivers are told.
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// Tells a receiver, once. `before` is the notice of the same subject that
+    /// goes on there, for receivers that hold a state.
+    async fn deliver(
+        &self,
+        receiver: &Receiver,
+        notice: &Notice,
+        before: Option<&Notice>,
+        now: Timestamp,
+    ) -> Result<(), DeliveryError>;
+
+    /// Tells a receiver again what goes on there.
+    async fn renew(
+        &self,
+        receiver: &Receiver,
+        going_on: &[Notice],
+        now: Timestamp,
+    ) -> Result<(), DeliveryError>;
+
+    /// Whether a receiver must be told again and again of what goes on.
+    fn holds_state(&self, receiver: &Receiver) -> bool;
+}
+
+/// A notice that was not taken; reads well after "failed to".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DeliveryError {
+    /// The receiver wants nothing more, ever.
+    #[error("deliver: the receiver answered 410, so it is gone for good")]
+    Gone,
+    /// It may work later.
+    #[error("deliver: {message}")]
+    Failed {
+        /// What is wrong.
+        message: String,
+        /// How long the receiver asked to be left alone.
+        retry_after: Option<Duration>,
     },
 }

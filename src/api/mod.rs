@@ -17,6 +17,7 @@ mod page;
 mod problem;
 mod quiet;
 mod quotas;
+mod receivers;
 mod recommendations;
 mod summary;
 mod tenants;
@@ -36,7 +37,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::engine::Engine;
+use crate::engine::{Deliverer, Engine};
 
 /// How the API is set.
 #[derive(Debug, Clone)]
@@ -78,13 +79,14 @@ impl Default for ApiSettings {
 #[derive(Clone)]
 pub struct ApiState {
     engine: Arc<Engine>,
+    deliverer: Arc<Deliverer>,
     settings: Arc<ApiSettings>,
 }
 
 impl ApiState {
-    /// The state over an engine.
-    pub fn new(engine: Arc<Engine>, settings: ApiSettings) -> Self {
-        ApiState { engine, settings: Arc::new(settings) }
+    /// The state over an engine and what delivers its notices.
+    pub fn new(engine: Arc<Engine>, deliverer: Arc<Deliverer>, settings: ApiSettings) -> Self {
+        ApiState { engine, deliverer, settings: Arc::new(settings) }
     }
 }
 
@@ -100,6 +102,7 @@ impl ApiState {
         (name = "recommendations", description = "What each quota should be, and why"),
         (name = "analysis", description = "Usage, forecasts, anomalies and incidents"),
         (name = "incidents", description = "What goes wrong with tenants, and when nobody is to be told"),
+        (name = "receivers", description = "Who is told of incidents, and what they did not take"),
         (name = "audit", description = "Who changed what, when and why"),
         (name = "operations", description = "Health and metrics of the daemon itself"),
     )
@@ -155,6 +158,12 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(analysis::usage))
         .routes(routes!(models::list))
         .routes(routes!(models::roll_back))
+        .routes(routes!(receivers::list))
+        .routes(routes!(receivers::get, receivers::put, receivers::remove))
+        .routes(routes!(receivers::enable))
+        .routes(routes!(receivers::test))
+        .routes(routes!(receivers::dead_letters))
+        .routes(routes!(receivers::send_again))
         .routes(routes!(audit::list))
         .routes(routes!(summary::get))
         .routes(routes!(operations::metrics))

@@ -99,11 +99,17 @@ impl From<RegistryError> for Problem {
             | RegistryError::NoSuchIncident(_)
             | RegistryError::NoSuchSilence(_)
             | RegistryError::NoSuchMarker(_)
-            | RegistryError::NoSuchRecommendation(_) => Problem::not_found(detail),
+            | RegistryError::NoSuchRecommendation(_)
+            | RegistryError::NoSuchReceiver(_)
+            | RegistryError::NoSuchDeadLetter(..) => Problem::not_found(detail),
             RegistryError::TenantExists(_)
             | RegistryError::IncidentOver(_)
             | RegistryError::AlreadyDecided { .. }
             | RegistryError::Busy(..)
+            | RegistryError::ReceiverExists(_)
+            | RegistryError::ReceiverOfConfig(_)
+            | RegistryError::TooManyReceivers(_)
+            | RegistryError::WouldOvertake(..)
             | RegistryError::Store(StoreError::Conflict { .. }) => Problem::new(StatusCode::CONFLICT, detail),
             RegistryError::Refused(verdict) => {
                 let moved = verdict.objections.iter().any(|one| matches!(one, Objection::QuotaMoved { .. }));

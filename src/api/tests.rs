@@ -42,9 +42,10 @@ async fn api() -> (Router, Arc<Engine>) {
         metrics: Arc::new(Metrics::default()),
     };
     let engine = Arc::new(Engine::new(parts, Settings::default()));
+    let deliverer = crate::app::deliverer_over(&engine, &crate::app::no_receivers()).unwrap();
     engine.registry().add_token(&security::hash(TOKEN), "tester").await.unwrap();
     let settings = ApiSettings { max_body: 4096, max_page: 2, default_page: 2, ..ApiSettings::default() };
-    let router = router(ApiState::new(engine.clone(), settings));
+    let router = router(ApiState::new(engine.clone(), deliverer, settings));
     let created =
         call(&router, "POST", "/v1/tenants", &[], Some(json!({"id": "acme", "tier": "PREMIUM"}))).await;
     assert_eq!(created.0, StatusCode::CREATED, "{}", created.2);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::clock::{ClockFrom, SystemClock};
+use super::outlet::{deliverer_over, no_receivers};
 use super::server;
 use super::shutdown;
 use crate::api::ApiSettings;
@@ -95,5 +96,6 @@ pub async fn serve_once_computed(
 ) -> anyhow::Result<()> {
     let stop = shutdown::on_signal();
     let grace = std::time::Duration::from_secs(1);
-    server::serve(listener, engine, api, grace, stop).await
+    let deliverer = deliverer_over(&engine, &no_receivers())?;
+    server::serve(listener, engine, deliverer, api, grace, stop).await
 }

@@ -3,6 +3,7 @@
 
 mod clock;
 mod demo;
+mod outlet;
 mod parts;
 mod server;
 mod shutdown;
@@ -17,15 +18,17 @@ use tokio::net::TcpListener;
 
 pub use clock::{ClockFrom, SystemClock};
 pub use demo::{Usage, engine_over, serve_once_computed};
+pub use outlet::{deliverer_over, no_receivers};
 pub use parts::{Closing, engine_settings, prometheus_source, read_prices};
 
 use crate::api::ApiSettings;
 use crate::config::Config;
-use crate::engine::{Engine, drive};
+use crate::engine::{Deliverer, Engine, drive, drive_deliveries};
 
 /// Everything that a daemon is, ready to serve.
 pub struct App {
     engine: Arc<Engine>,
+    deliverer: Arc<Deliverer>,
     closing: Closing,
     listener: TcpListener,
     api: ApiSettings,
@@ -42,10 +45,12 @@ impl App {
     pub async fn start(config: Config) -> anyhow::Result<App> {
         let listener = listen(config.server.listen_address).await?;
         let (engine, closing) = parts::build(&config).await?;
+        let deliverer = deliverer_over(&engine, &outlet::Outlet::of(&config))?;
         token::ensure(engine.registry(), config.server.token.clone()).await?;
         engine.restore().await.context("failed to restore what was kept")?;
         Ok(App {
             engine,
+            deliverer,
             closing,
             listener,
             api: parts::api_settings(&config),
@@ -64,11 +69,15 @@ impl App {
         let address = self.listener.local_addr().context("failed to read the address")?;
         tracing::info!(%address, "listening");
         let driver = tokio::spawn(drive(Arc::clone(&self.engine), self.every, self.grace, stop.clone()));
+        let deliveries =
+            tokio::spawn(drive_deliveries(Arc::clone(&self.deliverer), self.grace, stop.clone()));
         let served =
-            server::serve(self.listener, Arc::clone(&self.engine), self.api, self.grace, stop.clone()).await;
+            server::serve(self.listener, self.engine, self.deliverer, self.api, self.grace, stop.clone())
+                .await;
         // A server that ended by itself takes the rest with it.
         stop.cancel();
         driver.await.context("failed to end the engine's driver")?;
+        deliveries.await.context("failed to end the deliveries")?;
         self.closing.close().await.context("failed to close the store")?;
         tracing::info!("stopped");
         served

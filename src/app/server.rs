@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiSettings, ApiState};
-use crate::engine::Engine;
+use crate::engine::{Deliverer, Engine};
 use crate::web;
 
 /// Serves until `stop`; requests that run then are given `grace` to end.
@@ -18,11 +18,12 @@ use crate::web;
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
+    deliverer: Arc<Deliverer>,
     settings: ApiSettings,
     grace: Duration,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes = api::router(ApiState::new(engine, settings)).merge(web::router());
+    let routes = api::router(ApiState::new(engine, deliverer, settings)).merge(web::router());
     let asked = stop.clone();
     let server = axum::serve(listener, routes).with_graceful_shutdown(async move { asked.cancelled().await });
     tokio::select! {

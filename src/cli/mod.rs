@@ -14,6 +14,7 @@ mod fleet;
 pub mod forecast;
 mod incident;
 mod models;
+mod notify;
 mod recommend;
 pub mod replay;
 mod seasons;
@@ -61,6 +62,8 @@ enum Command {
     Replay(replay::Replay),
     /// Make up a fleet of tenants with their usage, out of a seed
     Simulate(simulate::Simulate),
+    /// Try receivers out, and look after the notices that they did not take
+    Notify(notify::Notify),
     /// Say whether a config can be used, and what it means
     CheckConfig(ConfigFile),
 }
@@ -112,6 +115,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Incident(arguments) => incident::run(&arguments, out)?,
         Command::Replay(arguments) => replay::run(&arguments, out)?,
         Command::Simulate(arguments) => simulate::run(&arguments)?,
+        Command::Notify(arguments) => notify::run(&arguments, out)?,
         Command::CheckConfig(arguments) => {
             let valid = check_config::run(&arguments.file, out)?;
             return Ok(if valid { DONE } else { BAD_INPUT });

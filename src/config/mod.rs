@@ -10,6 +10,7 @@
 mod analysis;
 mod checks;
 mod incidents;
+mod notify;
 mod problem;
 mod prometheus;
 mod reader;
@@ -28,6 +29,7 @@ use toml::de::DeTable;
 
 pub use analysis::{Anomaly, Cycle, Forecast, Rightsizing};
 pub use incidents::Incidents;
+pub use notify::Notify;
 pub use problem::{ConfigProblems, Place, Problem};
 pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
 pub use reader::Environment;
@@ -38,7 +40,7 @@ pub use server::Server;
 pub use store::{Store, StoreKind};
 pub use units::{show_duration, show_size};
 
-use crate::domain::Guardrails;
+use crate::domain::{Guardrails, Receiver};
 use reader::Reader;
 
 /// A config that has been checked whole.
@@ -70,6 +72,10 @@ pub struct Config {
     pub history: History,
     /// Who the tenants are.
     pub tenants: Tenants,
+    /// How receivers are told.
+    pub notify: Notify,
+    /// Who is told of incidents.
+    pub receivers: Vec<Receiver>,
     /// What the daemon says of itself.
     pub log: Log,
 }
@@ -141,6 +147,8 @@ impl Config {
             prices: Prices::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),
+            notify: Notify::read(reader),
+            receivers: notify::read_receivers(reader),
             log: Log::read(reader),
         };
         checks::check(&config, reader);

@@ -62,6 +62,44 @@ impl<'i> Reader<'i> {
         self.open(Some(self.root), "", name, about)
     }
 
+    /// The names of the sections below `[parent]`, in the order of the file.
+    /// Where there are none, one called `example` is only described.
+    pub(super) fn names_of_sections(
+        &mut self,
+        parent: &'static str,
+        about: &'static str,
+        example: &str,
+    ) -> Vec<String> {
+        self.open(Some(self.root), "", parent, about);
+        let table = self.root.get(parent).and_then(|value| value.get_ref().as_table());
+        let mut named: Vec<(usize, String)> = table
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| (key.span().start, key.get_ref().to_string()))
+            .collect();
+        named.sort();
+        if named.is_empty() {
+            return vec![example.to_owned()];
+        }
+        named.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// A section below `[parent]` whose name somebody chose.
+    pub(super) fn named_section(
+        &mut self,
+        parent: &'static str,
+        name: &str,
+        about: &'static str,
+    ) -> Section<'_, 'i> {
+        let table = self.root.get(parent).and_then(|value| value.get_ref().as_table());
+        let mut section = self.open(table, parent, name, about);
+        if let Some(info) = section.reader.reference.sections.last_mut() {
+            info.is_example = true;
+        }
+        section.may_be_absent = true;
+        section
+    }
+
     fn open(
         &mut self,
         parent: Option<&'i DeTable<'i>>,
@@ -70,7 +108,7 @@ impl<'i> Reader<'i> {
         about: &'static str,
     ) -> Section<'_, 'i> {
         let path = join(parent_path, name);
-        self.reference.sections.push(SectionInfo { path: path.clone(), about });
+        self.reference.sections.push(SectionInfo { path: path.clone(), about, is_example: false });
         let found = parent.and_then(|table| table.get(name));
         let table = found.and_then(|value| value.get_ref().as_table());
         if let Some(value) = found {

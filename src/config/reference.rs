@@ -10,6 +10,9 @@ pub struct SectionInfo {
     pub path: String,
     /// What it is about.
     pub about: &'static str,
+    /// Whether it stands for sections whose names somebody chooses; there is
+    /// none by default.
+    pub is_example: bool,
 }
 
 /// A key of the config.
@@ -73,13 +76,14 @@ impl Reference {
             comment(&mut out, section.about);
             let keys: Vec<&KeyInfo> = self.keys.iter().filter(|key| key.section == section.path).collect();
             if !keys.is_empty() {
-                let _ = writeln!(out, "[{}]", section.path);
+                let mark = if section.is_example { "#" } else { "" };
+                let _ = writeln!(out, "{mark}[{}]", section.path);
             }
             for (index, key) in keys.into_iter().enumerate() {
                 if index > 0 {
                     out.push('\n');
                 }
-                describe(&mut out, key);
+                describe(&mut out, key, section.is_example);
             }
         }
         out
@@ -99,12 +103,12 @@ impl Reference {
     }
 }
 
-fn describe(out: &mut String, key: &KeyInfo) {
+fn describe(out: &mut String, key: &KeyInfo, is_example: bool) {
     comment(out, key.about);
     let required = if key.required { "; required" } else { "" };
     comment(out, &format!("({}{required})", key.takes));
     let (mark, value) = match (&key.default, &key.example) {
-        (Some(default), _) => ("", default.as_str()),
+        (Some(default), _) => (if is_example { "#" } else { "" }, default.as_str()),
         (None, Some(example)) if key.required => ("", example.as_str()),
         (None, example) => ("#", example.as_deref().unwrap_or("\"\"")),
     };

@@ -43,6 +43,20 @@ pub enum AuditAction {
     MarkerCreated,
     /// A deploy or a maintenance was struck out.
     MarkerRemoved,
+    /// A receiver of notices was made.
+    ReceiverCreated,
+    /// A receiver was given other settings.
+    ReceiverChanged,
+    /// A receiver was removed.
+    ReceiverRemoved,
+    /// A receiver said that it is gone for good, and is sent nothing more.
+    ReceiverDisabled,
+    /// A disabled receiver is sent to again.
+    ReceiverEnabled,
+    /// A receiver was sent a test.
+    ReceiverTested,
+    /// A notice that was given up is sent again.
+    NoticeSentAgain,
 }
 
 /// One line of the audit log. Its place in the log is its number.

@@ -13,6 +13,7 @@ pub mod notice;
 pub mod policy;
 pub mod quiet;
 pub mod quota;
+pub mod receiver;
 pub mod recommendation;
 pub mod resource;
 pub mod tenant;
@@ -30,6 +31,7 @@ pub use notice::{Notice, NoticeKind, Severity};
 pub use policy::{Guardrails, Objection, Verdict};
 pub use quiet::{Marker, MarkerKind, Silence};
 pub use quota::{Quota, QuotaChange};
+pub use receiver::{Receiver, ReceiverKind, ReceiverName, Wanted};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
 pub use resource::Resource;
 pub use tenant::{ApplyMode, Tenant, TenantId};
@@ -59,6 +61,11 @@ pub enum DomainError {
         "take {0:?} as a tenant id; use 1 to 128 of the characters a-z A-Z 0-9 . _ - and begin with a letter or digit"
     )]
     BadTenantId(String),
+    /// A receiver's name has the wrong form.
+    #[error(
+        "take {0:?} as a receiver's name; use 1 to 64 of the characters a-z 0-9 _ - and begin with a letter or digit"
+    )]
+    BadReceiverName(String),
     /// A quota is not a positive finite number.
     #[error("take {value} as the quota of {resource}; it must be a number above 0 and at most 1e15")]
     BadQuota {

@@ -131,7 +131,8 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// Whose usage; `None` where it concerns no single tenant.
     pub tenant: Option<TenantId>,
-    /// How much it matters.
+    /// How much it matters. An end carries the highest severity that the
+    /// incident had, so that whoever was told of it is told of its end.
     pub severity: Severity,
     /// What it is about, such as the incident's id. Notices of one subject
     /// reach a receiver in the order in which they were written.

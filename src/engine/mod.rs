@@ -9,6 +9,7 @@
 mod apply;
 mod collect;
 mod compute;
+mod deliver;
 mod detect;
 mod driver;
 mod generation;
@@ -31,6 +32,7 @@ use tokio::sync::Notify;
 
 pub use apply::{ApplyError, Request};
 pub use compute::{Compute, ComputeError};
+pub use deliver::{Backoff, Deliverer, DeliverySettings, KnownReceiver, Origin, drive_deliveries};
 pub use driver::drive;
 pub use ids::Ids;
 pub use learn::RollBackError;
@@ -198,6 +200,11 @@ impl Engine {
         }
     }
 
+    /// The id of a notice that is written now.
+    pub fn notice_id(&self) -> uuid::Uuid {
+        self.parts.ids.notice(self.now())
+    }
+
     /// The state.
     pub fn registry(&self) -> &Registry {
         &self.parts.registry
@@ -209,7 +216,7 @@ impl Engine {
     }
 
     /// How Plimsoll watches itself.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.parts.metrics
     }
 

@@ -10,6 +10,7 @@ mod incidents;
 mod models;
 pub mod outbox;
 mod quiet;
+mod receivers;
 mod recommendations;
 mod tenants;
 mod tokens;
@@ -25,12 +26,14 @@ pub use audit::NumberedAuditEvent;
 pub use changes::Outcome as ChangeOutcome;
 pub use incidents::{AlertBudget, IncidentFilter, IncidentWrite, NotToLearn, Remark};
 pub use models::Replacement;
+pub use receivers::{By, Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::TokenRecord;
 
 use crate::domain::{
-    AuditEvent, DomainError, IncidentId, RecommendationId, Resource, TenantId, Timestamp, Verdict,
+    AuditEvent, DomainError, IncidentId, ReceiverName, RecommendationId, Resource, TenantId, Timestamp,
+    Verdict,
 };
 use crate::ports::{Batch, Clock, Expect, Store, StoreError, StoreHealth, Table, Versioned, Write};
 
@@ -82,6 +85,24 @@ pub enum RegistryError {
     /// The quota is being changed by somebody else right now.
     #[error("change the quota of {1} for {0}: another change of it is on its way; try again")]
     Busy(TenantId, Resource),
+    /// There is no such receiver.
+    #[error("find the receiver {0}")]
+    NoSuchReceiver(ReceiverName),
+    /// There is already such a receiver.
+    #[error("create the receiver {0}: there is one already")]
+    ReceiverExists(ReceiverName),
+    /// The receiver stands in the config.
+    #[error("change the receiver {0}: it stands in the config; change it there")]
+    ReceiverOfConfig(ReceiverName),
+    /// There may be no more receivers.
+    #[error("create a receiver: there are {0}, as many as notify.max_receivers allows")]
+    TooManyReceivers(usize),
+    /// There is no such dead letter.
+    #[error("find the dead letter {1} of the receiver {0}")]
+    NoSuchDeadLetter(ReceiverName, u64),
+    /// Sending it now would turn the order round.
+    #[error("send the dead letter {1} to {0} again: it has taken a later notice of the same incident since")]
+    WouldOvertake(ReceiverName, u64),
     /// A value that breaks a rule of the domain.
     #[error(transparent)]
     Domain(#[from] DomainError),

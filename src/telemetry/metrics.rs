@@ -38,6 +38,9 @@ pub struct Metrics {
     requests: Family<Labels, Counter>,
     request_durations: Histograms,
     store_bytes: Gauge,
+    outbox_waiting: Gauge,
+    outbox_oldest: FloatGauge,
+    deliveries: Family<Labels, Counter>,
 }
 
 impl Default for Metrics {
@@ -68,6 +71,9 @@ impl Default for Metrics {
             requests: Family::default(),
             request_durations: request_durations.clone(),
             store_bytes: Gauge::default(),
+            outbox_waiting: Gauge::default(),
+            outbox_oldest: FloatGauge::default(),
+            deliveries: Family::default(),
             registry: Registry::default(),
         };
         let seconds = Unit::Seconds;
@@ -126,8 +132,24 @@ impl Default for Metrics {
             Unit::Bytes,
             metrics.store_bytes.clone(),
         );
+        register_outbox(&mut registry, &metrics);
         Metrics { registry, ..metrics }
     }
+}
+
+fn register_outbox(registry: &mut Registry, metrics: &Metrics) {
+    registry.register("outbox_waiting", "Notices on their way to receivers", metrics.outbox_waiting.clone());
+    registry.register_with_unit(
+        "outbox_oldest_age",
+        "Age of the oldest notice that is on its way",
+        Unit::Seconds,
+        metrics.outbox_oldest.clone(),
+    );
+    registry.register(
+        "deliveries",
+        "Attempts to deliver a notice, by the receiver's kind and what came of them",
+        metrics.deliveries.clone(),
+    );
 }
 
 impl Metrics {
@@ -231,6 +253,18 @@ impl Metrics {
         let labels = vec![("method", method.to_owned()), route.clone(), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
         self.request_durations.get_or_create(&vec![route]).observe(took.as_secs_f64());
+    }
+
+    /// How many notices are on their way, and how old the oldest is.
+    pub fn outbox(&self, waiting: usize, oldest: Duration) {
+        self.outbox_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.outbox_oldest.set(oldest.as_secs_f64());
+    }
+
+    /// An attempt to deliver a notice has ended.
+    pub fn delivered(&self, kind: &'static str, outcome: &'static str) {
+        let labels = vec![("kind", kind.to_owned()), ("outcome", outcome.to_owned())];
+        self.deliveries.get_or_create(&labels).inc();
     }
 
     /// How large the state is on disk.

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 9] = [
     &["domain", "telemetry"],
     &["security", "series"],
     &["forecast", "anomaly", "config", "ports"],
-    &["registry", "rightsize", "cost", "simulate", "source", "store", "target"],
+    &["registry", "rightsize", "cost", "simulate", "source", "store", "target", "notify"],
     &["engine"],
     &["api", "web"],
     &["app"],
@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 9] = [
 
 /// These know ports, never an adapter.
 const NEVER_NAME_AN_ADAPTER: [&str; 3] = ["engine", "api", "web"];
-const ADAPTERS: [&str; 3] = ["source", "store", "target"];
+const ADAPTERS: [&str; 4] = ["source", "store", "target", "notify"];
 
 /// The longest file, in lines.
 const LONGEST_FILE: usize = 600;

@@ -1,0 +1,162 @@
+//! Who is told of notices, how, and of which.
+
+use std::fmt;
+use std::str::FromStr;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{DomainError, Notice, NoticeKind, Severity, TenantId};
+
+/// A receiver's name: 1 to 64 of `a-z 0-9 _ -`, beginning with a letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
+pub struct ReceiverName(String);
+
+impl ReceiverName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ReceiverName {
+    type Error = DomainError;
+
+    fn try_from(text: String) -> Result<Self, DomainError> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let fits = text.starts_with(plain) && text.len() <= 64;
+        if fits && text.chars().all(|c| plain(c) || matches!(c, '_' | '-')) {
+            Ok(ReceiverName(text))
+        } else {
+            Err(DomainError::BadReceiverName(text))
+        }
+    }
+}
+
+impl FromStr for ReceiverName {
+    type Err = DomainError;
+
+    fn from_str(text: &str) -> Result<Self, DomainError> {
+        ReceiverName::try_from(text.to_owned())
+    }
+}
+
+impl From<ReceiverName> for String {
+    fn from(name: ReceiverName) -> String {
+        name.0
+    }
+}
+
+impl fmt::Display for ReceiverName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What a receiver understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiverKind {
+    /// A signed webhook after Standard Webhooks 1.0.
+    StandardWebhooks,
+    /// What Alertmanager sends to its webhooks, version 4.
+    AlertmanagerWebhook,
+    /// CloudEvents 1.0 as JSON in structured mode.
+    Cloudevents,
+    /// The text that Slack, Mattermost and Rocket.Chat take.
+    Slack,
+    /// An Alertmanager itself, or all replicas of one.
+    Alertmanager,
+}
+
+impl ReceiverKind {
+    /// The name used in configs, files and the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReceiverKind::StandardWebhooks => "standard_webhooks",
+            ReceiverKind::AlertmanagerWebhook => "alertmanager_webhook",
+            ReceiverKind::Cloudevents => "cloudevents",
+            ReceiverKind::Slack => "slack",
+            ReceiverKind::Alertmanager => "alertmanager",
+        }
+    }
+}
+
+/// Which notices a receiver wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wanted {
+    /// Only those of these tenants; all where empty.
+    pub tenants: Vec<TenantId>,
+    /// Only those that matter at least so much.
+    pub least_severity: Severity,
+    /// Only those of these kinds; all where empty.
+    pub kinds: Vec<NoticeKind>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Wanted { tenants: Vec::new(), least_severity: Severity::Info, kinds: Vec::new() }
+    }
+}
+
+impl Wanted {
+    /// Whether a notice is wanted.
+    pub fn takes(&self, notice: &Notice) -> bool {
+        let tenant = self.tenants.is_empty()
+            || notice.tenant.as_ref().is_some_and(|tenant| self.tenants.contains(tenant));
+        let kind = self.kinds.is_empty() || self.kinds.contains(&notice.kind);
+        let severe = notice.severity >= self.least_severity;
+        tenant && kind && severe
+    }
+}
+
+/// One that is told of notices.
+#[derive(Debug, Clone)]
+pub struct Receiver {
+    /// Its name.
+    pub name: ReceiverName,
+    /// What it understands.
+    pub kind: ReceiverKind,
+    /// Where it is; a secret, since the path of a webhook often is its key.
+    pub url: SecretString,
+    /// The other replicas of an Alertmanager.
+    pub replicas: Vec<SecretString>,
+    /// Signs, for Standard Webhooks.
+    pub secret: Option<SecretString>,
+    /// Signs besides, while `secret` is new.
+    pub old_secret: Option<SecretString>,
+    /// Which notices it wants.
+    pub wanted: Wanted,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn a_receiver_gets_what_it_wants() {
+        let notice = Notice {
+            id: uuid::Uuid::nil(),
+            at: Timestamp::from_seconds(1),
+            since: Timestamp::from_seconds(0),
+            kind: NoticeKind::IncidentOpened,
+            tenant: Some("acme".parse().unwrap()),
+            severity: Severity::Warning,
+            subject: "1".to_owned(),
+            title: String::new(),
+            text: String::new(),
+            detail: serde_json::Value::Null,
+        };
+        let all = Wanted::default();
+        assert!(all.takes(&notice));
+        assert!(Wanted { tenants: vec!["acme".parse().unwrap()], ..all.clone() }.takes(&notice));
+        assert!(!Wanted { tenants: vec!["other".parse().unwrap()], ..all.clone() }.takes(&notice));
+        assert!(!Wanted { least_severity: Severity::Critical, ..all.clone() }.takes(&notice));
+        assert!(!Wanted { kinds: vec![NoticeKind::IncidentResolved], ..all }.takes(&notice));
+    }
+}

@@ -1,0 +1,171 @@
+//! Posts a message: to a checked address, without redirects or a proxy, within
+//! a time limit, reading no more of the answer than a person can use.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode};
+
+use super::NotifierSettings;
+use super::message::Message;
+use crate::domain::Timestamp;
+use crate::ports::DeliveryError;
+use crate::security::{Addresses, check_url};
+
+/// How much of an answer stands in a message about it, in characters.
+const SHOWN: usize = 200;
+
+/// The client could not be set up; reads well after "failed to".
+#[derive(Debug, thiserror::Error)]
+#[error("set up the client for webhooks: {0}")]
+pub struct SetupError(String);
+
+/// The client.
+pub struct Http {
+    client: Client,
+    addresses: Addresses,
+    max_answer: usize,
+}
+
+impl Http {
+    pub fn new(settings: &NotifierSettings) -> Result<Self, SetupError> {
+        let client = Client::builder()
+            .user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            // A proxy would look names up itself, behind the check.
+            .no_proxy()
+            .timeout(settings.time_limit)
+            .dns_resolver(Arc::new(CheckedResolver(settings.addresses.clone())))
+            .build()
+            .map_err(|error| SetupError(error.to_string()))?;
+        Ok(Http { client, addresses: settings.addresses.clone(), max_answer: settings.max_answer })
+    }
+
+    /// Posts a message; any answer of 2xx means that it was taken.
+    pub async fn post(&self, url: &str, message: &Message, now: Timestamp) -> Result<(), DeliveryError> {
+        let url = check_url(url).map_err(|error| failed(format!("can't {error}")))?;
+        self.check_literal(&url)?;
+        let mut request = self.client.post(url).header(CONTENT_TYPE, message.content_type);
+        for (name, value) in &message.headers {
+            request = request.header(*name, value);
+        }
+        let response =
+            request.body(message.body.clone()).send().await.map_err(|error| failed(chain(error)))?;
+        self.judge(response, now).await
+    }
+
+    /// An address that stands in the URL itself is never looked up.
+    fn check_literal(&self, url: &reqwest::Url) -> Result<(), DeliveryError> {
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        match host.parse::<IpAddr>() {
+            Ok(address) => self.addresses.check(address).map_err(|error| failed(format!("can't {error}"))),
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn judge(&self, response: Response, now: Timestamp) -> Result<(), DeliveryError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        if status == StatusCode::GONE {
+            return Err(DeliveryError::Gone);
+        }
+        if status.is_redirection() {
+            return Err(failed(format!("it answered {status}, and redirects are not followed")));
+        }
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|text| wait_of(text, now));
+        let said = self.beginning(response).await;
+        let said = if said.is_empty() { said } else { format!(": {said}") };
+        Err(DeliveryError::Failed { message: format!("it answered {status}{said}"), retry_after })
+    }
+
+    /// The beginning of an answer, on one line.
+    async fn beginning(&self, mut response: Response) -> String {
+        let mut bytes = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() >= self.max_answer {
+                break;
+            }
+        }
+        bytes.truncate(self.max_answer);
+        let text = String::from_utf8_lossy(&bytes);
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+    }
+}
+
+/// The wait that a `Retry-After` asks for, in seconds or until a date.
+fn wait_of(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    Some(Timestamp::from_millis(until.timestamp_millis()).since(now))
+}
+
+fn failed(message: String) -> DeliveryError {
+    DeliveryError::Failed { message, retry_after: None }
+}
+
+/// An error with its causes, without the URL: it can hold a secret.
+fn chain(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it did not answer within notify.time_limit".to_owned();
+    }
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Looks names up and gives only addresses that may be connected to: what was
+/// checked is what is connected to.
+struct CheckedResolver(Addresses);
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let addresses = self.0.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let mut refusal = None;
+            let mut allowed: Vec<SocketAddr> = Vec::new();
+            for address in found {
+                match addresses.check(address.ip()) {
+                    Ok(()) => allowed.push(address),
+                    Err(error) => refusal = Some(error),
+                }
+            }
+            match refusal {
+                Some(error) if allowed.is_empty() => Err(format!("can't {error}").into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_read_in_seconds_or_as_a_date() {
+        let now = "1994-11-06T08:49:00Z".parse().unwrap();
+        assert_eq!(wait_of(" 120 ", now), Some(Duration::from_secs(120)));
+        assert_eq!(wait_of("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(37)));
+        assert_eq!(wait_of("soon", now), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! What is posted: a body with its type and headers.
+
+use serde_json::Value;
+
+use crate::ports::DeliveryError;
+
+/// A body with its type and headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The type of the body.
+    pub content_type: &'static str,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// A JSON body.
+    ///
+    /// # Errors
+    /// Where it can't be written as JSON.
+    pub fn json(content_type: &'static str, body: &Value) -> Result<Self, DeliveryError> {
+        let body = serde_json::to_vec(body).map_err(|error| unsendable(error.to_string()))?;
+        Ok(Message { content_type, headers: Vec::new(), body })
+    }
+}
+
+/// A message that could not be made.
+pub fn unsendable(message: String) -> DeliveryError {
+    DeliveryError::Failed { message, retry_after: None }
+}

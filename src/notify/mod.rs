@@ -1,0 +1,175 @@
+//! How receivers are told: each kind's form of a notice, and the one way in
+//! which it is posted. Nothing here decides what is sent or when.
+
+mod alertmanager;
+mod cloudevents;
+mod http;
+mod message;
+mod slack;
+mod standard;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use secrecy::ExposeSecret;
+
+pub use http::SetupError;
+
+use crate::domain::{Notice, Receiver, ReceiverKind, Timestamp};
+use crate::ports::{DeliveryError, Notifier};
+use crate::security::Addresses;
+use http::Http;
+use message::Message;
+
+/// How notices are posted.
+#[derive(Debug, Clone)]
+pub struct NotifierSettings {
+    /// How long one attempt may take, answer included.
+    pub time_limit: Duration,
+    /// The largest message, in bytes; a larger one goes without its detail.
+    pub max_message: usize,
+    /// How much of an answer is read, in bytes.
+    pub max_answer: usize,
+    /// Which addresses may be connected to.
+    pub addresses: Addresses,
+    /// Where people find this daemon.
+    pub external_url: String,
+    /// How often an Alertmanager is told again what goes on.
+    pub resend_every: Duration,
+}
+
+/// Posts notices over HTTP.
+pub struct HttpNotifier {
+    http: Http,
+    settings: NotifierSettings,
+}
+
+impl HttpNotifier {
+    /// A notifier with these settings.
+    ///
+    /// # Errors
+    /// Where there is no TLS to be had.
+    pub fn new(settings: NotifierSettings) -> Result<Self, SetupError> {
+        Ok(HttpNotifier { http: Http::new(&settings)?, settings })
+    }
+
+    fn message(
+        &self,
+        receiver: &Receiver,
+        notice: &Notice,
+        now: Timestamp,
+    ) -> Result<Message, DeliveryError> {
+        let url = &self.settings.external_url;
+        match receiver.kind {
+            ReceiverKind::StandardWebhooks => standard::message(receiver, notice, now),
+            ReceiverKind::AlertmanagerWebhook => alertmanager::webhook(receiver, notice, url),
+            ReceiverKind::Cloudevents => cloudevents::message(notice, url),
+            ReceiverKind::Slack => slack::message(notice),
+            ReceiverKind::Alertmanager => self.alerts(&[(notice, alertmanager::is_over(notice))], now),
+        }
+    }
+
+    /// Alerts for an Alertmanager; `true` for those that are over. The others
+    /// end by themselves where they are not told again, as Prometheus' do.
+    fn alerts(&self, notices: &[(&Notice, bool)], now: Timestamp) -> Result<Message, DeliveryError> {
+        let lasts_until = now.plus(4 * self.settings.resend_every);
+        alertmanager::alerts(notices, now, lasts_until, &self.settings.external_url)
+    }
+
+    /// A message that is not too large: the notice's detail is left out first.
+    fn bounded(
+        &self,
+        receiver: &Receiver,
+        notice: &Notice,
+        now: Timestamp,
+    ) -> Result<Message, DeliveryError> {
+        let message = self.message(receiver, notice, now)?;
+        if message.body.len() <= self.settings.max_message {
+            return Ok(message);
+        }
+        let detail = serde_json::json!({"left_out": "the notice was larger than notify.max_message"});
+        self.message(receiver, &Notice { detail, ..notice.clone() }, now)
+    }
+
+    /// Posts alerts to all replicas; one that takes them is enough, since what
+    /// goes on is told again, and what is not told again ends by itself.
+    async fn post_to_replicas(
+        &self,
+        receiver: &Receiver,
+        message: &Message,
+        now: Timestamp,
+    ) -> Result<(), DeliveryError> {
+        let urls = std::iter::once(&receiver.url).chain(&receiver.replicas);
+        let posts = urls.map(|url| {
+            let address = format!("{}/api/v2/alerts", url.expose_secret().trim_end_matches('/'));
+            async move { self.http.post(&address, message, now).await }
+        });
+        let mut failure = Ok(());
+        let (mut taken, mut failed) = (0, 0);
+        for outcome in join_all(posts).await {
+            match outcome {
+                Ok(()) => taken += 1,
+                Err(error) => {
+                    failed += 1;
+                    failure = Err(error);
+                }
+            }
+        }
+        if taken > 0 {
+            if failed > 0 {
+                tracing::debug!(receiver = %receiver.name, taken, failed, "not every replica took the alerts");
+            }
+            return Ok(());
+        }
+        failure
+    }
+}
+
+#[async_trait]
+impl Notifier for HttpNotifier {
+    async fn deliver(
+        &self,
+        receiver: &Receiver,
+        notice: &Notice,
+        before: Option<&Notice>,
+        now: Timestamp,
+    ) -> Result<(), DeliveryError> {
+        if receiver.kind != ReceiverKind::Alertmanager {
+            let message = self.bounded(receiver, notice, now)?;
+            return self.http.post(receiver.url.expose_secret(), &message, now).await;
+        }
+        // An alert is known by its labels: where they have changed, the one
+        // that goes on is ended under those that it has.
+        let changed = before.filter(|before| alertmanager::labels(before) != alertmanager::labels(notice));
+        let mut alerts: Vec<(Notice, bool)> = Vec::new();
+        if let Some(before) = changed {
+            alerts.push((Notice { at: notice.at, ..before.clone() }, true));
+        }
+        if changed.is_none() || !alertmanager::is_over(notice) {
+            alerts.push((notice.clone(), alertmanager::is_over(notice)));
+        }
+        let alerts: Vec<(&Notice, bool)> = alerts.iter().map(|(notice, over)| (notice, *over)).collect();
+        self.post_to_replicas(receiver, &self.alerts(&alerts, now)?, now).await
+    }
+
+    async fn renew(
+        &self,
+        receiver: &Receiver,
+        going_on: &[Notice],
+        now: Timestamp,
+    ) -> Result<(), DeliveryError> {
+        for chunk in going_on.chunks(alertmanager::ALERTS_AT_ONCE) {
+            let alerts: Vec<(&Notice, bool)> = chunk.iter().map(|notice| (notice, false)).collect();
+            self.post_to_replicas(receiver, &self.alerts(&alerts, now)?, now).await?;
+        }
+        Ok(())
+    }
+
+    fn holds_state(&self, receiver: &Receiver) -> bool {
+        receiver.kind == ReceiverKind::Alertmanager
+    }
+}

@@ -1,0 +1,264 @@
+//! Receivers that were made over the API, and which receivers are disabled.
+//! Those of the config are not kept here, only whether one is disabled. Every
+//! change by a person stands in the audit log, without any secret.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::outbox::{DeadLetter, Delivery, delivery_key, removal};
+use super::{Registry, RegistryError, append_audit, decode, put};
+use crate::domain::{
+    Actor, AuditAction, AuditEvent, Receiver, ReceiverKind, ReceiverName, TenantId, Timestamp, Wanted,
+};
+use crate::ports::{Expect, Order, Table, Write};
+
+/// That a receiver is sent nothing more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Disabled {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is kept of a receiver.
+#[derive(Debug, Clone)]
+pub struct ReceiverRecord {
+    /// Its settings; `None` where they stand in the config.
+    pub receiver: Option<Receiver>,
+    /// Whether it is disabled.
+    pub disabled: Option<Disabled>,
+}
+
+/// Who changes something, and by which request.
+#[derive(Debug, Clone)]
+pub struct By {
+    /// Who.
+    pub actor: Actor,
+    /// The request.
+    pub request_id: Option<String>,
+}
+
+/// The form on disk. It holds the secrets in the clear: they are needed to
+/// sign, and the state's folder is the daemon's own.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    settings: Option<StoredSettings>,
+    disabled: Option<Disabled>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSettings {
+    kind: ReceiverKind,
+    url: String,
+    replicas: Vec<String>,
+    secret: Option<String>,
+    old_secret: Option<String>,
+    wanted: Wanted,
+}
+
+impl StoredSettings {
+    fn of(receiver: &Receiver) -> Self {
+        let bare = |secret: &SecretString| secret.expose_secret().to_owned();
+        StoredSettings {
+            kind: receiver.kind,
+            url: bare(&receiver.url),
+            replicas: receiver.replicas.iter().map(bare).collect(),
+            secret: receiver.secret.as_ref().map(bare),
+            old_secret: receiver.old_secret.as_ref().map(bare),
+            wanted: receiver.wanted.clone(),
+        }
+    }
+
+    fn named(self, name: ReceiverName) -> Receiver {
+        Receiver {
+            name,
+            kind: self.kind,
+            url: self.url.into(),
+            replicas: self.replicas.into_iter().map(SecretString::from).collect(),
+            secret: self.secret.map(SecretString::from),
+            old_secret: self.old_secret.map(SecretString::from),
+            wanted: self.wanted,
+        }
+    }
+}
+
+impl Registry {
+    /// All that is kept of receivers, by name.
+    pub async fn receiver_records(&self) -> Result<Vec<(ReceiverName, ReceiverRecord)>, RegistryError> {
+        let found = self.store.scan(Table::Receivers, "", None, Order::Upwards, usize::MAX).await?;
+        let mut records = Vec::new();
+        for (key, value) in found {
+            let stored: Stored = decode(Table::Receivers, &key, &value)?;
+            let name = ReceiverName::try_from(key)?;
+            let receiver = stored.settings.map(|settings| settings.named(name.clone()));
+            records.push((name, ReceiverRecord { receiver, disabled: stored.disabled }));
+        }
+        Ok(records)
+    }
+
+    /// Keeps a new receiver.
+    ///
+    /// # Errors
+    /// Where there is one of this name.
+    pub async fn create_receiver(&self, receiver: &Receiver, by: By) -> Result<(), RegistryError> {
+        if self.stored(&receiver.name).await?.is_some_and(|(stored, _)| stored.settings.is_some()) {
+            return Err(RegistryError::ReceiverExists(receiver.name.clone()));
+        }
+        self.put_receiver(receiver, AuditAction::ReceiverCreated, by).await
+    }
+
+    /// Gives a receiver other settings, all of them, and sends to it again
+    /// where it was disabled.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
+    pub async fn change_receiver(&self, receiver: &Receiver, by: By) -> Result<(), RegistryError> {
+        self.existing(&receiver.name).await?;
+        self.put_receiver(receiver, AuditAction::ReceiverChanged, by).await
+    }
+
+    async fn put_receiver(
+        &self,
+        receiver: &Receiver,
+        action: AuditAction,
+        by: By,
+    ) -> Result<(), RegistryError> {
+        let found = self.stored(&receiver.name).await?;
+        let expect = found.map_or(Expect::Absent, |(_, version)| Expect::Version(version));
+        let stored = Stored { settings: Some(StoredSettings::of(receiver)), disabled: None };
+        let key = receiver.name.to_string();
+        let after = serde_json::json!({"kind": receiver.kind, "wanted": receiver.wanted});
+        let event = self.event(&receiver.name, action, after, String::new(), by);
+        Ok(self.commit(vec![put(Table::Receivers, key, expect, &stored)?, append_audit(&event)?]).await?)
+    }
+
+    /// Removes a receiver with all that is on its way to it.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
+    pub async fn remove_receiver(&self, name: &ReceiverName, by: By) -> Result<(), RegistryError> {
+        let version = self.existing(name).await?;
+        let expect = Expect::Version(version);
+        let mut writes = vec![Write::Delete { table: Table::Receivers, key: name.to_string(), expect }];
+        let prefix = format!("{name}/");
+        for table in [Table::Deliveries, Table::DeadLetters, Table::Delivered] {
+            let found = self.store.scan(table, &prefix, None, Order::Upwards, usize::MAX).await?;
+            let gone =
+                found.into_iter().map(|(key, _)| Write::Delete { table, key, expect: Expect::Anything });
+            writes.extend(gone);
+        }
+        let after = serde_json::Value::Null;
+        let event = self.event(name, AuditAction::ReceiverRemoved, after, String::new(), by);
+        writes.push(append_audit(&event)?);
+        Ok(self.commit(writes).await?)
+    }
+
+    /// Sends nothing more to a receiver.
+    pub async fn disable_receiver(&self, name: &ReceiverName, reason: String) -> Result<(), RegistryError> {
+        let disabled = Some(Disabled { at: self.now(), reason: reason.clone() });
+        let by = By { actor: Actor::Daemon, request_id: None };
+        self.set_disabled(name, disabled, AuditAction::ReceiverDisabled, reason, by).await
+    }
+
+    /// Sends to a receiver again.
+    pub async fn enable_receiver(&self, name: &ReceiverName, by: By) -> Result<(), RegistryError> {
+        self.set_disabled(name, None, AuditAction::ReceiverEnabled, String::new(), by).await
+    }
+
+    async fn set_disabled(
+        &self,
+        name: &ReceiverName,
+        disabled: Option<Disabled>,
+        action: AuditAction,
+        reason: String,
+        by: By,
+    ) -> Result<(), RegistryError> {
+        let (stored, expect) = match self.stored(name).await? {
+            Some((stored, version)) => (Stored { disabled, ..stored }, Expect::Version(version)),
+            None => (Stored { settings: None, disabled }, Expect::Absent),
+        };
+        let record = put(Table::Receivers, name.to_string(), expect, &stored)?;
+        let after = serde_json::json!({"disabled": stored.disabled.is_some()});
+        let event = self.event(name, action, after, reason, by);
+        Ok(self.commit(vec![record, append_audit(&event)?]).await?)
+    }
+
+    /// Writes down that a receiver was sent a test, and what came of it.
+    pub async fn receiver_tested(
+        &self,
+        name: &ReceiverName,
+        outcome: &str,
+        by: By,
+    ) -> Result<(), RegistryError> {
+        let after = serde_json::json!(outcome);
+        let event = self.event(name, AuditAction::ReceiverTested, after, String::new(), by);
+        Ok(self.commit(vec![append_audit(&event)?]).await?)
+    }
+
+    /// Queues a dead letter again.
+    ///
+    /// # Errors
+    /// Where there is none of this number, or the receiver has taken a later
+    /// notice of the same subject.
+    pub async fn send_again(
+        &self,
+        name: &ReceiverName,
+        number: u64,
+        by: By,
+    ) -> Result<Delivery, RegistryError> {
+        let key = delivery_key(name, number);
+        let found = self.read::<DeadLetter>(Table::DeadLetters, &key).await?;
+        let missing = || RegistryError::NoSuchDeadLetter(name.clone(), number);
+        let (dead, version) = found.ok_or_else(missing)?;
+        let subject = &dead.delivery.notice.subject;
+        let last = self.last_delivered(name, subject).await?;
+        if last.is_some_and(|last| last.number > number) {
+            return Err(RegistryError::WouldOvertake(name.clone(), number));
+        }
+        let delivery = Delivery { attempts: 0, due_at: self.now(), last_error: None, ..dead.delivery };
+        let tenant = delivery.notice.tenant.clone();
+        let after = serde_json::json!({"receiver": name, "number": number, "notice": delivery.notice.id});
+        let event = self.event(name, AuditAction::NoticeSentAgain, after, String::new(), by);
+        let event = AuditEvent { tenant, ..event };
+        let writes = vec![
+            removal(Table::DeadLetters, &delivery, Expect::Version(version)),
+            put(Table::Deliveries, key, Expect::Absent, &delivery)?,
+            append_audit(&event)?,
+        ];
+        self.commit(writes).await?;
+        Ok(delivery)
+    }
+
+    async fn stored(&self, name: &ReceiverName) -> Result<Option<(Stored, u64)>, RegistryError> {
+        Ok(self.read(Table::Receivers, name.as_str()).await?)
+    }
+
+    /// The version of a receiver that was made over the API.
+    async fn existing(&self, name: &ReceiverName) -> Result<u64, RegistryError> {
+        let found = self.stored(name).await?.filter(|(stored, _)| stored.settings.is_some());
+        found.map(|(_, version)| version).ok_or_else(|| RegistryError::NoSuchReceiver(name.clone()))
+    }
+
+    fn event(
+        &self,
+        name: &ReceiverName,
+        action: AuditAction,
+        after: serde_json::Value,
+        reason: String,
+        by: By,
+    ) -> AuditEvent {
+        AuditEvent {
+            at: self.now(),
+            actor: by.actor,
+            action,
+            tenant: None::<TenantId>,
+            resource: None,
+            before: serde_json::json!({"receiver": name}),
+            after,
+            reason,
+            request_id: by.request_id,
+        }
+    }
+}
