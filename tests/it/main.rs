@@ -14,3 +14,4 @@ mod recommend;
 mod rig;
 mod setup;
 mod shutdown;
+mod webhooks;

@@ -2,12 +2,16 @@
 //! stopped when dropped, with what they said shown where a test fails.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of the rig")]
 
+mod alertmanager;
 mod daemon;
+mod listener;
 mod process;
 mod prometheus;
 mod tls;
 
+pub use alertmanager::Alertmanager;
 pub use daemon::Daemon;
+pub use listener::{Answer, Listener, Posted};
 pub use process::free_address;
 pub use prometheus::{Prometheus, Web, openmetrics};
 pub use tls::Authority;
