@@ -2,7 +2,7 @@
 //! they did not take. It asks the running daemon over its API.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -13,20 +13,19 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::BadUsage;
-use crate::config::Config;
+
+/// How long the daemon may take to answer.
+const TIME_OUT: Duration = Duration::from_secs(60);
 
 /// The arguments.
 #[derive(Debug, Args)]
 pub struct Notify {
     #[command(subcommand)]
     action: Action,
-    /// The config of the daemon; its address and token are read from it
-    #[arg(long = "config.file", default_value = "config/plimsoll.toml", global = true)]
-    file: PathBuf,
-    /// The daemon's URL, where it is not at server.listen_address
-    #[arg(long, global = true)]
-    url: Option<String>,
-    /// The API's token, where it does not stand in the config
+    /// The address of the daemon
+    #[arg(long, default_value = "http://127.0.0.1:7117", global = true)]
+    server: String,
+    /// The token for its API
     #[arg(long, env = "PLIMSOLL_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
 }
@@ -144,17 +143,13 @@ struct Daemon {
 
 impl Daemon {
     fn of(arguments: &Notify) -> anyhow::Result<Self> {
-        let (mut url, mut token) = (arguments.url.clone(), arguments.token.clone().map(SecretString::from));
-        if url.is_none() || token.is_none() {
-            let config = Config::load(&arguments.file)?;
-            url = url.or(Some(format!("http://{}", config.server.listen_address)));
-            token = token.or(config.server.token);
-        }
         let missing =
             || BadUsage("find the API's token; give it as PLIMSOLL_TOKEN or with --token".to_owned());
-        let token = token.ok_or_else(missing)?;
-        let url = url.unwrap_or_default().trim_end_matches('/').to_owned();
-        Ok(Daemon { url, token, http: reqwest::Client::new() })
+        let token = arguments.token.clone().map(SecretString::from).ok_or_else(missing)?;
+        let http =
+            reqwest::Client::builder().timeout(TIME_OUT).build().context("failed to set up a client")?;
+        let url = arguments.server.trim_end_matches('/').to_owned();
+        Ok(Daemon { url, token, http })
     }
 
     async fn call(&self, method: Method, path: &str) -> anyhow::Result<Value> {

@@ -142,7 +142,7 @@ async fn what_is_given_up_can_be_looked_at_and_sent_again() {
 
     let run = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
-            .args(["notify", "--url", &daemon.url, "--token", TOKEN])
+            .args(["notify", "--server", &daemon.url, "--token", TOKEN])
             .args(arguments)
             .output()
             .unwrap();
