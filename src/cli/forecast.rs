@@ -26,7 +26,7 @@ pub struct Forecast {
     #[arg(long)]
     horizon: usize,
     /// Lengths of the seasons in steps, such as 24,168; without it, a day and a
-    /// week where there are times, else what the autocorrelation shows
+    /// week where there are times, else what spectrum and autocorrelation show
     #[arg(long, value_delimiter = ',')]
     season: Option<Vec<usize>>,
     /// The quantiles to give

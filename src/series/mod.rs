@@ -6,8 +6,10 @@
 
 mod frame;
 mod resample;
+mod seasons;
 pub mod stats;
 pub mod table;
 
 pub use frame::{Frame, UsageSeries};
 pub use resample::{Aggregate, resample};
+pub use seasons::seasons;
