@@ -136,6 +136,7 @@ pub fn engine_settings(config: &Config) -> Settings {
             dead_band: config.rightsizing.dead_band,
             least_history: config.rightsizing.least_history,
             pinned_step: config.rightsizing.pinned_step,
+            holds_hours: usize::try_from(config.rightsizing.holds_for.as_secs() / 3600).unwrap_or(24).max(1),
         },
         expire_after: config.rightsizing.expire_after,
         stale_after: config.rightsizing.stale_after,

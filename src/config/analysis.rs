@@ -208,6 +208,8 @@ pub struct Rightsizing {
     pub least_history: Duration,
     /// What a tenant that is pinned at its quota gets more, as a share.
     pub pinned_step: f64,
+    /// How long a quota is meant to hold.
+    pub holds_for: Duration,
     /// How long a recommendation can be approved.
     pub expire_after: Duration,
     /// The oldest last sample that a recommendation may rest on.
@@ -250,6 +252,14 @@ impl Rightsizing {
                  can't be seen, so the quota is raised by this step and looked at again.",
                 0.5,
                 0.01..=10.0,
+            ),
+            holds_for: section.duration(
+                "holds_for",
+                "How long a quota is meant to hold, in whole hours. The policies are tried on the past \
+                 in steps of this length: the shorter, the closer quotas follow the usage, and the more \
+                 often they change.",
+                hours(24),
+                hours(1)..=days(7),
             ),
             expire_after: section.duration(
                 "expire_after",

@@ -65,6 +65,46 @@ pub struct Evidence {
     pub slack_now: f64,
     /// The same with the proposed quota.
     pub slack_then: f64,
+    /// The policy that won on this quota's own past; `None` where the past is
+    /// too short.
+    #[serde(default)]
+    pub backtest: Option<Backtest>,
+    /// What others would set, over the same past.
+    #[serde(default)]
+    pub alternatives: Vec<Alternative>,
+    /// The share of samples that the tier lets above the quota.
+    #[serde(default)]
+    pub budget: f64,
+}
+
+/// How a policy did on a quota's own past.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Backtest {
+    /// The policy that counts most.
+    pub policy: String,
+    /// The factor on its limit.
+    pub margin: f64,
+    /// The share of samples that it would have let above its limits.
+    pub violations: f64,
+    /// What the mix of policies says now, before rounding, in the resource's unit.
+    pub limit: f64,
+    /// Whether it held the budget in that past.
+    pub proven: bool,
+    /// For how many hours its limits held.
+    pub holds_hours: u32,
+}
+
+/// A quota that another method would set now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Alternative {
+    /// The method.
+    pub name: String,
+    /// Its quota, in the resource's unit.
+    pub limit: f64,
+    /// The share of past samples above it.
+    pub violations: f64,
+    /// Mean of (quota - usage) / quota, at least 0.
+    pub slack: f64,
 }
 
 /// What a quota would have done over past usage.

@@ -1,7 +1,9 @@
 //! Says of every quota what it should be, or why nothing can be said.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::workspace::{Assessment, AssessmentKind};
@@ -10,7 +12,7 @@ use crate::cost::{self, NoPrice};
 use crate::domain::{ApplyMode, Quota, Recommendation, Resource, Tenant};
 use crate::forecast::Abstention;
 use crate::registry::{Proposed, RegistryError};
-use crate::rightsize::{AbstainReason, Case, Outcome, PeakPlusMargin, Proposal, Rule};
+use crate::rightsize::{AbstainReason, Case, Outcome, PeakPlusMargin, Proposal, Rule, Walk};
 use crate::series::UsageSeries;
 
 /// Tenants that are sized between two looks at the state.
@@ -25,17 +27,19 @@ impl Engine {
         self.parts.registry.forget_recommendations_before(forget_before).await?;
         let tenants = self.parts.registry.all_tenants().await?;
         progress.begin("recommend", tenants.len());
+        // What a tenant's past advises depends on the fleet's mean, so all
+        // backtests are brought up to date before the first quota is sized.
+        for chunk in tenants.chunks(TENANTS_AT_ONCE) {
+            let cases = self.cases(chunk).await?;
+            let engine = Arc::clone(self);
+            self.parts.compute.run(move || engine.walk_all(&cases)).await?;
+        }
+        let fleet_means = Arc::new(self.workspace.fleet_means());
         let mut proposed = 0;
         for chunk in tenants.chunks(TENANTS_AT_ONCE) {
-            let mut cases = Vec::new();
-            for tenant in chunk {
-                let quotas = self.parts.registry.quotas(&tenant.id).await?;
-                cases.extend(quotas.into_iter().map(|quota| (tenant.clone(), quota)));
-            }
-            let measured = self.parts.source.resources();
-            cases.retain(|(_, quota)| measured.contains(&quota.resource));
-            let engine = Arc::clone(self);
-            let sized = self.parts.compute.run(move || engine.size_all(cases)).await?;
+            let cases = self.cases(chunk).await?;
+            let (engine, means) = (Arc::clone(self), Arc::clone(&fleet_means));
+            let sized = self.parts.compute.run(move || engine.size_all(cases, &means)).await?;
             for (tenant, quota, outcome) in sized {
                 proposed += usize::from(self.record(&tenant, &quota, outcome).await?);
             }
@@ -47,17 +51,49 @@ impl Engine {
         Ok(proposed)
     }
 
-    fn size_all(&self, cases: Vec<(Tenant, Quota)>) -> Vec<(Tenant, Quota, Outcome)> {
+    /// The quotas of some tenants that are measured.
+    async fn cases(&self, tenants: &[Tenant]) -> Result<Vec<(Tenant, Quota)>, EngineError> {
+        let measured = self.parts.source.resources();
+        let mut cases = Vec::new();
+        for tenant in tenants {
+            let quotas = self.parts.registry.quotas(&tenant.id).await?.into_iter();
+            let measured = quotas.filter(|quota| measured.contains(&quota.resource));
+            cases.extend(measured.map(|quota| (tenant.clone(), quota)));
+        }
+        Ok(cases)
+    }
+
+    fn walk_all(&self, cases: &[(Tenant, Quota)]) {
+        cases.par_iter().for_each(|(tenant, quota)| {
+            let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
+            let frame = self.workspace.frame(quota.resource);
+            if let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id)) {
+                self.walk(&key, tenant, usage).lock().catch_up(usage, quota.limit);
+            }
+        });
+    }
+
+    /// The backtest of a quota, begun anew where the tier's promise has changed.
+    fn walk(&self, key: &SeriesKey, tenant: &Tenant, usage: &UsageSeries) -> Arc<Mutex<Walk>> {
+        let (budget, hours) = (tenant.tier.violation_budget(), self.settings.rightsizing.holds_hours);
+        self.workspace.walk(key, |walk| walk.fits(budget, hours), || Walk::new(usage, budget, hours))
+    }
+
+    fn size_all(
+        &self,
+        cases: Vec<(Tenant, Quota)>,
+        fleet_means: &BTreeMap<Resource, f64>,
+    ) -> Vec<(Tenant, Quota, Outcome)> {
         cases
             .into_par_iter()
             .map(|(tenant, quota)| {
-                let outcome = self.size(&tenant, &quota);
+                let outcome = self.size(&tenant, &quota, fleet_means);
                 (tenant, quota, outcome)
             })
             .collect()
     }
 
-    fn size(&self, tenant: &Tenant, quota: &Quota) -> Outcome {
+    fn size(&self, tenant: &Tenant, quota: &Quota, fleet_means: &BTreeMap<Resource, f64>) -> Outcome {
         let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
         let frame = self.workspace.frame(quota.resource);
         let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id)) else {
@@ -66,7 +102,20 @@ impl Engine {
         let record = self.workspace.forecast(&key);
         let missing = Abstention::NoSamples;
         let forecast = record.as_ref().map_or(Err(&missing), |record| record.forecast.as_ref());
-        let case = Case { resource: quota.resource, tier: tenant.tier, quota: quota.limit, usage, forecast };
+        let advice = {
+            let walk = self.walk(&key, tenant, usage);
+            let walk = walk.lock();
+            let mean = fleet_means.get(&quota.resource).copied().or_else(|| walk.mean());
+            mean.and_then(|mean| walk.advice(quota.resource, mean))
+        };
+        let case = Case {
+            resource: quota.resource,
+            tier: tenant.tier,
+            quota: quota.limit,
+            usage,
+            forecast,
+            advice: advice.as_ref(),
+        };
         let outcome = PeakPlusMargin.decide(&case, &self.settings.rightsizing);
         match outcome {
             Outcome::Change(proposal) if tenant.apply_mode == ApplyMode::Approved => {

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::anomaly::{self, Judgement, NoveltyDetector};
 use crate::domain::{Finding, ModelVersion, Resource, TenantId, Timestamp, Verdict};
 use crate::forecast::Abstention;
 use crate::ports::SourceError;
-use crate::rightsize::DatedForecast;
+use crate::rightsize::{DatedForecast, Walk};
 use crate::series::{Frame, UsageSeries};
 
 /// Anomalous samples that are remembered of each series.
@@ -219,6 +219,7 @@ pub struct Workspace {
     forecasts: RwLock<HashMap<SeriesKey, Arc<ForecastRecord>>>,
     models: RwLock<BTreeMap<Resource, Vec<ModelVersion>>>,
     pub(super) detections: RwLock<HashMap<SeriesKey, Detection>>,
+    walks: RwLock<HashMap<SeriesKey, Arc<Mutex<Walk>>>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
     last_cycle_at: RwLock<Option<Timestamp>>,
@@ -276,6 +277,37 @@ impl Workspace {
 
     pub(super) fn put_models(&self, resource: Resource, versions: Vec<ModelVersion>) {
         self.models.write().insert(resource, versions);
+    }
+
+    /// The backtest of one quota, made by `make` where there is none that
+    /// `fits`.
+    pub(super) fn walk(
+        &self,
+        key: &SeriesKey,
+        fits: impl Fn(&Walk) -> bool,
+        make: impl FnOnce() -> Walk,
+    ) -> Arc<Mutex<Walk>> {
+        let known = self.walks.read().get(key).cloned();
+        if let Some(walk) = known.filter(|walk| fits(&walk.lock())) {
+            return walk;
+        }
+        let walk = Arc::new(Mutex::new(make()));
+        self.walks.write().insert(key.clone(), Arc::clone(&walk));
+        walk
+    }
+
+    /// The mean usage of a tenant of the fleet, by resource, as far as the
+    /// backtests know it.
+    pub(super) fn fleet_means(&self) -> BTreeMap<Resource, f64> {
+        let mut sums: BTreeMap<Resource, (f64, f64)> = BTreeMap::new();
+        for (key, walk) in self.walks.read().iter() {
+            if let Some(mean) = walk.lock().mean() {
+                let (sum, count) = sums.entry(key.resource).or_default();
+                *sum += mean;
+                *count += 1.0;
+            }
+        }
+        sums.into_iter().map(|(resource, (sum, count))| (resource, sum / count)).collect()
     }
 
     /// What is known of one series' anomalies.

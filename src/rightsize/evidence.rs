@@ -1,7 +1,7 @@
 //! What a recommendation rests on, and how far it can be trusted.
 
 use super::{Case, DatedForecast, Settings};
-use crate::domain::recommendation::WhatIf;
+use crate::domain::recommendation::{Backtest, WhatIf};
 use crate::domain::{Evidence, Step};
 use crate::series::{UsageSeries, stats};
 
@@ -44,6 +44,16 @@ pub(super) fn gather(
         violations_then: then.violations,
         slack_now: now.slack,
         slack_then: then.slack,
+        backtest: case.advice.map(|advice| Backtest {
+            policy: advice.policy.clone(),
+            margin: advice.margin,
+            violations: advice.violations,
+            limit: advice.limit,
+            proven: advice.proven,
+            holds_hours: u32::try_from(advice.holds_hours).unwrap_or(u32::MAX),
+        }),
+        alternatives: case.advice.map_or_else(Vec::new, |advice| advice.alternatives(case.usage)),
+        budget: case.tier.violation_budget(),
     }
 }
 

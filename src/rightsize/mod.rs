@@ -1,9 +1,12 @@
 //! From usage and forecast to the quota that a tenant should have.
 //!
-//! The first rule: the forecast's peak at a high quantile with a margin on it,
-//! never below what the tier's violation budget would have needed in the past,
-//! rounded up, inside the tier's floor and ceiling. Small differences are left
-//! alone, and where the data can't carry an answer the reason is said.
+//! Where a quota has a week of past, the policies are tried on it hour by hour
+//! and those that would have held the tier's violation budget at the least
+//! weight say what it should be ([`Walk`]). A younger one gets the forecast's
+//! peak at a high quantile with a margin on it. Neither goes below what the
+//! budget would have needed in the past as a whole. The answer is rounded up,
+//! inside the tier's floor and ceiling; small differences are left alone, and
+//! where the data can't carry an answer the reason is said.
 
 pub mod auto;
 mod demand;
@@ -15,10 +18,12 @@ pub mod policy;
 pub mod promise;
 pub mod replay;
 mod rule;
+mod walk;
 
 use std::time::Duration;
 
 pub use rule::{PeakPlusMargin, Rule};
+pub use walk::{Advice, Walk};
 
 use crate::domain::{Evidence, Resource, Tier, Timestamp};
 use crate::forecast::{Abstention, Forecast};
@@ -37,6 +42,8 @@ pub struct Settings {
     pub least_history: Duration,
     /// The raise of a quota that usage is pinned at, as a share of it.
     pub pinned_step: f64,
+    /// For how many hours a quota is meant to hold, above 0.
+    pub holds_hours: usize,
 }
 
 impl Default for Settings {
@@ -47,6 +54,7 @@ impl Default for Settings {
             dead_band: 0.10,
             least_history: Duration::from_secs(3 * 86_400),
             pinned_step: 0.5,
+            holds_hours: 24,
         }
     }
 }
@@ -75,6 +83,8 @@ pub struct Case<'a> {
     pub usage: &'a UsageSeries,
     /// The forecast, or why there is none.
     pub forecast: Result<&'a DatedForecast, &'a Abstention>,
+    /// What the quota's own past advises, where it is long enough.
+    pub advice: Option<&'a Advice>,
 }
 
 /// What the rule says.

@@ -1,6 +1,6 @@
 //! The rule that turns a case into an outcome.
 
-use super::{AbstainReason, Case, DatedForecast, KeepReason, Outcome, Proposal, Settings};
+use super::{AbstainReason, Advice, Case, DatedForecast, KeepReason, Outcome, Proposal, Settings};
 use super::{demand, evidence};
 use crate::domain::recommendation::WhatIf;
 use crate::series::stats;
@@ -101,8 +101,13 @@ fn raise_pinned(
 
 /// How much is needed, by what the forecast and what the past say.
 struct Needs {
+    /// The forecast's peak with its margin; 0 where the past's own backtest
+    /// speaks in its place.
     from_forecast: f64,
+    /// What the budget would have needed over the whole past.
     from_past: f64,
+    /// What the backtest advises; 0 where there is none.
+    from_backtest: f64,
 }
 
 impl Needs {
@@ -112,21 +117,24 @@ impl Needs {
         // between two samples could break the promise by one.
         let allowed = (case.tier.violation_budget() * sorted.len() as f64) as usize;
         let place = sorted.len().saturating_sub(1 + allowed);
+        // Where no policy held the budget in the past, the forecast is asked, too.
+        let proven = case.advice.is_some_and(|advice| advice.proven);
         Needs {
-            from_forecast: peak * (1.0 + settings.margin),
+            from_forecast: if proven { 0.0 } else { peak * (1.0 + settings.margin) },
             from_past: sorted.get(place).copied().unwrap_or(0.0),
+            from_backtest: case.advice.map_or(0.0, |advice| advice.limit),
         }
     }
 
     fn most(&self) -> f64 {
-        f64::max(self.from_forecast, self.from_past)
+        self.from_forecast.max(self.from_past).max(self.from_backtest)
     }
 
     fn reason(&self, case: &Case<'_>, settings: &Settings, forecast: &DatedForecast) -> String {
-        if self.from_forecast >= self.from_past {
-            forecast_reason(case, settings, forecast)
-        } else {
-            past_reason(case, self.from_past, case.tier.violation_budget())
+        match case.advice {
+            Some(advice) if self.from_backtest >= self.most() => backtest_reason(case, advice),
+            _ if self.from_forecast >= self.most() => forecast_reason(case, settings, forecast),
+            _ => past_reason(case, self.from_past, case.tier.violation_budget()),
         }
     }
 }
@@ -180,6 +188,22 @@ fn forecast_reason(case: &Case<'_>, settings: &Settings, dated: &DatedForecast) 
         case.resource.unit(),
         quantiles.levels()[quantiles.nearest(settings.peak_quantile)] * 100.0,
         settings.margin * 100.0
+    )
+}
+
+/// What led, how it did on this tenant's past, and for how long it is meant.
+fn backtest_reason(case: &Case<'_>, advice: &Advice) -> String {
+    let kept = if advice.proven { "was cheapest within" } else { "came nearest to" };
+    format!(
+        "Tried on this tenant's own past, \"{}\" times {:.2} {kept} the tier's budget of {} % \
+         (it would have had {:.2} %): {} {} for the next {} h.",
+        advice.policy,
+        advice.margin,
+        case.tier.violation_budget() * 100.0,
+        advice.violations * 100.0,
+        short(advice.limit),
+        case.resource.unit(),
+        advice.holds_hours
     )
 }
 
@@ -241,7 +265,8 @@ mod tests {
         let dated =
             forecast.map(|forecast| DatedForecast { model: "ensemble", start: hourly.end(), forecast });
         let forecast = dated.as_ref();
-        let case = Case { resource: Resource::CpuCores, tier: Tier::Premium, quota, usage, forecast };
+        let case =
+            Case { resource: Resource::CpuCores, tier: Tier::Premium, quota, usage, forecast, advice: None };
         PeakPlusMargin.decide(&case, &Settings::default())
     }
 
@@ -314,6 +339,7 @@ mod tests {
             quota: 1.5,
             usage: &usage,
             forecast: Err(&none),
+            advice: None,
         };
         let outcome = PeakPlusMargin.decide(&case, &Settings::default());
         assert_eq!(outcome, Outcome::Abstain(AbstainReason::NoForecast(Abstention::NoSamples)));
