@@ -30,18 +30,17 @@ pub struct Detect {
     output: PathBuf,
 }
 
-/// Runs the command.
+/// Runs the command; gives a warning where rows are out of order.
 ///
 /// # Errors
 /// Where the input can't be read, or the output can't be written.
-pub fn run(arguments: &Detect) -> anyhow::Result<()> {
+pub fn run(arguments: &Detect) -> anyhow::Result<Option<String>> {
     table::check_output(&arguments.output)?;
     let mut table = table::read(&arguments.input)?;
     let samples = Samples::of(&table)?;
     if let Some(taken) = [SCORE, FLAG].into_iter().find(|name| table.column(name).is_some()) {
         return Err(BadUsage(format!("add the column {taken}: the input has one already; rename it")).into());
     }
-    warn_of_disorder(&samples);
     let judgements = judge(&samples);
     type_text(&mut table, &samples, &arguments.output);
     table.set(SCORE, Column::Numbers(judgements.iter().map(|judgement| judgement.score).collect()));
@@ -49,7 +48,8 @@ pub fn run(arguments: &Detect) -> anyhow::Result<()> {
         FLAG,
         Column::Integers(judgements.iter().map(|judgement| judgement.is_anomaly.into()).collect()),
     );
-    table::write(&arguments.output, &table).context("failed to write the scores")
+    table::write(&arguments.output, &table).context("failed to write the scores")?;
+    Ok(disorder(&samples))
 }
 
 fn judge(samples: &Samples) -> Vec<Judgement> {
@@ -60,7 +60,7 @@ fn judge(samples: &Samples) -> Vec<Judgement> {
 
 /// Rows are judged in the file's order, whatever their times; a file that was
 /// not meant to be out of order should not pass in silence.
-fn warn_of_disorder(samples: &Samples) {
+fn disorder(samples: &Samples) -> Option<String> {
     let mut last = vec![None; samples.ids.len()];
     let mut late = Vec::new();
     for (row, (series, at)) in samples.series.iter().zip(&samples.at).enumerate() {
@@ -68,14 +68,13 @@ fn warn_of_disorder(samples: &Samples) {
             late.push(row + 1);
         }
     }
-    if let Some(first) = late.first() {
-        tracing::warn!(
-            "{} of {} rows are not later than the row before of their series, the first is row {first}; \
-             they are judged in the file's order, so sort the file if that is not meant",
-            late.len(),
-            samples.at.len()
-        );
-    }
+    let first = late.first()?;
+    Some(format!(
+        "{} of {} rows are not later than the row before of their series, the first is row {first}; \
+         they were judged in the file's order, so sort the file if that is not meant",
+        late.len(),
+        samples.at.len()
+    ))
 }
 
 /// An integer step is taken as an hour.

@@ -10,6 +10,7 @@ pub mod check_config;
 pub mod client;
 mod demo;
 pub mod detect;
+pub mod explain;
 mod fleet;
 pub mod forecast;
 mod incident;
@@ -48,6 +49,8 @@ enum Command {
     Demo(demo::Demo),
     /// Recommend quotas once, from a Prometheus or a file
     Recommend(recommend::Recommend),
+    /// Say why a recommendation says what it says
+    Explain(explain::Explain),
     /// Forecast each series of a file
     Forecast(forecast::Forecast),
     /// Score each forecasting model on the past of a file
@@ -104,6 +107,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Serve(arguments) => serve::run(&arguments.file)?,
         Command::Demo(arguments) => demo::run(&arguments, out)?,
         Command::Recommend(arguments) => recommend::run(&arguments, out)?,
+        Command::Explain(arguments) => explain::run(&arguments, out)?,
         Command::Forecast(arguments) => {
             for id in forecast::run(&arguments)? {
                 warn(&format!("the series {id:?} has no sample, so it has no forecast"));
@@ -111,8 +115,12 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         }
         Command::Backtest(arguments) => backtest::run(&arguments, out)?,
         Command::Models(arguments) => models::run(&arguments, out)?,
-        Command::Detect(arguments) => detect::run(&arguments)?,
         Command::Incident(arguments) => incident::run(&arguments, out)?,
+        Command::Detect(arguments) => {
+            if let Some(disorder) = detect::run(&arguments)? {
+                warn(&disorder);
+            }
+        }
         Command::Replay(arguments) => replay::run(&arguments, out)?,
         Command::Simulate(arguments) => simulate::run(&arguments)?,
         Command::Notify(arguments) => notify::run(&arguments, out)?,
@@ -135,6 +143,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         cause.is::<BadUsage>()
             || cause.downcast_ref::<client::ClientError>().is_some_and(client::ClientError::is_bad_input)
             || cause.is::<ConfigProblems>()
+            || cause.downcast_ref::<client::ClientError>().is_some_and(client::ClientError::is_bad_input)
             || cause.downcast_ref::<TableError>().is_some_and(TableError::is_bad_input)
     });
     if theirs { BAD_INPUT } else { FAILED }

@@ -1,28 +1,21 @@
 //! `plimsoll models`: the versions of a running daemon's forecasting models.
 
 use std::io::Write;
-use std::time::Duration;
 
-use anyhow::{Context, anyhow};
 use clap::Args;
 use comfy_table::{Cell, Table as Sheet, presets};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::BadUsage;
+use super::client::Server;
 use crate::domain::Resource;
-
-/// How long the daemon may take to answer.
-const TIME_OUT: Duration = Duration::from_secs(30);
 
 /// The command's arguments.
 #[derive(Debug, Args)]
 pub struct Models {
-    /// The address of the daemon
-    #[arg(long, default_value = "http://127.0.0.1:7117")]
-    server: String,
-    /// The token for its API
-    #[arg(long, env = "PLIMSOLL_TOKEN", hide_env_values = true)]
-    token: String,
+    #[command(flatten)]
+    server: Server,
     /// Go back to the models that this resource was forecast with before
     #[arg(long, value_name = "RESOURCE", requires = "reason")]
     roll_back: Option<Resource>,
@@ -36,30 +29,19 @@ pub struct Models {
 /// # Errors
 /// Where the daemon can't be reached, or refuses.
 pub fn run(arguments: &Models, out: &mut impl Write) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new().context("failed to start the threads")?;
-    let answer = runtime.block_on(ask(arguments))?;
+    let answer = ask(arguments)?;
     show(answer["items"].as_array().map_or(&[], Vec::as_slice), out)
 }
 
-async fn ask(arguments: &Models) -> anyhow::Result<Value> {
-    let client = reqwest::Client::builder().timeout(TIME_OUT).build().context("failed to set up a client")?;
-    let server = arguments.server.trim_end_matches('/');
-    let request = match (arguments.roll_back, &arguments.reason) {
+fn ask(arguments: &Models) -> anyhow::Result<Value> {
+    match (arguments.roll_back, &arguments.reason) {
         (Some(resource), Some(reason)) => {
-            client.post(format!("{server}/v1/models/{resource}/rollback")).json(&json!({ "reason": reason }))
+            let path = format!("/v1/models/{resource}/rollback");
+            arguments.server.call(Method::POST, &path, &[], Some(&json!({ "reason": reason })))
         }
-        (Some(_), None) => return Err(BadUsage("roll back without a --reason".to_owned()).into()),
-        (None, _) => client.get(format!("{server}/v1/models")),
-    };
-    let response = request.bearer_auth(&arguments.token).send().await;
-    let response = response.with_context(|| format!("failed to reach the daemon at {server}"))?;
-    let status = response.status();
-    let answer: Value = response.json().await.context("failed to read the daemon's answer")?;
-    if status.is_success() {
-        return Ok(answer);
+        (Some(_), None) => Err(BadUsage("roll back without a --reason".to_owned()).into()),
+        (None, _) => arguments.server.call(Method::GET, "/v1/models", &[], None),
     }
-    let detail = answer["detail"].as_str().unwrap_or("it did not say why").to_owned();
-    Err(anyhow!("get an answer from the daemon: {status}: {detail}"))
 }
 
 fn show(versions: &[Value], out: &mut impl Write) -> anyhow::Result<()> {

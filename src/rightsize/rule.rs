@@ -281,6 +281,49 @@ mod tests {
     }
 
     #[test]
+    fn what_the_tenants_own_past_proved_comes_before_the_forecast() {
+        let usage = usage(14, daily);
+        let advice = |limit, proven| Advice {
+            limit,
+            policy: "peak of 24 h".to_owned(),
+            margin: 1.1,
+            violations: 0.001,
+            proven,
+            holds_hours: 24,
+            peers: vec![("VPA target", 2.5), ("KRR", 0.0)],
+        };
+        let needs = |advice: &Advice| {
+            let (start, quantiles) = (usage.end(), Quantiles::new(&[0.5, 0.95]).unwrap());
+            let past = Past { values: usage.values.view(), seasons: &[288] };
+            let forecast = forecast_all(&[past], 24, &quantiles).remove(0).unwrap();
+            let dated = DatedForecast { model: "ensemble", start, forecast };
+            let case = Case {
+                resource: Resource::CpuCores,
+                tier: Tier::Premium,
+                quota: 8.0,
+                usage: &usage,
+                forecast: Ok(&dated),
+                advice: Some(advice),
+            };
+            let Outcome::Change(proposal) = PeakPlusMargin.decide(&case, &Settings::default()) else {
+                panic!("no change")
+            };
+            *proposal
+        };
+        let proven = needs(&advice(3.11, true));
+        assert_eq!(proven.limit, 3.2);
+        assert!(proven.reasons[0].contains("\"peak of 24 h\" times 1.10"), "{:?}", proven.reasons);
+        assert_eq!(proven.evidence.backtest.as_ref().unwrap().limit, 3.11);
+        let others = &proven.evidence.alternatives;
+        assert_eq!((others.len(), others[0].name.as_str(), others[0].limit), (1, "VPA target", 2.5));
+        assert!(others[0].violations > 0.1, "{others:?}");
+        // What the whole past needed is the floor, whatever a policy says.
+        assert_eq!(needs(&advice(0.5, true)).limit, 3.0);
+        // And where nothing is proven, the forecast is heard as well.
+        assert_eq!(needs(&advice(0.5, false)).limit, 3.5);
+    }
+
+    #[test]
     fn a_quota_that_fits_is_left_alone() {
         let outcome = decide(&usage(14, daily), 3.4);
         assert!(matches!(outcome, Outcome::Keep(KeepReason::WithinDeadBand { .. })), "{outcome:?}");
