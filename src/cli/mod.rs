@@ -141,7 +141,6 @@ fn warn(text: &str) {
 fn exit_code(error: &anyhow::Error) -> u8 {
     let theirs = error.chain().any(|cause| {
         cause.is::<BadUsage>()
-            || cause.downcast_ref::<client::ClientError>().is_some_and(client::ClientError::is_bad_input)
             || cause.is::<ConfigProblems>()
             || cause.downcast_ref::<client::ClientError>().is_some_and(client::ClientError::is_bad_input)
             || cause.downcast_ref::<TableError>().is_some_and(TableError::is_bad_input)

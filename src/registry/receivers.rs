@@ -130,7 +130,7 @@ impl Registry {
         let stored = Stored { settings: Some(StoredSettings::of(receiver)), disabled: None };
         let key = receiver.name.to_string();
         let after = serde_json::json!({"kind": receiver.kind, "wanted": receiver.wanted});
-        let event = self.event(&receiver.name, action, after, String::new(), by);
+        let event = self.receiver_event(&receiver.name, action, after, String::new(), by);
         Ok(self.commit(vec![put(Table::Receivers, key, expect, &stored)?, append_audit(&event)?]).await?)
     }
 
@@ -150,7 +150,7 @@ impl Registry {
             writes.extend(gone);
         }
         let after = serde_json::Value::Null;
-        let event = self.event(name, AuditAction::ReceiverRemoved, after, String::new(), by);
+        let event = self.receiver_event(name, AuditAction::ReceiverRemoved, after, String::new(), by);
         writes.push(append_audit(&event)?);
         Ok(self.commit(writes).await?)
     }
@@ -181,7 +181,7 @@ impl Registry {
         };
         let record = put(Table::Receivers, name.to_string(), expect, &stored)?;
         let after = serde_json::json!({"disabled": stored.disabled.is_some()});
-        let event = self.event(name, action, after, reason, by);
+        let event = self.receiver_event(name, action, after, reason, by);
         Ok(self.commit(vec![record, append_audit(&event)?]).await?)
     }
 
@@ -193,7 +193,7 @@ impl Registry {
         by: By,
     ) -> Result<(), RegistryError> {
         let after = serde_json::json!(outcome);
-        let event = self.event(name, AuditAction::ReceiverTested, after, String::new(), by);
+        let event = self.receiver_event(name, AuditAction::ReceiverTested, after, String::new(), by);
         Ok(self.commit(vec![append_audit(&event)?]).await?)
     }
 
@@ -220,7 +220,7 @@ impl Registry {
         let delivery = Delivery { attempts: 0, due_at: self.now(), last_error: None, ..dead.delivery };
         let tenant = delivery.notice.tenant.clone();
         let after = serde_json::json!({"receiver": name, "number": number, "notice": delivery.notice.id});
-        let event = self.event(name, AuditAction::NoticeSentAgain, after, String::new(), by);
+        let event = self.receiver_event(name, AuditAction::NoticeSentAgain, after, String::new(), by);
         let event = AuditEvent { tenant, ..event };
         let writes = vec![
             removal(Table::DeadLetters, &delivery, Expect::Version(version)),
@@ -241,7 +241,7 @@ impl Registry {
         found.map(|(_, version)| version).ok_or_else(|| RegistryError::NoSuchReceiver(name.clone()))
     }
 
-    fn event(
+    fn receiver_event(
         &self,
         name: &ReceiverName,
         action: AuditAction,

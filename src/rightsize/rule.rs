@@ -295,7 +295,7 @@ mod tests {
         let needs = |advice: &Advice| {
             let (start, quantiles) = (usage.end(), Quantiles::new(&[0.5, 0.95]).unwrap());
             let past = Past { values: usage.values.view(), seasons: &[288] };
-            let forecast = forecast_all(&[past], 24, &quantiles).remove(0).unwrap();
+            let forecast = forecast_all(&[past], 288, &quantiles).remove(0).unwrap();
             let dated = DatedForecast { model: "ensemble", start, forecast };
             let case = Case {
                 resource: Resource::CpuCores,

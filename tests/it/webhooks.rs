@@ -88,7 +88,8 @@ async fn retries_keep_the_id_and_an_end_never_overtakes_its_beginning() {
     with_notices(&mut daemon, &[opened.clone(), resolved.clone()]).await;
     let posted = listener.wait_for(6).await;
     let (first, second) = (opened.id.to_string(), resolved.id.to_string());
-    assert_eq!(ids(&listener), [&first, &first, &first, &first, &first, &second]);
+    let sent = [&first, &first, &first, &first, &first, &second].map(String::as_str);
+    assert_eq!(ids(&listener).iter().map(String::as_str).collect::<Vec<_>>(), sent);
     assert!(posted.iter().all(|one| one.path == "/hook"), "a redirect is not followed");
     assert!(posted[4].at.duration_since(posted[3].at) >= Duration::from_secs(1), "Retry-After is heeded");
     assert_eq!(posted[5].json()["type"], "plimsoll.incident.resolved");
