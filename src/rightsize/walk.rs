@@ -73,13 +73,17 @@ impl std::fmt::Debug for Walk {
 }
 
 impl Walk {
-    /// A walk that begins at the first full hour of `usage`, for limits that
+    /// A walk that begins at the first full hour of the last two weeks of `usage`, for limits that
     /// hold for `holds_hours` and let at most the share `budget` of the samples
     /// above them.
     pub fn new(usage: &UsageSeries, budget: f64, holds_hours: usize) -> Self {
         let samples_a_day = 24.0 * samples_an_hour(usage) as f64;
-        let first = usage.start.floor_to(Step::HOUR);
-        let until = if first < usage.start { first.plus(Step::HOUR.duration()) } else { first };
+        // Policies see two weeks and what they did before fades: to walk further
+        // back would cost much and change little.
+        let two_weeks = Step::HOUR.duration() * KEPT_HOURS as u32;
+        let from = usage.start.max(usage.end().minus(two_weeks));
+        let first = from.floor_to(Step::HOUR);
+        let until = if first < from { first.plus(Step::HOUR.duration()) } else { first };
         Walk {
             auto: Auto::new(&Family::ALL, holds_hours),
             promise: Promise::new(budget, holds_hours, samples_a_day),

@@ -42,7 +42,9 @@ async fn usage_becomes_a_recommendation_that_a_person_approves() {
     let proposed = recommendation["proposed"].as_f64().unwrap();
     assert!((2.0..=3.0).contains(&proposed), "{recommendation:#}");
     assert_eq!(recommendation["current"], 8.0);
-    assert!(recommendation["reasons"][0].as_str().unwrap().contains("orecast"), "{recommendation:#}");
+    assert!(recommendation["reasons"][0].as_str().unwrap().contains("own past"), "{recommendation:#}");
+    let others = recommendation["evidence"]["alternatives"].as_array().unwrap();
+    assert_eq!(others.len(), 2, "the VPA and KRR stand beside it: {recommendation:#}");
     let saving: f64 = recommendation["cost"]["saving"]["amount"].as_str().unwrap().parse().unwrap();
     assert!(saving > 100.0, "five cores less save more than 100 a month: {recommendation:#}");
 

@@ -103,5 +103,7 @@ fn a_file_of_usage_is_enough() {
     std::fs::write(&file, text).unwrap();
     let output = recommend(&["--input", file.to_str().unwrap(), "--tier", "PREMIUM", "--format", "json"]);
     let all: Value = serde_json::from_str(&wrote(&output)).unwrap();
-    assert_eq!(all[0]["proposed"], 1.8, "{all:#}");
+    // The peak is 1.5; the policy that held the budget on this past says 1.58.
+    assert_eq!(all[0]["proposed"], 1.6, "{all:#}");
+    assert_eq!(all[0]["evidence"]["backtest"]["proven"], true, "{all:#}");
 }
