@@ -137,6 +137,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(tenants::list, tenants::create))
         .routes(routes!(tenants::get, tenants::change, tenants::remove))
+        .routes(routes!(tenants::tier_fit))
         .routes(routes!(quotas::list))
         .routes(routes!(quotas::get, quotas::put))
         .routes(routes!(recommendations::list))

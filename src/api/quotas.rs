@@ -28,7 +28,7 @@ pub struct QuotaView {
 
 impl From<Quota> for QuotaView {
     fn from(quota: Quota) -> Self {
-        let Quota { resource, limit, generation, changed_at } = quota;
+        let Quota { resource, limit, generation, changed_at, .. } = quota;
         QuotaView { resource, unit: resource.unit(), limit, generation, changed_at }
     }
 }

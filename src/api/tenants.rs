@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ApiState;
@@ -14,8 +14,11 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery};
 use super::problem::Problem;
-use crate::domain::{ApplyMode, Resource, Tenant, TenantId, Tier};
+use crate::domain::{ApplyMode, Cadence, Resource, Tenant, TenantId, Tier, TierFit};
 use crate::registry::{NewTenant, TenantEdit};
+
+/// One change an hour is the most that any cadence can make.
+const MOST_CHANGES: f64 = 24.0;
 
 /// A tenant to be registered.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -69,6 +72,10 @@ pub struct TenantChange {
     region: Option<String>,
     /// What may happen to its recommendations.
     apply_mode: Option<ApplyMode>,
+    /// How often its quotas are meant to change.
+    cadence: Option<Cadence>,
+    /// The most changes of a quota a day, above 0.
+    changes_per_day: Option<f64>,
     /// Why.
     #[serde(default)]
     reason: String,
@@ -152,12 +159,41 @@ pub async fn change(
     Path(id): Path<TenantId>,
     Body(change): Body<TenantChange>,
 ) -> Result<Json<Tenant>, Problem> {
-    let TenantChange { name, tier, provider, region, apply_mode, reason } = change;
-    let edit = TenantEdit { name, tier, provider, region, apply_mode };
+    let TenantChange { name, tier, provider, region, apply_mode, cadence, changes_per_day, reason } = change;
+    if changes_per_day.is_some_and(|changes| !(changes > 0.0 && changes <= MOST_CHANGES)) {
+        let text = format!("changes_per_day must be a number above 0 and at most {MOST_CHANGES}");
+        return Err(Problem::unprocessable(text));
+    }
+    let edit = TenantEdit { name, tier, provider, region, apply_mode, cadence, changes_per_day };
     let registry = state.engine.registry();
     let tenant = registry.edit_tenant(&id, edit, caller.actor(), reason, caller.request_id()).await?;
     state.engine.wake();
     Ok(Json(tenant))
+}
+
+/// Which tier a tenant's demand fits.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TierFitView {
+    /// `null` where it fits the tier that it is on, or nothing can be said yet.
+    fit: Option<TierFit>,
+}
+
+/// Read which tier a tenant's demand fits, with what both cost. A higher tier
+/// needs only the evidence, a lower one a whole season of it.
+#[utoipa::path(get, path = "/v1/tenants/{id}/tier-fit", tag = "tenants", security(("token" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses(
+        (status = 200, body = TierFitView),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn tier_fit(
+    State(state): State<ApiState>,
+    Path(id): Path<TenantId>,
+) -> Result<Json<TierFitView>, Problem> {
+    let tenant = state.engine.registry().tenant(&id).await?;
+    Ok(Json(TierFitView { fit: state.engine.workspace().tier_fit(&tenant.id) }))
 }
 
 /// Remove a tenant with its quotas. Its usage and its audit lines are kept as

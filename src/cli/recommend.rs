@@ -51,7 +51,7 @@ pub struct Recommend {
     #[arg(long, default_value = "STANDARD")]
     tier: Tier,
     /// How many days of usage to look at
-    #[arg(long, default_value_t = 14)]
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
     /// The distance of two samples
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]

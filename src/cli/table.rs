@@ -20,7 +20,7 @@ const HEADINGS: [&str; 12] = [
     "quota now",
     "recommended",
     "forecast peak",
-    "when",
+    "when (UTC)",
     "confidence",
     "cost/month now",
     "then",

@@ -7,12 +7,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{Complaint, Key, Reader, Section, kind_of};
-use super::units::days;
+use super::units::{days, hours};
 use crate::domain::{Guardrails, Resource};
-
-const fn hours(hours: u64) -> Duration {
-    Duration::from_secs(hours * 3600)
-}
 
 /// When the work is done.
 #[derive(Debug, Clone)]
@@ -193,88 +189,6 @@ fn read_ignore_drops(section: &mut Section<'_, '_>) -> Vec<Resource> {
         list.iter().map(name).collect::<Result<Vec<_>, _>>()
     };
     section.take(key.default("[\"storage_gb\", \"cache_size_mb\"]"), read).unwrap_or(default)
-}
-
-/// How quotas are sized.
-#[derive(Debug, Clone)]
-pub struct Rightsizing {
-    /// The quantile of the forecast that must fit, between 0 and 1.
-    pub peak_quantile: f64,
-    /// What is added to the peak, as a share of it.
-    pub margin: f64,
-    /// The least change that is worth a recommendation, as a share.
-    pub dead_band: f64,
-    /// The history that a recommendation needs.
-    pub least_history: Duration,
-    /// What a tenant that is pinned at its quota gets more, as a share.
-    pub pinned_step: f64,
-    /// How long a quota is meant to hold.
-    pub holds_for: Duration,
-    /// How long a recommendation can be approved.
-    pub expire_after: Duration,
-    /// The oldest last sample that a recommendation may rest on.
-    pub stale_after: Duration,
-}
-
-impl Rightsizing {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let mut section = reader.section("rightsizing", "How a quota is made from a forecast.");
-        Rightsizing {
-            peak_quantile: section.number(
-                "peak_quantile",
-                "The quantile of the forecast whose highest point must fit into the quota. Higher is \
-                 safer and dearer.",
-                0.95,
-                0.5..=0.999,
-            ),
-            margin: section.number(
-                "margin",
-                "What is added to that peak, as a share of it: 0.15 adds 15 %.",
-                0.15,
-                0.0..=10.0,
-            ),
-            dead_band: section.number(
-                "dead_band",
-                "The least change that is worth a recommendation, as a share of the quota. It keeps \
-                 quotas from moving all the time.",
-                0.10,
-                0.0..=1.0,
-            ),
-            least_history: section.duration(
-                "least_history",
-                "How much history a recommendation needs. It is at most history.window.",
-                days(3),
-                hours(1)..=days(365),
-            ),
-            pinned_step: section.number(
-                "pinned_step",
-                "How far a quota is raised whose tenant is pinned at it, as a share: its real demand \
-                 can't be seen, so the quota is raised by this step and looked at again.",
-                0.5,
-                0.01..=10.0,
-            ),
-            holds_for: section.duration(
-                "holds_for",
-                "How long a quota is meant to hold, in whole hours. The policies are tried on the past \
-                 in steps of this length: the shorter, the closer quotas follow the usage, and the more \
-                 often they change.",
-                hours(24),
-                hours(1)..=days(7),
-            ),
-            expire_after: section.duration(
-                "expire_after",
-                "How long a recommendation can be approved before it is too old.",
-                hours(24),
-                Duration::from_secs(60)..=days(90),
-            ),
-            stale_after: section.duration(
-                "stale_after",
-                "How old the newest sample may be. With older usage nothing is recommended or applied.",
-                hours(1),
-                Duration::from_secs(1)..=days(28),
-            ),
-        }
-    }
 }
 
 /// Reads the guardrails of the automatic changes.

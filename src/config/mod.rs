@@ -17,6 +17,7 @@ mod reader;
 mod records;
 mod reference;
 mod resources;
+mod rightsizing;
 mod secret;
 mod server;
 mod store;
@@ -27,7 +28,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-pub use analysis::{Anomaly, Cycle, Forecast, Rightsizing};
+pub use analysis::{Anomaly, Cycle, Forecast};
 pub use incidents::Incidents;
 pub use notify::Notify;
 pub use problem::{ConfigProblems, Place, Problem};
@@ -36,6 +37,7 @@ pub use reader::Environment;
 pub use records::{History, Log, Prices, Tenants};
 pub use reference::{KeyInfo, Reference, SectionInfo};
 pub use resources::Expressions;
+pub use rightsizing::Rightsizing;
 pub use server::Server;
 pub use store::{Store, StoreKind};
 pub use units::{show_duration, show_size};

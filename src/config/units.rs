@@ -7,6 +7,11 @@ pub(super) const fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 3600)
 }
 
+/// A whole number of hours.
+pub(super) const fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 3600)
+}
+
 /// A duration in the largest unit that divides it: 28 days as "28d", 90
 /// minutes as "90m".
 pub fn show_duration(duration: Duration) -> String {

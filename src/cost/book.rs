@@ -49,7 +49,7 @@ pub enum PriceBookError {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NoPrice {
     /// No price book is configured.
-    #[error("no price book is configured; set prices.file")]
+    #[error("no price book is given; the daemon takes one from [prices], a command from --prices")]
     NoBook,
     /// The book has no such entry.
     #[error(

@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod evidence;
 pub mod incident;
 pub mod model;
 pub mod money;
@@ -16,12 +17,14 @@ pub mod quota;
 pub mod receiver;
 pub mod recommendation;
 pub mod resource;
+pub mod sizing;
 pub mod tenant;
 pub mod tier;
 pub mod time;
 
 pub use approval::{Actor, Approved};
 pub use audit::{AuditAction, AuditEvent};
+pub use evidence::{Alternative, Backtest, Schedule, TierFit};
 pub use incident::{
     Acknowledgement, Chart, Feedback, Finding, FindingKind, Incident, IncidentId, Peers, Untold,
 };
@@ -34,6 +37,7 @@ pub use quota::{Quota, QuotaChange};
 pub use receiver::{Receiver, ReceiverKind, ReceiverName, Wanted};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
 pub use resource::Resource;
+pub use sizing::Cadence;
 pub use tenant::{ApplyMode, Tenant, TenantId};
 pub use tier::Tier;
 pub use time::{Step, TimeRange, Timestamp};
@@ -50,6 +54,9 @@ pub enum DomainError {
     /// The text names no apply mode.
     #[error("read {0:?} as an apply mode; use observe, review or approved")]
     UnknownApplyMode(String),
+    /// The text names no cadence.
+    #[error("read {0:?} as a cadence; use auto, hourly, six_hourly or daily")]
+    UnknownCadence(String),
     /// The text names no kind of notice.
     #[error("read {0:?} as a kind of notice; the kinds are {names}", names = notice::names())]
     UnknownNoticeKind(String),

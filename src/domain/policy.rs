@@ -104,7 +104,8 @@ impl fmt::Display for Objection {
         match self {
             Objection::QuotaMoved { expected, found } => write!(
                 f,
-                "the quota has moved from generation {expected} to {found}; wait for a new recommendation"
+                "the quota has changed meanwhile, from generation {expected} to {found}; look at it as it is \
+                 now and decide anew"
             ),
             Objection::Expired { at } => write!(f, "it expired at {at}; wait for a new recommendation"),
             Objection::BelowFloor { floor } => write!(f, "it is below the tier's floor of {floor}"),

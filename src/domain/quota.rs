@@ -20,6 +20,10 @@ pub struct Quota {
     pub generation: u64,
     /// When it was last changed.
     pub changed_at: Timestamp,
+    /// The limit before that change; `None` where there was none, or a record
+    /// is from before that was noted.
+    #[serde(default)]
+    pub before: Option<f64>,
 }
 
 /// Checks a limit before it becomes a quota.

@@ -6,7 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Actor, Money, PerMonth, QuotaChange, Resource, TenantId, Tier, Timestamp};
+use super::{
+    Actor, Alternative, Backtest, Money, PerMonth, QuotaChange, Resource, Schedule, TenantId, Tier, TierFit,
+    Timestamp,
+};
 
 /// A recommendation's id: a UUID of version 7, so that ids sort by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -29,7 +32,7 @@ impl FromStr for RecommendationId {
 }
 
 /// What the recommendation rests on, so that a reader can check it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
     /// The first usage sample looked at.
     pub history_from: Timestamp,
@@ -65,46 +68,32 @@ pub struct Evidence {
     pub slack_now: f64,
     /// The same with the proposed quota.
     pub slack_then: f64,
-    /// The policy that won on this quota's own past; `None` where the past is
-    /// too short.
+    /// The share of samples that may lie above the quota; 0 where a record is
+    /// from before that was noted.
+    #[serde(default)]
+    pub budget: f64,
+    /// Where that share comes from.
+    #[serde(default)]
+    pub budget_because: String,
+    /// What was tried on this quota's own past; `None` where that is too short.
     #[serde(default)]
     pub backtest: Option<Backtest>,
     /// What others would set, over the same past.
     #[serde(default)]
     pub alternatives: Vec<Alternative>,
-    /// The share of samples that the tier lets above the quota.
+    /// A quota for each hour of the day to come, where the past says that this
+    /// pays and holds.
     #[serde(default)]
-    pub budget: f64,
-}
-
-/// How a policy did on a quota's own past.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Backtest {
-    /// The policy that counts most.
-    pub policy: String,
-    /// The factor on its limit.
-    pub margin: f64,
-    /// The share of samples that it would have let above its limits.
-    pub violations: f64,
-    /// What the mix of policies says now, before rounding, in the resource's unit.
-    pub limit: f64,
-    /// Whether it held the budget in that past.
-    pub proven: bool,
-    /// For how many hours its limits held.
-    pub holds_hours: u32,
-}
-
-/// A quota that another method would set now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Alternative {
-    /// The method.
-    pub name: String,
-    /// Its quota, in the resource's unit.
-    pub limit: f64,
-    /// The share of past samples above it.
-    pub violations: f64,
-    /// Mean of (quota - usage) / quota, at least 0.
-    pub slack: f64,
+    pub schedule: Option<Schedule>,
+    /// Which tier the tenant's demand fits, where that is another than its own.
+    #[serde(default)]
+    pub tier_fit: Option<TierFit>,
+    /// What the confidence rests on, in words.
+    #[serde(default)]
+    pub confidence_because: String,
+    /// What would change the answer, a sentence each.
+    #[serde(default)]
+    pub would_change: Vec<String>,
 }
 
 /// What a quota would have done over past usage.
@@ -263,4 +252,28 @@ impl RecommendationState {
     /// All names, for checks of filters.
     pub const NAMES: [&'static str; 7] =
         ["proposed", "approved", "applied", "rejected", "superseded", "stale", "expired"];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the version before backtests wrote it.
+    const OLD: &str = r#"{"id":"01a20875-6510-708e-bca9-d1851120e9d1","tenant":"acme","tier":"PREMIUM",
+        "resource":"cpu_cores","parent_generation":1,"current":8.0,"proposed":2.4,"evidence":{
+        "history_from":"2026-11-09T12:55:00Z","history_to":"2026-11-23T12:50:00Z","samples":4032,
+        "gap_share":0.0,"usage_median":1.25,"usage_p95":1.94,"usage_max":2.0,"model":"ensemble",
+        "horizon_hours":168,"forecast_peak":2.03,"peak_at":"2026-11-30T05:00:00Z","peak_quantile":0.95,
+        "margin":0.15,"violations_now":0.0,"violations_then":0.0,"slack_now":0.84,"slack_then":0.4},
+        "reasons":["Forecast peak 2.03 cores in 160 h at the 95 % quantile, plus 15 %."],
+        "confidence":0.99,"cost":null,"no_cost_because":"no price book is configured; set prices.file",
+        "created_at":"2026-11-23T12:50:41Z","expires_at":"2026-11-24T12:50:41Z"}"#;
+
+    #[test]
+    fn records_of_the_version_before_are_read() {
+        let old: Recommendation = serde_json::from_str(OLD).unwrap();
+        assert_eq!((old.proposed, old.evidence.budget, &old.evidence.backtest), (2.4, 0.0, &None));
+        let again: Recommendation = serde_json::from_str(&serde_json::to_string(&old).unwrap()).unwrap();
+        assert_eq!(old, again);
+    }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DomainError, Tier, Timestamp};
+use super::{Cadence, DomainError, Tier, Timestamp};
 
 /// A tenant's name in labels, URLs and files: 1 to 128 of `a-z A-Z 0-9 . _ -`,
 /// beginning with a letter or digit.
@@ -112,6 +112,13 @@ pub struct Tenant {
     pub region: String,
     /// What may happen to its recommendations.
     pub apply_mode: ApplyMode,
+    /// How often its quotas are meant to change; `None` for the config's.
+    #[serde(default)]
+    pub cadence: Option<Cadence>,
+    /// The most changes of a quota a day that its owner allows; `None` for the
+    /// config's.
+    #[serde(default)]
+    pub changes_per_day: Option<f64>,
     /// When it was registered.
     pub created_at: Timestamp,
 }

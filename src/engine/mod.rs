@@ -21,6 +21,7 @@ mod lineup;
 mod progress;
 mod recommend;
 mod refit;
+mod sizing;
 mod workspace;
 
 use std::collections::{BTreeMap, HashSet};

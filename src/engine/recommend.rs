@@ -2,21 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use rayon::prelude::*;
 
+use super::sizing::standing;
 use super::workspace::{Assessment, AssessmentKind};
 use super::{Engine, EngineError, Progress, SeriesKey};
 use crate::cost::{self, NoPrice};
-use crate::domain::{ApplyMode, Quota, Recommendation, Resource, Tenant};
+use crate::domain::{
+    ApplyMode, Evidence, Money, PerMonth, Quota, Recommendation, Resource, Tenant, Tier, TierFit,
+};
 use crate::forecast::Abstention;
 use crate::registry::{Proposed, RegistryError};
-use crate::rightsize::{AbstainReason, Case, Outcome, PeakPlusMargin, Proposal, Rule, Walk};
-use crate::series::UsageSeries;
+use crate::rightsize::tier_fit::{self, Need};
+use crate::rightsize::{AbstainReason, Case, Outcome, Proposal, decide, one_step};
 
 /// Tenants that are sized between two looks at the state.
 const TENANTS_AT_ONCE: usize = 256;
+
+/// What was said of one quota.
+struct Answer {
+    quota: Quota,
+    outcome: Outcome,
+    need: Need,
+}
 
 impl Engine {
     /// Sizes every quota that is measured; gives how many recommendations wait
@@ -26,24 +36,27 @@ impl Engine {
         let forget_before = self.now().minus(self.settings.keep);
         self.parts.registry.forget_recommendations_before(forget_before).await?;
         let tenants = self.parts.registry.all_tenants().await?;
+        self.workspace.retain_sizing(&tenants);
         progress.begin("recommend", tenants.len());
-        // What a tenant's past advises depends on the fleet's mean, so all
-        // backtests are brought up to date before the first quota is sized.
-        for chunk in tenants.chunks(TENANTS_AT_ONCE) {
-            let cases = self.cases(chunk).await?;
-            let engine = Arc::clone(self);
-            self.parts.compute.run(move || engine.walk_all(&cases)).await?;
-        }
-        let fleet_means = Arc::new(self.workspace.fleet_means());
+        let engine = Arc::clone(self);
+        let fleet_means = Arc::new(self.parts.compute.run(move || engine.fleet_means()).await?);
         let mut proposed = 0;
         for chunk in tenants.chunks(TENANTS_AT_ONCE) {
             let cases = self.cases(chunk).await?;
             let (engine, means) = (Arc::clone(self), Arc::clone(&fleet_means));
             let sized = self.parts.compute.run(move || engine.size_all(cases, &means)).await?;
-            for (tenant, quota, outcome) in sized {
-                proposed += usize::from(self.record(&tenant, &quota, outcome).await?);
+            for (tenant, answers) in sized {
+                let needs: Vec<Need> = answers.iter().map(|answer| answer.need).collect();
+                let fit = self.tier_fit(&tenant, &needs);
+                self.workspace.put_tier_fit(&tenant.id, fit.clone());
+                for Answer { quota, mut outcome, .. } in answers {
+                    if let Outcome::Change(proposal) = &mut outcome {
+                        proposal.evidence.tier_fit.clone_from(&fit);
+                    }
+                    proposed += usize::from(self.record(&tenant, &quota, outcome).await?);
+                }
+                progress.advance();
             }
-            chunk.iter().for_each(|_| progress.advance());
         }
         for name in ["change", "keep", "abstain"] {
             self.parts.metrics.assessed(name, self.workspace.count_assessments(name));
@@ -52,92 +65,88 @@ impl Engine {
     }
 
     /// The quotas of some tenants that are measured.
-    async fn cases(&self, tenants: &[Tenant]) -> Result<Vec<(Tenant, Quota)>, EngineError> {
+    async fn cases(&self, tenants: &[Tenant]) -> Result<Vec<(Tenant, Vec<Quota>)>, EngineError> {
         let measured = self.parts.source.resources();
         let mut cases = Vec::new();
         for tenant in tenants {
-            let quotas = self.parts.registry.quotas(&tenant.id).await?.into_iter();
-            let measured = quotas.filter(|quota| measured.contains(&quota.resource));
-            cases.extend(measured.map(|quota| (tenant.clone(), quota)));
+            let mut quotas = self.parts.registry.quotas(&tenant.id).await?;
+            quotas.retain(|quota| measured.contains(&quota.resource));
+            cases.push((tenant.clone(), quotas));
         }
         Ok(cases)
     }
 
-    fn walk_all(&self, cases: &[(Tenant, Quota)]) {
-        cases.par_iter().for_each(|(tenant, quota)| {
-            let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
-            let frame = self.workspace.frame(quota.resource);
-            if let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id)) {
-                self.walk(&key, tenant, usage).lock().catch_up(usage, quota.limit);
-            }
-        });
-    }
-
-    /// The backtest of a quota, begun anew where the tier's promise has changed.
-    fn walk(&self, key: &SeriesKey, tenant: &Tenant, usage: &UsageSeries) -> Arc<Mutex<Walk>> {
-        let (budget, hours) = (tenant.tier.violation_budget(), self.settings.rightsizing.holds_hours);
-        self.workspace.walk(key, |walk| walk.fits(budget, hours), || Walk::new(usage, budget, hours))
-    }
-
     fn size_all(
         &self,
-        cases: Vec<(Tenant, Quota)>,
+        cases: Vec<(Tenant, Vec<Quota>)>,
         fleet_means: &BTreeMap<Resource, f64>,
-    ) -> Vec<(Tenant, Quota, Outcome)> {
-        cases
-            .into_par_iter()
-            .map(|(tenant, quota)| {
-                let outcome = self.size(&tenant, &quota, fleet_means);
-                (tenant, quota, outcome)
-            })
-            .collect()
+    ) -> Vec<(Tenant, Vec<Answer>)> {
+        let size = |(tenant, quotas): (Tenant, Vec<Quota>)| {
+            let answers =
+                quotas.into_par_iter().map(|quota| self.size(&tenant, quota, fleet_means)).collect();
+            (tenant, answers)
+        };
+        cases.into_par_iter().map(size).collect()
     }
 
-    fn size(&self, tenant: &Tenant, quota: &Quota, fleet_means: &BTreeMap<Resource, f64>) -> Outcome {
+    fn size(&self, tenant: &Tenant, quota: Quota, fleet_means: &BTreeMap<Resource, f64>) -> Answer {
         let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
         let frame = self.workspace.frame(quota.resource);
         let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id)) else {
-            return Outcome::Abstain(AbstainReason::NoSamples);
+            let need =
+                Need { resource: quota.resource, most: None, held_at_ceiling: false, span: Duration::ZERO };
+            return Answer { quota, outcome: Outcome::Abstain(AbstainReason::NoSamples), need };
         };
         let record = self.workspace.forecast(&key);
         let missing = Abstention::NoSamples;
         let forecast = record.as_ref().map_or(Err(&missing), |record| record.forecast.as_ref());
-        let advice = {
-            let walk = self.walk(&key, tenant, usage);
-            let walk = walk.lock();
-            let mean = fleet_means.get(&quota.resource).copied().or_else(|| walk.mean());
-            mean.and_then(|mean| walk.advice(quota.resource, mean))
-        };
+        let walk = self.walk(&key, tenant, &quota, usage, fleet_means);
+        let advice = walk.lock().walk().advice(quota.resource);
         let case = Case {
             resource: quota.resource,
             tier: tenant.tier,
-            quota: quota.limit,
+            quota: standing(&quota),
+            budget: &self.budget(tenant, quota.resource),
             usage,
             forecast,
             advice: advice.as_ref(),
         };
-        let outcome = PeakPlusMargin.decide(&case, &self.settings.rightsizing);
-        match outcome {
+        let settings = &self.settings.rightsizing;
+        let outcome = match decide(&case, settings) {
             Outcome::Change(proposal) if tenant.apply_mode == ApplyMode::Approved => {
-                Outcome::Change(Box::new(self.one_step(*proposal, quota, usage)))
+                let rails = &self.settings.guardrails;
+                one_step(*proposal, quota.resource, quota.limit, usage, rails)
             }
             other => other,
-        }
+        };
+        let need = Need::of(&case, settings);
+        Answer { quota, outcome, need }
     }
 
-    /// The daemon moves in steps that its guardrails allow; a person may go all
-    /// the way at once.
-    fn one_step(&self, mut proposal: Proposal, quota: &Quota, usage: &UsageSeries) -> Proposal {
-        let rails = &self.settings.guardrails;
-        let lowest = quota.resource.round_up(quota.limit * (1.0 - rails.largest_step_down));
-        let highest = quota.resource.round_up(quota.limit * (1.0 + rails.largest_step_up));
-        let step = proposal.limit.clamp(lowest.min(quota.limit), highest.max(quota.limit));
-        if step != proposal.limit {
-            proposal.reasons.push(format!("A first step towards {}.", proposal.limit));
-            proposal.limit = step;
-            proposal.evidence = proposal.evidence.with_limit(usage.values.iter(), step);
-        }
-        proposal
+    /// Which tier the tenant's demand fits, with what both cost, where that is
+    /// another than its own.
+    fn tier_fit(&self, tenant: &Tenant, needs: &[Need]) -> Option<TierFit> {
+        let season = self.settings.rightsizing.season;
+        let (fits, because) = tier_fit::fit(tenant.tier, needs, season)?;
+        let measured = |resource: &Resource| needs.iter().any(|need| need.resource == *resource);
+        Some(TierFit {
+            tier: tenant.tier,
+            fits,
+            because,
+            not_measured: Resource::ALL.into_iter().filter(|resource| !measured(resource)).collect(),
+            cost_now: self.cost_of_tier(tenant, tenant.tier),
+            cost_then: self.cost_of_tier(tenant, fits),
+        })
+    }
+
+    /// A month of the quotas that a tier starts with, as far as they have a
+    /// price where the tenant is.
+    fn cost_of_tier(&self, tenant: &Tenant, tier: Tier) -> Option<Money<PerMonth>> {
+        let book = self.parts.prices.as_ref()?;
+        let cost = |resource| cost::monthly(book, tenant, resource, tier.default_quota(resource)).ok();
+        let mut costs = Resource::ALL.into_iter().filter_map(cost);
+        let first = costs.next()?;
+        costs.try_fold(first, |sum, cost| sum.plus(&cost).ok())
     }
 
     /// Writes down what was said of a quota; gives whether a new
@@ -187,7 +196,7 @@ impl Engine {
             parent_generation: quota.generation,
             current: quota.limit,
             proposed: proposal.limit,
-            evidence: proposal.evidence,
+            evidence: self.with_costs(tenant, quota.resource, proposal.evidence),
             reasons: proposal.reasons,
             confidence: proposal.confidence,
             cost,
@@ -195,6 +204,16 @@ impl Engine {
             created_at: now,
             expires_at: now.plus(self.settings.expire_after),
         }
+    }
+
+    /// The same evidence with what the alternatives cost.
+    fn with_costs(&self, tenant: &Tenant, resource: Resource, mut evidence: Evidence) -> Evidence {
+        if let Some(book) = &self.parts.prices {
+            for other in &mut evidence.alternatives {
+                other.cost = cost::monthly(book, tenant, resource, other.limit).ok();
+            }
+        }
+        evidence
     }
 
     fn cost_of(

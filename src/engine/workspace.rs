@@ -1,16 +1,17 @@
 //! What the engine holds in memory: the recent usage, and what was made of it.
 //! All of it can be made again from the history, so it is never stored.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::sizing::Carried;
 use crate::anomaly::{self, Judgement, NoveltyDetector};
-use crate::domain::{Finding, ModelVersion, Resource, TenantId, Timestamp, Verdict};
+use crate::domain::{Finding, ModelVersion, Resource, Tenant, TenantId, TierFit, Timestamp, Verdict};
 use crate::forecast::Abstention;
 use crate::ports::SourceError;
-use crate::rightsize::{DatedForecast, Walk};
+use crate::rightsize::DatedForecast;
 use crate::series::{Frame, UsageSeries};
 
 /// Anomalous samples that are remembered of each series.
@@ -219,7 +220,8 @@ pub struct Workspace {
     forecasts: RwLock<HashMap<SeriesKey, Arc<ForecastRecord>>>,
     models: RwLock<BTreeMap<Resource, Vec<ModelVersion>>>,
     pub(super) detections: RwLock<HashMap<SeriesKey, Detection>>,
-    walks: RwLock<HashMap<SeriesKey, Arc<Mutex<Walk>>>>,
+    pub(super) walks: RwLock<HashMap<SeriesKey, Arc<Mutex<Carried>>>>,
+    tier_fits: RwLock<HashMap<TenantId, TierFit>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
     last_cycle_at: RwLock<Option<Timestamp>>,
@@ -279,35 +281,24 @@ impl Workspace {
         self.models.write().insert(resource, versions);
     }
 
-    /// The backtest of one quota, made by `make` where there is none that
-    /// `fits`.
-    pub(super) fn walk(
-        &self,
-        key: &SeriesKey,
-        fits: impl Fn(&Walk) -> bool,
-        make: impl FnOnce() -> Walk,
-    ) -> Arc<Mutex<Walk>> {
-        let known = self.walks.read().get(key).cloned();
-        if let Some(walk) = known.filter(|walk| fits(&walk.lock())) {
-            return walk;
-        }
-        let walk = Arc::new(Mutex::new(make()));
-        self.walks.write().insert(key.clone(), Arc::clone(&walk));
-        walk
+    /// Keeps only the backtests of these tenants' quotas, and their tier fits.
+    pub(super) fn retain_sizing(&self, tenants: &[Tenant]) {
+        let known: HashSet<&TenantId> = tenants.iter().map(|tenant| &tenant.id).collect();
+        self.walks.write().retain(|key, _| known.contains(&key.tenant));
+        self.tier_fits.write().retain(|tenant, _| known.contains(tenant));
     }
 
-    /// The mean usage of a tenant of the fleet, by resource, as far as the
-    /// backtests know it.
-    pub(super) fn fleet_means(&self) -> BTreeMap<Resource, f64> {
-        let mut sums: BTreeMap<Resource, (f64, f64)> = BTreeMap::new();
-        for (key, walk) in self.walks.read().iter() {
-            if let Some(mean) = walk.lock().mean() {
-                let (sum, count) = sums.entry(key.resource).or_default();
-                *sum += mean;
-                *count += 1.0;
-            }
-        }
-        sums.into_iter().map(|(resource, (sum, count))| (resource, sum / count)).collect()
+    /// Which tier a tenant's demand fits, where that is another than its own.
+    pub fn tier_fit(&self, tenant: &TenantId) -> Option<TierFit> {
+        self.tier_fits.read().get(tenant).cloned()
+    }
+
+    pub(super) fn put_tier_fit(&self, tenant: &TenantId, fit: Option<TierFit>) {
+        let mut fits = self.tier_fits.write();
+        match fit {
+            Some(fit) => fits.insert(tenant.clone(), fit),
+            None => fits.remove(tenant),
+        };
     }
 
     /// What is known of one series' anomalies.

@@ -93,6 +93,7 @@ impl Registry {
                 limit: change.to,
                 generation: quota.generation + 1,
                 changed_at: now,
+                before: Some(quota.limit),
             },
             Outcome::Failed(_) => quota.clone(),
         };

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
 use crate::domain::quota::checked_limit;
-use crate::domain::{Actor, ApplyMode, AuditAction, AuditEvent, Quota, Resource, Tenant, TenantId, Tier};
+use crate::domain::{
+    Actor, ApplyMode, AuditAction, AuditEvent, Cadence, Quota, Resource, Tenant, TenantId, Tier,
+};
 use crate::ports::{Expect, Order, StoreError, Table, Write};
 
 /// What a new tenant is made from.
@@ -39,6 +41,10 @@ pub struct TenantEdit {
     pub region: Option<String>,
     /// What may happen to its recommendations.
     pub apply_mode: Option<ApplyMode>,
+    /// How often its quotas are meant to change.
+    pub cadence: Option<Cadence>,
+    /// The most changes of a quota a day, above 0.
+    pub changes_per_day: Option<f64>,
 }
 
 impl TenantEdit {
@@ -50,6 +56,8 @@ impl TenantEdit {
             provider: self.provider.unwrap_or_else(|| before.provider.clone()),
             region: self.region.unwrap_or_else(|| before.region.clone()),
             apply_mode: self.apply_mode.unwrap_or(before.apply_mode),
+            cadence: self.cadence.or(before.cadence),
+            changes_per_day: self.changes_per_day.or(before.changes_per_day),
             created_at: before.created_at,
         }
     }
@@ -74,6 +82,8 @@ impl Registry {
             provider: new.provider,
             region: new.region,
             apply_mode: new.apply_mode,
+            cadence: None,
+            changes_per_day: None,
             created_at: now,
         };
         let mut quotas = BTreeMap::new();
@@ -82,7 +92,7 @@ impl Registry {
         for resource in Resource::ALL {
             let wish = new.quotas.get(&resource).copied();
             let limit = checked_limit(resource, wish.unwrap_or_else(|| tenant.tier.default_quota(resource)))?;
-            let quota = Quota { resource, limit, generation: 1, changed_at: now };
+            let quota = Quota { resource, limit, generation: 1, changed_at: now, before: None };
             let key = resource_key(&tenant.id, resource);
             writes.push(put(Table::Quotas, key, Expect::Absent, &quota)?);
             quotas.insert(resource.name(), limit);

@@ -53,7 +53,6 @@ fn new_tenant(id: &str) -> NewTenant {
 }
 
 fn recommendation(number: u128, proposed: f64, generation: u64) -> Recommendation {
-    let nothing = 0.0;
     Recommendation {
         id: RecommendationId(uuid::Uuid::from_u128(number)),
         tenant: acme(),
@@ -62,28 +61,7 @@ fn recommendation(number: u128, proposed: f64, generation: u64) -> Recommendatio
         parent_generation: generation,
         current: 8.0,
         proposed,
-        evidence: Evidence {
-            history_from: start(),
-            history_to: start(),
-            samples: 1,
-            gap_share: nothing,
-            usage_median: nothing,
-            usage_p95: nothing,
-            usage_max: nothing,
-            model: String::new(),
-            horizon_hours: 1,
-            forecast_peak: nothing,
-            peak_at: start(),
-            peak_quantile: 0.95,
-            margin: nothing,
-            violations_now: nothing,
-            violations_then: nothing,
-            slack_now: nothing,
-            slack_then: nothing,
-            backtest: None,
-            alternatives: Vec::new(),
-            budget: 0.005,
-        },
+        evidence: Evidence { history_from: start(), history_to: start(), ..Evidence::default() },
         reasons: vec!["because".to_owned()],
         confidence: 0.9,
         cost: None,

@@ -10,7 +10,7 @@ use super::policy::{Family, Policy};
 
 /// What using up a whole budget has to save for it to be worth its while, in
 /// mean usages of a tenant of the fleet.
-const BUDGET_WORTH: f64 = 2.0;
+pub(super) const BUDGET_WORTH: f64 = 2.0;
 /// No limit is set above this many times the peak of two weeks while that peak
 /// is no news: a margin that steers itself must not run away.
 const CALM_CAP: f64 = 1.05;
@@ -125,6 +125,11 @@ impl Auto {
     fn floor(&self, budget: f64) -> f64 {
         let unproven = 1.0 - budget * self.past.count(KEPT_HOURS) as f64 / PROOF;
         if unproven > 0.0 { 1.0 + UNPROVEN_ROOM * unproven } else { 0.0 }
+    }
+
+    /// What was observed of the last two weeks.
+    pub fn past(&self) -> &Past {
+        &self.past
     }
 
     /// The name of an entry's policy.

@@ -1,12 +1,18 @@
 //! What a recommendation rests on, and how far it can be trusted.
 
-use super::{Case, DatedForecast, Settings};
-use crate::domain::recommendation::{Backtest, WhatIf};
-use crate::domain::{Evidence, Step};
+use super::needs::peak;
+use super::words::{percent, would_change};
+use super::{Advice, Case, DatedForecast, Settings};
+use crate::domain::recommendation::WhatIf;
+use crate::domain::{Alternative, Backtest, Evidence, Schedule};
 use crate::series::{UsageSeries, stats};
 
 /// Days of history from which on its length does not lower the confidence.
 const FULL_HISTORY_DAYS: f64 = 14.0;
+/// What is left of the confidence where no policy held the budget.
+const UNPROVEN: f64 = 0.85;
+/// A schedule is worth giving where its mean is below this share of the quota.
+const SCHEDULE_PAYS: f64 = 0.9;
 
 /// The share of the grid without a sample.
 pub(super) fn gap_share(usage: &UsageSeries) -> f64 {
@@ -22,11 +28,10 @@ pub(super) fn gather(
     sorted: &[f64],
     limit: f64,
 ) -> Evidence {
-    let (step, forecast_peak) = dated.forecast.peak(settings.peak_quantile).unwrap_or((0, f64::NAN));
-    let column = dated.forecast.quantiles.nearest(settings.peak_quantile);
-    let (now, then) = (WhatIf::of(&case.usage.values, case.quota), WhatIf::of(&case.usage.values, limit));
+    let (forecast_peak, peak_at, peak_quantile) = peak(dated, settings);
+    let (now, then) = (WhatIf::of(&case.usage.values, case.quota.limit), then(case, limit));
     let quantile = |q| stats::quantile_of_sorted(sorted, q).unwrap_or(f64::NAN);
-    Evidence {
+    let mut evidence = Evidence {
         history_from: case.usage.start,
         history_to: case.usage.last_sample().map_or(case.usage.start, |(at, _)| at),
         samples: sorted.len() as u64,
@@ -37,35 +42,111 @@ pub(super) fn gather(
         model: dated.model.to_owned(),
         horizon_hours: u32::try_from(dated.forecast.mean.len()).unwrap_or(u32::MAX),
         forecast_peak,
-        peak_at: dated.start.plus(Step::HOUR.duration() * u32::try_from(step).unwrap_or(0)),
-        peak_quantile: dated.forecast.quantiles.levels()[column],
+        peak_at,
+        peak_quantile,
         margin: settings.margin,
         violations_now: now.violations,
         violations_then: then.violations,
         slack_now: now.slack,
         slack_then: then.slack,
-        backtest: case.advice.map(|advice| Backtest {
-            policy: advice.policy.clone(),
-            margin: advice.margin,
-            violations: advice.violations,
-            limit: advice.limit,
-            proven: advice.proven,
-            holds_hours: u32::try_from(advice.holds_hours).unwrap_or(u32::MAX),
-        }),
-        alternatives: case.advice.map_or_else(Vec::new, |advice| advice.alternatives(case.usage)),
-        budget: case.tier.violation_budget(),
+        budget: case.budget.share,
+        budget_because: case.budget.because.clone(),
+        backtest: case.advice.map(backtest),
+        alternatives: case.advice.map_or_else(Vec::new, |advice| alternatives(case, advice)),
+        schedule: case.advice.and_then(|advice| schedule(case, advice, limit)),
+        ..Evidence::default()
+    };
+    evidence.would_change = would_change(case, settings, &evidence, limit);
+    evidence
+}
+
+/// What the proposed quota would have done. One that is meant for some hours
+/// only is not held against usage of other hours; what such limits did in the
+/// trial stands for it.
+fn then(case: &Case<'_>, limit: f64) -> WhatIf {
+    let short = case.advice.filter(|advice| advice.proven && advice.is_short());
+    match short.and_then(|advice| advice.tried) {
+        Some(tried) => WhatIf { violations: tried.violations, slack: tried.slack },
+        None => WhatIf::of(&case.usage.values, limit),
     }
 }
 
-/// How far the answer can be trusted, 0 to 1: lower with a short history, with
-/// gaps, where the forecast's peak is far from the peaks that were seen, and by
-/// the share of the past in which the answer would have been too small.
-pub(super) fn confidence(evidence: &Evidence) -> f64 {
+fn backtest(advice: &Advice) -> Backtest {
+    let tried = advice.tried.unwrap_or_default();
+    Backtest {
+        policy: advice.policy.clone(),
+        margin: advice.margin,
+        policy_violations: advice.violations,
+        limit: advice.limit,
+        proven: advice.proven,
+        holds_hours: u32::try_from(advice.hours).unwrap_or(u32::MAX),
+        holds_until: advice.until(),
+        days: tried.days,
+        violations: tried.violations,
+        mean_limit: tried.mean,
+        slack: tried.slack,
+        changes_per_day: tried.changes,
+    }
+}
+
+/// The peers' quotas over the same past.
+fn alternatives(case: &Case<'_>, advice: &Advice) -> Vec<Alternative> {
+    let judged = |(name, limit): &(&'static str, f64)| {
+        let WhatIf { violations, slack } = WhatIf::of(&case.usage.values, *limit);
+        Alternative { name: (*name).to_owned(), limit: *limit, violations, slack, cost: None }
+    };
+    advice.peers.iter().filter(|(_, limit)| *limit > 0.0).map(judged).collect()
+}
+
+/// The day's plan in steps of the resource and inside the tier's bounds, where
+/// it saves something beside one quota for the whole day.
+fn schedule(case: &Case<'_>, advice: &Advice, limit: f64) -> Option<Schedule> {
+    let (from, plan) = advice.plan.as_ref()?;
+    let hours: Vec<f64> = plan.hours.iter().map(|hour| case.within_tier(*hour)).collect();
+    let mean = hours.iter().sum::<f64>() / hours.len().max(1) as f64;
+    (mean < SCHEDULE_PAYS * limit).then(|| Schedule {
+        from: *from,
+        mean,
+        hours,
+        violations: plan.violations,
+        days: u32::try_from(plan.days).unwrap_or(u32::MAX),
+    })
+}
+
+/// How far the answer can be trusted, 0 to 1, and why: lower with a short
+/// history, with gaps, where the forecast's peak is far from the peaks that
+/// were seen, where no policy held the budget, and by the share of the past in
+/// which the answer would have been too small.
+pub(super) fn confidence(evidence: &Evidence) -> (f64, String) {
     let days = evidence.history_to.since(evidence.history_from).as_secs_f64() / 86_400.0;
-    let length = (days / FULL_HISTORY_DAYS).clamp(0.0, 1.0).sqrt();
-    let known = 1.0 - evidence.gap_share;
     let (seen, expected) = (evidence.usage_max, evidence.forecast_peak);
     let agreement = if seen.max(expected) > 0.0 { seen.min(expected) / seen.max(expected) } else { 1.0 };
-    let enough = 1.0 - evidence.violations_then;
-    (length * known * agreement.clamp(0.0, 1.0).sqrt() * enough).clamp(0.0, 1.0)
+    let unproven = evidence.backtest.as_ref().is_some_and(|backtest| !backtest.proven);
+    let parts = [
+        ((days / FULL_HISTORY_DAYS).clamp(0.0, 1.0).sqrt(), format!("{days:.0} days of history are known")),
+        (1.0 - evidence.gap_share, format!("{} of the history are gaps", percent(evidence.gap_share))),
+        (
+            agreement.clamp(0.0, 1.0).sqrt(),
+            format!("the forecast's peak is {:.2} times the highest usage seen", expected / seen.max(1e-9)),
+        ),
+        (
+            1.0 - evidence.violations_then,
+            format!("{} of the past lie above it", percent(evidence.violations_then)),
+        ),
+        (if unproven { UNPROVEN } else { 1.0 }, "no policy held the budget on this past".to_owned()),
+    ];
+    let product: f64 = parts.iter().map(|(part, _)| part).product();
+    let value = product.clamp(0.0, 1.0);
+    let mut lowering: Vec<_> = parts.iter().filter(|(part, _)| *part < 0.97).collect();
+    lowering.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let word = match value {
+        value if value >= 0.85 => "high",
+        value if value >= 0.6 => "fair",
+        _ => "low",
+    };
+    let because = match lowering.is_empty() {
+        true => "a long history without gaps, and a forecast that agrees with it".to_owned(),
+        false => lowering.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>().join("; "),
+    };
+    (value, format!("{word}: {because}"))
 }

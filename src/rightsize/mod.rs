@@ -9,23 +9,34 @@
 //! where the data can't carry an answer the reason is said.
 
 pub mod auto;
+pub mod budget;
+pub mod day_ahead;
 mod demand;
 mod evidence;
 pub mod hold;
 pub mod ledger;
+mod needs;
 pub mod past;
 pub mod policy;
 pub mod promise;
 pub mod replay;
 mod rule;
+mod settling;
+mod steps;
+pub mod tier_fit;
+mod tried;
 mod walk;
+pub mod words;
 
 use std::time::Duration;
 
-pub use rule::{PeakPlusMargin, Rule};
-pub use walk::{Advice, Walk};
+pub use budget::{Budget, Budgets};
+pub use rule::decide;
+pub use steps::one_step;
+pub use tried::Tried;
+pub use walk::{Advice, Course, Walk};
 
-use crate::domain::{Evidence, Resource, Tier, Timestamp};
+use crate::domain::{Cadence, Evidence, Resource, Tier, Timestamp};
 use crate::forecast::{Abstention, Forecast};
 use crate::series::UsageSeries;
 
@@ -42,8 +53,17 @@ pub struct Settings {
     pub least_history: Duration,
     /// The raise of a quota that usage is pinned at, as a share of it.
     pub pinned_step: f64,
-    /// For how many hours a quota is meant to hold, above 0.
-    pub holds_hours: usize,
+    /// How long a quota that was raised must have stood before it may be cut.
+    pub rest: Duration,
+    /// How often quotas are meant to change, where the tenant says nothing else.
+    pub cadence: Cadence,
+    /// The most changes of a quota a day, above 0; what cadence is chosen
+    /// where it is left open keeps within it.
+    pub changes_per_day: f64,
+    /// How much history a lower tier is proposed from.
+    pub season: Duration,
+    /// The share of samples that may lie above a quota.
+    pub budgets: Budgets,
 }
 
 impl Default for Settings {
@@ -54,7 +74,11 @@ impl Default for Settings {
             dead_band: 0.10,
             least_history: Duration::from_secs(3 * 86_400),
             pinned_step: 0.5,
-            holds_hours: 24,
+            rest: Duration::from_secs(86_400),
+            cadence: Cadence::Auto,
+            changes_per_day: 4.0,
+            season: Duration::from_secs(21 * 86_400),
+            budgets: Budgets::default(),
         }
     }
 }
@@ -70,6 +94,24 @@ pub struct DatedForecast {
     pub forecast: Forecast,
 }
 
+/// The quota that stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StandingQuota {
+    /// The limit, in the resource's unit.
+    pub limit: f64,
+    /// Since when; `None` where it was never changed.
+    pub since: Option<Timestamp>,
+    /// Whether that change was a raise.
+    pub raised: bool,
+}
+
+impl StandingQuota {
+    /// One that was never changed.
+    pub fn first(limit: f64) -> Self {
+        StandingQuota { limit, since: None, raised: false }
+    }
+}
+
 /// What is known of one quota.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
@@ -77,14 +119,24 @@ pub struct Case<'a> {
     pub resource: Resource,
     /// The tenant's tier.
     pub tier: Tier,
-    /// The quota that stands, in the resource's unit.
-    pub quota: f64,
+    /// The quota that stands.
+    pub quota: StandingQuota,
+    /// The share of samples that may lie above it.
+    pub budget: &'a Budget,
     /// Past usage.
     pub usage: &'a UsageSeries,
     /// The forecast, or why there is none.
     pub forecast: Result<&'a DatedForecast, &'a Abstention>,
     /// What the quota's own past advises, where it is long enough.
     pub advice: Option<&'a Advice>,
+}
+
+impl Case<'_> {
+    /// A wish in steps of the resource and inside the tier's bounds.
+    fn within_tier(&self, wanted: f64) -> f64 {
+        let ceiling = self.tier.ceiling(self.resource).unwrap_or(f64::INFINITY);
+        self.resource.round_up(wanted).max(self.tier.floor(self.resource)).min(ceiling)
+    }
 }
 
 /// What the rule says.
@@ -121,6 +173,26 @@ pub enum KeepReason {
         target: f64,
         /// The difference left alone, as a share.
         dead_band: f64,
+    },
+    /// Less is asked for, but not for long enough.
+    #[error("{target} would do now, but the last looks do not all agree; a cut waits until they do")]
+    NotSettled {
+        /// What would be best now.
+        target: f64,
+    },
+    /// It was raised a short while ago.
+    #[error("it was raised lately and is not cut before {until}, so that usage shows what it needs")]
+    Resting {
+        /// When it may be cut.
+        until: Timestamp,
+    },
+    /// No step that the guardrails allow is as large as those of the resource.
+    #[error(
+        "{target} would be best, but a step that the guardrails allow is less than the quota can change by"
+    )]
+    StepTooCoarse {
+        /// What would be best.
+        target: f64,
     },
     /// More is needed than the tier allows.
     #[error("usage is pinned at the quota, which is already at the tier's ceiling; consider a higher tier")]

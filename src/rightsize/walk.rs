@@ -1,69 +1,106 @@
 //! The backtest of one quota, carried on as hours of usage come in.
 //!
-//! A quota's own past decides what is advised for it: every policy is tried on
-//! each hour ([`Auto`]), and the violations that the standing quota really had
-//! steer how much is dared ([`Promise`]). The state is made from the history at
-//! the start, and then fed with what is new, so that a cycle costs what came in.
+//! A quota's own past decides what is advised for it. Every policy is tried on
+//! each hour ([`Auto`]); at the end of each interval a limit is set, as it would
+//! have been set then, and what becomes of it steers how much is dared next
+//! ([`Promise`]). The state is made from the history at the start and then fed
+//! with what is new, so that a cycle costs what came in; it depends on nothing
+//! but the history, so that a restart changes no answer.
 
-use super::auto::{Ask, Auto, Limit};
-use super::past::{KEPT_HOURS, Past};
+use super::StandingQuota;
+use super::auto::{Ask, Auto, BUDGET_WORTH, Limit};
+use super::day_ahead::{DayAhead, Plan};
+use super::demand;
+use super::ledger::Bounds;
+use super::past::{DAY, KEPT_HOURS};
 use super::policy::{Family, Histogram, Policy, Reaction, WindowQuantile};
 use super::promise::Promise;
-use crate::domain::recommendation::{Alternative, WhatIf};
+use super::settling::Settling;
+use super::tried::{Trial, Tried};
 use crate::domain::{Resource, Step, Timestamp};
 use crate::series::UsageSeries;
 
-/// The share of an hour's usage that still counts in the mean an hour later:
-/// half after a week.
-const MEAN_FADES: f64 = 0.995_882_5;
-
 /// The least hours that the policies must have been tried on before what they
 /// say counts: a week, so that each weekday was seen.
-const LEAST_HOURS: usize = 7 * 24;
+const LEAST_HOURS: usize = 7 * DAY;
+
+/// How a walk goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Course {
+    /// The share of samples that may lie above a limit, above 0 and below 1.
+    pub budget: f64,
+    /// For how many hours each limit holds, above 0; a part of a day.
+    pub hours: usize,
+    /// Differences that are left alone, as a share.
+    pub dead_band: f64,
+}
 
 /// What the past of a quota advises.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Advice {
-    /// The limit, in the resource's unit.
+    /// The limit that is asked for, in the resource's unit.
     pub limit: f64,
+    /// The highest of the last looks, which a cut may not go below.
+    pub agreed: f64,
     /// The policy that counts most in it.
     pub policy: String,
     /// The factor on that policy's own limit.
     pub margin: f64,
     /// The share of past samples that this policy would have let above it.
     pub violations: f64,
-    /// Whether the past shows that the budget is held.
+    /// Whether the past says that the budget is held.
     pub proven: bool,
     /// For how many hours the limit is meant to hold.
-    pub holds_hours: usize,
+    pub hours: usize,
+    /// Since when this is the answer.
+    pub since: Timestamp,
+    /// What such limits were worth over the last weeks.
+    pub tried: Option<Tried>,
     /// What others would set now.
     pub peers: Vec<(&'static str, f64)>,
+    /// A limit for each of the 24 hours to come, and the first of them, where
+    /// the past says that it holds.
+    pub plan: Option<(Timestamp, Plan)>,
 }
 
 impl Advice {
-    /// What each of the peers' quotas would have done over past usage.
-    pub fn alternatives(&self, usage: &UsageSeries) -> Vec<Alternative> {
-        let judged = |(name, limit): &(&'static str, f64)| {
-            let WhatIf { violations, slack } = WhatIf::of(&usage.values, *limit);
-            Alternative { name: (*name).to_owned(), limit: *limit, violations, slack }
-        };
-        self.peers.iter().filter(|(_, limit)| *limit > 0.0).map(judged).collect()
+    /// Whether a limit holds for less than a day, so that it must not be held
+    /// against usage of other hours.
+    pub fn is_short(&self) -> bool {
+        self.hours < DAY
     }
+
+    /// When the limit's time is over.
+    pub fn until(&self) -> Timestamp {
+        later(self.since, self.hours)
+    }
+}
+
+/// What was decided for the interval that runs.
+#[derive(Debug, Clone)]
+struct Decided {
+    limit: Limit,
+    bounds: Bounds,
+    since: Timestamp,
 }
 
 /// The backtest of one quota.
 pub struct Walk {
+    course: Course,
     auto: Auto,
     promise: Promise,
+    settling: Settling,
+    trial: Trial,
+    day_ahead: DayAhead,
     vpa: Histogram,
-    past: Past,
+    decided: Option<Decided>,
+    /// Whether the limit that holds is a new one.
+    is_new: bool,
+    /// Whether there were samples since the last look.
+    news: bool,
     hours: usize,
-    holds_hours: usize,
-    budget: f64,
-    /// The first instant that was not looked at yet.
+    /// The first instant that was not looked at yet, a full hour.
     until: Timestamp,
-    sum: f64,
-    count: f64,
 }
 
 impl std::fmt::Debug for Walk {
@@ -73,112 +110,141 @@ impl std::fmt::Debug for Walk {
 }
 
 impl Walk {
-    /// A walk that begins at the first full hour of the last two weeks of `usage`, for limits that
-    /// hold for `holds_hours` and let at most the share `budget` of the samples
-    /// above them.
-    pub fn new(usage: &UsageSeries, budget: f64, holds_hours: usize) -> Self {
-        let samples_a_day = 24.0 * samples_an_hour(usage) as f64;
-        // Policies see two weeks and what they did before fades: to walk further
-        // back would cost much and change little.
-        let two_weeks = Step::HOUR.duration() * KEPT_HOURS as u32;
-        let from = usage.start.max(usage.end().minus(two_weeks));
-        let first = from.floor_to(Step::HOUR);
-        let until = if first < from { first.plus(Step::HOUR.duration()) } else { first };
+    /// A walk that begins at the first full hour of `usage`.
+    pub fn new(usage: &UsageSeries, course: Course) -> Self {
+        let samples_a_day = (DAY * samples_an_hour(usage)) as f64;
+        let first = usage.start.floor_to(Step::HOUR);
         Walk {
-            auto: Auto::new(&Family::ALL, holds_hours),
-            promise: Promise::new(budget, holds_hours, samples_a_day),
+            course,
+            auto: Auto::new(&Family::ALL, course.hours),
+            promise: Promise::new(course.budget, course.hours, samples_a_day),
+            settling: Settling::default(),
+            trial: Trial::default(),
+            day_ahead: DayAhead::default(),
             vpa: Histogram::vpa(0.9),
-            past: Past::default(),
+            decided: None,
+            is_new: false,
+            news: false,
             hours: 0,
-            holds_hours,
-            budget,
-            until,
-            sum: 0.0,
-            count: 0.0,
+            until: if first < usage.start { later(first, 1) } else { first },
         }
     }
 
-    /// Whether it was made for this budget and these limits.
-    pub fn fits(&self, budget: f64, holds_hours: usize) -> bool {
-        self.budget == budget && self.holds_hours == holds_hours
+    /// How it goes.
+    pub fn course(&self) -> &Course {
+        &self.course
     }
 
-    /// Looks at the hours that are over since it last did; `quota` is what
-    /// stands, which only counts for hours that come after the first look.
-    pub fn catch_up(&mut self, usage: &UsageSeries, quota: f64) {
+    /// The first instant that it has not looked at yet.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// Looks at the hours that are over since it last did. Samples that `quota`
+    /// holds down are taken for more than they show. `fleet_mean` is the mean
+    /// usage of a tenant of the fleet.
+    pub fn catch_up(&mut self, usage: &UsageSeries, quota: &StandingQuota, fleet_mean: f64) {
         let per_hour = samples_an_hour(usage);
-        let begun = self.hours > 0;
-        self.until = self.until.max(usage.start);
-        while self.until.plus(Step::HOUR.duration()) <= usage.end() {
+        if self.until < usage.start {
+            self.until = later(usage.start.floor_to(Step::HOUR), 1);
+        }
+        while later(self.until, 1) <= usage.end() {
             let Some(first) = usage.index_of(self.until) else { return };
             let hour = usage.values.iter().skip(first).take(per_hour);
-            let samples: Vec<f64> = hour.copied().filter(|sample| sample.is_finite()).collect();
-            self.observe(&samples, begun.then_some(quota));
-            self.until = self.until.plus(Step::HOUR.duration());
+            let mut samples: Vec<f64> = hour.copied().filter(|sample| sample.is_finite()).collect();
+            demand::of_hour(&mut samples, self.until, quota);
+            self.observe(&samples);
+            self.until = later(self.until, 1);
+            if hour_of(self.until).is_multiple_of(self.course.hours) && self.hours >= LEAST_HOURS {
+                self.decide(fleet_mean);
+                self.news = false;
+            }
         }
     }
 
-    fn observe(&mut self, samples: &[f64], quota: Option<f64>) {
+    fn observe(&mut self, samples: &[f64]) {
         if self.hours == 0 && samples.is_empty() {
             return;
         }
         self.hours += 1;
-        self.sum = self.sum * MEAN_FADES + samples.iter().sum::<f64>();
-        self.count = self.count * MEAN_FADES + samples.len() as f64;
-        if let Some(quota) = quota {
-            let above = samples.iter().filter(|sample| **sample > quota * (1.0 + 1e-6)).count();
+        self.news |= !samples.is_empty();
+        let limit = self.settling.stands();
+        if self.decided.is_some() {
+            let above = samples.iter().filter(|sample| **sample > limit * (1.0 + 1e-6)).count();
             self.promise.enter(above, samples.len());
+            self.trial.enter(samples, limit, std::mem::take(&mut self.is_new));
         }
         self.auto.observe(samples);
-        self.past.push(samples);
-        self.vpa.observe(&self.past);
+        self.vpa.observe(self.auto.past());
+        self.day_ahead.observe(self.auto.past(), hour_of(self.until));
     }
 
-    /// The mean usage, recent hours more; `None` before any sample.
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0.0).then(|| self.sum / self.count)
+    fn decide(&mut self, fleet_mean: f64) {
+        let budget = self.course.budget;
+        let target = self.promise.target();
+        // A gap says nothing: what was decided stays.
+        let asked = self.news.then(|| self.auto.limit(&Ask { budget, target, fleet_mean }));
+        let Some(limit) = asked.flatten() else { return };
+        let before = self.settling.stands();
+        let stands = self.settling.ask(limit.value, self.course.dead_band);
+        self.is_new = before > 0.0 && stands != before;
+        let bounds = Bounds { target, price: BUDGET_WORTH * fleet_mean / budget };
+        self.decided = Some(Decided { limit, bounds, since: self.until });
+    }
+
+    /// What such limits were worth over the last weeks.
+    pub fn tried(&self) -> Option<Tried> {
+        self.trial.sum()
     }
 
     /// What the past advises; `None` before a week of it is known.
-    pub fn advice(&self, resource: Resource, fleet_mean: f64) -> Option<Advice> {
-        if self.hours < LEAST_HOURS {
-            return None;
-        }
-        let ask = Ask { budget: self.budget, target: self.promise.target(), fleet_mean };
-        let Limit { value, leading, within } = self.auto.limit(&ask)?;
-        let leading = leading?;
+    pub fn advice(&self, resource: Resource) -> Option<Advice> {
+        let Decided { limit, bounds, since } = self.decided.as_ref()?;
+        let leading = limit.leading?;
         Some(Advice {
-            limit: value,
+            limit: limit.value,
+            agreed: self.settling.agreed(),
             policy: self.auto.name(&leading),
             margin: leading.margin,
             violations: leading.share,
-            proven: within,
-            holds_hours: self.holds_hours,
+            proven: limit.within,
+            hours: self.course.hours,
+            since: *since,
+            tried: self.tried(),
             peers: self.peers(resource),
+            plan: self.day_ahead.plan(self.auto.past(), bounds).map(|plan| (self.until, plan)),
         })
     }
 
     /// What the VPA's target and KRR would be.
     fn peers(&self, resource: Resource) -> Vec<(&'static str, f64)> {
+        let (past, hours) = (self.auto.past(), self.course.hours);
         let krr = match resource {
-            Resource::MemoryGb => Reaction::hours(KEPT_HOURS).limit(&self.past, self.holds_hours) * 1.15,
-            _ => {
-                let window = WindowQuantile { hours: KEPT_HOURS, quantile: 0.95 };
-                window.limit(&self.past, self.holds_hours)
-            }
+            Resource::MemoryGb => Reaction::hours(KEPT_HOURS).limit(past, hours) * 1.15,
+            _ => WindowQuantile { hours: KEPT_HOURS, quantile: 0.95 }.limit(past, hours),
         };
-        vec![("VPA target", self.vpa.limit(&self.past, self.holds_hours) * 1.15), ("KRR", krr)]
+        vec![("VPA target", self.vpa.limit(past, hours) * 1.15), ("KRR", krr)]
     }
 }
 
 fn samples_an_hour(usage: &UsageSeries) -> usize {
-    let step = usage.step.millis().max(1);
-    usize::try_from(Step::HOUR.millis() / step).unwrap_or(1).max(1)
+    usage.step.count_in(Step::HOUR.duration()).max(1)
+}
+
+fn later(at: Timestamp, hours: usize) -> Timestamp {
+    at.plus(Step::HOUR.duration() * u32::try_from(hours).unwrap_or(u32::MAX))
+}
+
+/// The hour of the day that begins at a full hour, in UTC.
+fn hour_of(at: Timestamp) -> usize {
+    usize::try_from(at.millis().div_euclid(Step::HOUR.millis()).rem_euclid(DAY as i64)).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FREE: StandingQuota = StandingQuota { limit: f64::INFINITY, since: None, raised: false };
 
     fn usage(days: usize, value: impl Fn(usize) -> f64) -> UsageSeries {
         let values: Vec<f64> = (0..days * 288).map(value).collect();
@@ -189,41 +255,54 @@ mod tests {
         if (96..216).contains(&(index % 288)) { 4.0 + (index % 7) as f64 * 0.1 } else { 1.0 }
     }
 
+    fn walked(usage: &UsageSeries, hours: usize) -> Walk {
+        let mut walk = Walk::new(usage, Course { budget: 0.01, hours, dead_band: 0.1 });
+        walk.catch_up(usage, &FREE, 2.0);
+        walk
+    }
+
     #[test]
     fn carried_on_it_says_what_it_says_made_anew() {
-        let whole = usage(21, office);
-        let mut half = usage(15, office);
-        let (mut anew, mut carried) = (Walk::new(&whole, 0.01, 24), Walk::new(&half, 0.01, 24));
-        carried.catch_up(&half, f64::INFINITY);
-        half = whole.clone();
-        carried.catch_up(&half, f64::INFINITY);
-        anew.catch_up(&whole, f64::INFINITY);
-        let (one, other) =
-            (anew.advice(Resource::CpuCores, 2.0).unwrap(), carried.advice(Resource::CpuCores, 2.0).unwrap());
-        assert_eq!(one.policy, other.policy);
-        // The violations of the hours that came after the first look count.
-        assert!((one.limit / other.limit - 1.0).abs() < 0.1, "{one:?} {other:?}");
-        assert!((4.0..5.5).contains(&one.limit), "{one:?}");
-        assert!(one.peers.iter().all(|(_, limit)| (3.0..6.0).contains(limit)), "{one:?}");
+        for hours in [1, 6, 24] {
+            let whole = usage(21, office);
+            let mut carried = walked(&usage(15, office), hours);
+            carried.catch_up(&whole, &FREE, 2.0);
+            let anew = walked(&whole, hours).advice(Resource::CpuCores).unwrap();
+            assert_eq!(Some(&anew), carried.advice(Resource::CpuCores).as_ref());
+            assert_eq!((anew.hours, anew.since), (hours, whole.end()));
+            let tried = anew.tried.unwrap();
+            assert!(tried.violations <= 0.01 && tried.days >= 13.0, "{tried:?}");
+            assert!(anew.peers.iter().all(|(_, limit)| (3.0..6.0).contains(limit)), "{anew:?}");
+            let (from, plan) = anew.plan.unwrap();
+            assert_eq!((from, plan.hours.len()), (whole.end(), 24));
+            assert!(plan.hours[3] < 2.0 && plan.hours[12] >= 4.5, "{plan:?}");
+        }
     }
 
     #[test]
     fn says_nothing_before_a_week() {
-        let mut walk = Walk::new(&usage(6, office), 0.01, 24);
-        walk.catch_up(&usage(6, office), 8.0);
-        assert_eq!(walk.advice(Resource::CpuCores, 2.0), None);
+        assert_eq!(walked(&usage(6, office), 24).advice(Resource::CpuCores), None);
     }
 
     #[test]
-    fn a_tenant_above_its_quota_is_dared_less_with() {
-        let spiky = |index: usize| office(index) * if index.is_multiple_of(97) { 1.6 } else { 1.0 };
-        let (first, whole) = (usage(14, spiky), usage(21, spiky));
-        let limit = |quota: f64| {
-            let mut walk = Walk::new(&first, 0.02, 1);
-            walk.catch_up(&first, quota);
-            walk.catch_up(&whole, quota);
-            walk.advice(Resource::CpuCores, 2.0).unwrap().limit
+    fn usage_held_down_by_its_quota_asks_for_more_than_it_shows() {
+        let held = usage(14, |index| office(index).min(3.0));
+        let course = Course { budget: 0.01, hours: 24, dead_band: 0.1 };
+        let asked = |limit| {
+            let mut walk = Walk::new(&held, course);
+            walk.catch_up(&held, &StandingQuota::first(limit), 2.0);
+            walk.advice(Resource::CpuCores).unwrap().limit
         };
-        assert!(limit(3.0) >= limit(20.0), "{} {}", limit(3.0), limit(20.0));
+        assert!(asked(3.0) >= 3.6 && asked(9.0) < 3.6, "{} {}", asked(3.0), asked(9.0));
+    }
+
+    #[test]
+    fn a_gap_keeps_what_was_decided() {
+        let mut walk = walked(&usage(14, office), 24);
+        let before = walk.advice(Resource::CpuCores).unwrap();
+        let mut gone = usage(40, office);
+        gone.values.iter_mut().skip(14 * 288).for_each(|value| *value = f64::NAN);
+        walk.catch_up(&gone, &FREE, 2.0);
+        assert_eq!(walk.advice(Resource::CpuCores).unwrap().limit, before.limit);
     }
 }

@@ -1,6 +1,8 @@
 //! The main job with real processes: a Prometheus with backfilled usage, the
 //! daemon, a person who approves over the API, the quota and the audit log.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
@@ -35,7 +37,7 @@ async fn waiting_cpu(caller: &Caller) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn usage_becomes_a_recommendation_that_a_person_approves() {
-    let (_prometheus, _daemon, caller) = acme_at_two_cores("review").await;
+    let (_prometheus, daemon, caller) = acme_at_two_cores("review").await;
     let recommendation = waiting_cpu(&caller).await;
     assert_eq!(caller.text("/-/ready").await.0, 200);
     let id = recommendation["id"].as_str().unwrap();
@@ -45,6 +47,25 @@ async fn usage_becomes_a_recommendation_that_a_person_approves() {
     assert!(recommendation["reasons"][0].as_str().unwrap().contains("own past"), "{recommendation:#}");
     let others = recommendation["evidence"]["alternatives"].as_array().unwrap();
     assert_eq!(others.len(), 2, "the VPA and KRR stand beside it: {recommendation:#}");
+    assert!(others.iter().all(|other| other["cost"]["amount"].is_string()), "{recommendation:#}");
+    let evidence = &recommendation["evidence"];
+    assert_eq!(evidence["budget"], 0.005, "{recommendation:#}");
+    assert_eq!(evidence["budget_because"], "the promise of the tier PREMIUM");
+    let backtest = &evidence["backtest"];
+    assert_eq!((&backtest["proven"], &backtest["holds_hours"]), (&json!(true), &json!(24)), "{backtest:#}");
+    assert!(backtest["days"].as_f64().is_some_and(|days| days >= 5.0), "{backtest:#}");
+    assert!(backtest["violations"].as_f64().is_some_and(|share| share <= 0.005), "{backtest:#}");
+    assert!(evidence["would_change"].as_array().is_some_and(|lines| lines.len() >= 2), "{evidence:#}");
+    let explained = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .args(["explain", id, "--server", &daemon.url])
+        .env("PLIMSOLL_TOKEN", &daemon.token)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&explained.stdout);
+    assert!(explained.status.success(), "{}", String::from_utf8_lossy(&explained.stderr));
+    for part in ["cpu_cores of acme (PREMIUM): 8 -> ", "today", "VPA target", "KRR", "Trial: ", "UTC"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
     let saving: f64 = recommendation["cost"]["saving"]["amount"].as_str().unwrap().parse().unwrap();
     assert!(saving > 100.0, "five cores less save more than 100 a month: {recommendation:#}");
 

@@ -150,6 +150,8 @@ mod tests {
             provider: "aws".to_owned(),
             region: "eu".to_owned(),
             apply_mode: ApplyMode::Observe,
+            cadence: None,
+            changes_per_day: None,
             created_at: start,
         };
         let usage = |hour: usize| match hour / 24 {

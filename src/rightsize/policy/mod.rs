@@ -8,7 +8,7 @@ mod seasonal;
 mod smoothed;
 
 pub use histogram::{Histogram, confidence};
-pub use recent::{Reaction, WindowQuantile};
+pub use recent::{Reaction, SharedQuantile, WindowQuantile};
 pub use seasonal::Seasonal;
 pub use smoothed::Smoothed;
 
@@ -69,9 +69,7 @@ impl Family {
             }
             Family::Window => [1, 3, 7, 14]
                 .into_iter()
-                .flat_map(|days| {
-                    [0.9, 0.95, 0.99].map(|quantile| WindowQuantile { hours: days * DAY, quantile })
-                })
+                .flat_map(|days| SharedQuantile::of_window(days * DAY))
                 .map(boxed)
                 .collect(),
             Family::Histogram => [

@@ -1,5 +1,9 @@
 //! Reaction and windows: the recent past comes again.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 use super::{Past, Policy};
 
 /// The largest sample of the last hours. A short look is the quickest answer
@@ -61,9 +65,75 @@ impl Policy for WindowQuantile {
     }
 }
 
+/// The quantiles of every window that stand for trial, rising.
+const QUANTILES: [f64; 3] = [0.9, 0.95, 0.99];
+
+/// One of several quantiles of a window, which are selected together: most of
+/// the time that a choice takes goes into selecting.
+#[derive(Debug)]
+pub struct SharedQuantile {
+    hours: usize,
+    member: usize,
+    values: Arc<Mutex<[f64; QUANTILES.len()]>>,
+}
+
+impl SharedQuantile {
+    /// All quantiles of a window. They must be observed and asked in this
+    /// order: the first selects for all.
+    pub fn of_window(hours: usize) -> [SharedQuantile; QUANTILES.len()] {
+        let values = Arc::new(Mutex::new([0.0; QUANTILES.len()]));
+        std::array::from_fn(|member| SharedQuantile { hours, member, values: Arc::clone(&values) })
+    }
+}
+
+impl Policy for SharedQuantile {
+    fn name(&self) -> String {
+        WindowQuantile { hours: self.hours, quantile: QUANTILES[self.member] }.name()
+    }
+
+    fn observe(&mut self, past: &Past) {
+        if self.member > 0 {
+            return;
+        }
+        let mut samples: Vec<f64> = past.samples(self.hours).collect();
+        let Some(last) = samples.len().checked_sub(1) else {
+            *self.values.lock() = [0.0; QUANTILES.len()];
+            return;
+        };
+        // Each next quantile lies in what the one before leaves above it.
+        let mut first = 0;
+        *self.values.lock() = QUANTILES.map(|quantile| {
+            let place = (quantile * last as f64).round() as usize;
+            let value = *samples[first..].select_nth_unstable_by(place - first, f64::total_cmp).1;
+            first = place;
+            value
+        });
+    }
+
+    fn limit(&self, _: &Past, _: usize) -> f64 {
+        self.values.lock()[self.member]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantiles_that_are_selected_together_are_those_selected_alone() {
+        let (mut past, mut shared) = (Past::default(), SharedQuantile::of_window(5));
+        for hour in 0..40_u64 {
+            let sample = |i: u64| ((hour * 7 + i * 13) * 2_654_435_761 % 1000) as f64;
+            let samples: Vec<f64> = (0..hour % 4 * 5).map(sample).collect();
+            past.push(&samples);
+            for (member, quantile) in QUANTILES.into_iter().enumerate() {
+                shared[member].observe(&past);
+                let alone = WindowQuantile { hours: 5, quantile };
+                assert_eq!(shared[member].limit(&past, 1), alone.limit(&past, 1), "{hour} {quantile}");
+                assert_eq!(shared[member].name(), alone.name());
+            }
+        }
+    }
 
     #[test]
     fn peaks_and_quantiles_of_the_window() {

@@ -1,0 +1,150 @@
+//! The backtests behind the recommendations: one walk through its past for each
+//! quota, kept in memory and carried on with each new hour.
+//!
+//! Where nobody says how often a quota may change, its own past is walked at
+//! each cadence that keeps within the allowed changes, and the one that is
+//! lightest within the budget is carried on; the others are let go. Once a week
+//! that is tried again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{Engine, SeriesKey};
+use crate::cost;
+use crate::domain::{ApplyMode, Cadence, Quota, Resource, Tenant, Timestamp};
+use crate::rightsize::{Budget, Course, StandingQuota, Walk};
+use crate::series::{Frame, UsageSeries};
+
+/// How much lighter limits must be for the trouble of changing more often.
+const WORTH_CHURN: f64 = 0.95;
+/// How long a cadence that was chosen is kept.
+const CHOSEN_FOR: Duration = Duration::from_secs(7 * 86_400);
+/// Over which usage the fleet's mean is taken.
+const MEAN_OVER: Duration = Duration::from_secs(7 * 86_400);
+
+/// A walk, and when its cadence was chosen.
+#[derive(Debug)]
+pub(super) struct Carried {
+    walk: Walk,
+    asked: Cadence,
+    chosen_at: Timestamp,
+}
+
+impl Engine {
+    /// The budget of one quota.
+    pub(super) fn budget(&self, tenant: &Tenant, resource: Resource) -> Budget {
+        use rust_decimal::prelude::ToPrimitive;
+        let monthly = self.parts.prices.as_ref().map(|book| cost::monthly(book, tenant, resource, 1.0));
+        let monthly = monthly.and_then(Result::ok).and_then(|price| price.amount.to_f64());
+        let hourly = monthly.map(|price| price / f64::from(crate::domain::money::HOURS_PER_MONTH));
+        self.settings.rightsizing.budgets.of(tenant.tier, resource, hourly)
+    }
+
+    /// The walk of one quota, brought up to date.
+    pub(super) fn walk(
+        &self,
+        key: &SeriesKey,
+        tenant: &Tenant,
+        quota: &Quota,
+        usage: &UsageSeries,
+        means: &BTreeMap<Resource, f64>,
+    ) -> Arc<Mutex<Carried>> {
+        let asked = tenant.cadence.unwrap_or(self.settings.rightsizing.cadence);
+        let budget = self.budget(tenant, quota.resource).share;
+        let mean = means.get(&quota.resource).copied().unwrap_or(0.0);
+        let stands = standing(quota);
+        let known = self.workspace.walks.read().get(key).cloned();
+        if let Some(known) = known {
+            let mut carried = known.lock();
+            let stale = asked == Cadence::Auto && carried.is_stale(usage.end());
+            if carried.asked == asked && carried.walk.course().budget == budget && !stale {
+                carried.walk.catch_up(usage, &stands, mean);
+                drop(carried);
+                return known;
+            }
+        }
+        let course = |hours| Course { budget, hours, dead_band: self.settings.rightsizing.dead_band };
+        let walked = |hours| {
+            let mut walk = Walk::new(usage, course(hours));
+            walk.catch_up(usage, &stands, mean);
+            walk
+        };
+        let walk = match asked.hours() {
+            Some(hours) => walked(hours),
+            None => self.lightest(tenant, budget, walked),
+        };
+        let chosen_at = usage.end().minus(spread(key));
+        let carried = Arc::new(Mutex::new(Carried { walk, asked, chosen_at }));
+        self.workspace.walks.write().insert(key.clone(), Arc::clone(&carried));
+        carried
+    }
+
+    /// The walk of the cadence that is worth its changes. A person can't be
+    /// asked several times a day, so without approved mode it is the day.
+    fn lightest(&self, tenant: &Tenant, budget: f64, walked: impl Fn(usize) -> Walk) -> Walk {
+        let mut best = walked(24);
+        if tenant.apply_mode != ApplyMode::Approved {
+            return best;
+        }
+        let allowed = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
+        // A limit that holds for less than the cool-down would come too late.
+        let cool_down = self.settings.guardrails.cool_down.as_secs_f64() / 3600.0;
+        for hours in [6, 1].into_iter().filter(|hours| *hours as f64 >= cool_down) {
+            let other = walked(hours);
+            let (Some(ours), Some(theirs)) = (best.tried(), other.tried()) else { continue };
+            let holds = theirs.violations <= budget && theirs.changes <= allowed;
+            let better = theirs.mean < WORTH_CHURN * ours.mean || ours.violations > budget;
+            if holds && better {
+                best = other;
+            }
+        }
+        best
+    }
+
+    /// The mean usage of a tenant of the fleet over the last week, by resource.
+    pub(super) fn fleet_means(&self) -> BTreeMap<Resource, f64> {
+        let mean = |frame: Arc<Frame>| Some((frame.resource, fleet_mean(&frame)?));
+        self.workspace.all_frames().into_iter().filter_map(mean).collect()
+    }
+}
+
+impl Carried {
+    pub(super) fn walk(&self) -> &Walk {
+        &self.walk
+    }
+
+    /// Whether its cadence was chosen too long ago.
+    fn is_stale(&self, now: Timestamp) -> bool {
+        now.since(self.chosen_at) >= CHOSEN_FOR
+    }
+}
+
+/// The quota as its usage meets it.
+pub(super) fn standing(quota: &Quota) -> StandingQuota {
+    let changed = quota.generation > 1;
+    StandingQuota {
+        limit: quota.limit,
+        since: changed.then_some(quota.changed_at),
+        raised: changed && quota.before.is_none_or(|before| before < quota.limit),
+    }
+}
+
+/// Spreads the weekly trials of a fleet that was walked at one start over days.
+fn spread(key: &SeriesKey) -> Duration {
+    let sum: u64 = key.tenant.as_str().bytes().map(u64::from).sum();
+    Duration::from_secs(sum % 84 * 3600)
+}
+
+fn fleet_mean(frame: &Frame) -> Option<f64> {
+    let means = frame.series.values().filter_map(|series| {
+        let skipped = series.len().saturating_sub(series.step.count_in(MEAN_OVER));
+        let known = series.values.iter().skip(skipped).filter(|value| value.is_finite());
+        let (sum, count) = known.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+        (count > 0.0).then(|| sum / count)
+    });
+    let (sum, count) = means.fold((0.0, 0.0), |(sum, count), mean| (sum + mean, count + 1.0));
+    (count > 0.0).then(|| sum / count)
+}

@@ -1,0 +1,165 @@
+//! How much a quota needs to be, by what the forecast, the past as a whole and
+//! the backtest of the policies say.
+
+use super::words::{at_utc, percent, short};
+use super::{Advice, Case, DatedForecast, Settings, demand};
+use crate::domain::{Step, Timestamp};
+
+/// What each voice asks for, in the resource's unit.
+pub(super) struct Needs<'a> {
+    case: &'a Case<'a>,
+    settings: &'a Settings,
+    forecast: &'a DatedForecast,
+    /// The forecast's peak with its margin; 0 where the past's own backtest
+    /// speaks in its place.
+    from_forecast: f64,
+    /// What the budget would have needed over the whole past; 0 where limits
+    /// that follow the hours are proven.
+    from_past: f64,
+    /// Where the guard lifts it to, if usage is a surprise.
+    guard: Option<f64>,
+}
+
+/// Which way the quota would go: a raise needs only the newest look, a cut all
+/// of the last ones.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    Up,
+    Down,
+}
+
+impl<'a> Needs<'a> {
+    /// `sorted` are the samples, sorted upwards.
+    pub fn of(
+        case: &'a Case<'a>,
+        settings: &'a Settings,
+        forecast: &'a DatedForecast,
+        sorted: &[f64],
+    ) -> Needs<'a> {
+        let peak = forecast.forecast.peak(settings.peak_quantile).map_or(0.0, |(_, value)| value);
+        // The sample above which no more than the budget's share lies: a value
+        // between two samples could break the promise by one.
+        let allowed = (case.budget.share * sorted.len() as f64) as usize;
+        let place = sorted.len().saturating_sub(1 + allowed);
+        let past = sorted.get(place).copied().unwrap_or(0.0);
+        let proven = case.advice.filter(|advice| advice.proven);
+        let mut needs = Needs {
+            case,
+            settings,
+            forecast,
+            from_forecast: if proven.is_some() { 0.0 } else { peak * (1.0 + settings.margin) },
+            from_past: if proven.is_some_and(Advice::is_short) { 0.0 } else { past },
+            guard: None,
+        };
+        let (from, hours) = match case.advice {
+            Some(advice) => (advice.since, advice.hours),
+            None => (case.usage.end().minus(Step::HOUR.duration() * 24), 24),
+        };
+        let known = needs.known(Way::Up);
+        needs.guard = demand::guard(case.usage, from, hours, known, case.budget.share);
+        needs
+    }
+
+    /// All that is asked for.
+    pub fn most(&self, way: Way) -> f64 {
+        self.known(way).max(self.guard.unwrap_or(0.0))
+    }
+
+    /// Whether the guard asks for the most.
+    pub fn is_surprise(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    fn known(&self, way: Way) -> f64 {
+        self.from_forecast.max(self.from_past).max(self.of_backtest(way))
+    }
+
+    fn of_backtest(&self, way: Way) -> f64 {
+        self.case.advice.map_or(0.0, |advice| match way {
+            Way::Up => advice.limit,
+            Way::Down => advice.agreed.max(advice.limit),
+        })
+    }
+
+    /// Why it is as much as it is, the most important first.
+    pub fn reasons(&self, way: Way) -> Vec<String> {
+        let unit = self.case.resource.unit();
+        if let Some(guard) = self.guard {
+            return vec![format!(
+                "Usage is above what was asked for more often than the budget allows, so the guard lifts the \
+                 quota to {:.1} times the highest sample, {} {unit}, until the interval ends.",
+                demand::HEADROOM,
+                short(guard)
+            )];
+        }
+        let most = self.most(way);
+        let advice = self.case.advice;
+        match advice {
+            Some(advice) if self.of_backtest(way) >= most => self.backtest_reasons(advice, way),
+            _ if self.from_forecast >= most => vec![self.forecast_reason()],
+            _ => vec![self.past_reason()],
+        }
+    }
+
+    fn forecast_reason(&self) -> String {
+        let (peak, at, level) = peak(self.forecast, self.settings);
+        format!(
+            "Forecast peak {} {} on {} ({}) at the {:.0} % quantile, plus {:.0} %.",
+            short(peak),
+            self.case.resource.unit(),
+            at_utc(at),
+            ahead(self.forecast, self.settings),
+            level * 100.0,
+            self.settings.margin * 100.0
+        )
+    }
+
+    /// What led, how it did on this tenant's past, and for how long it is meant.
+    fn backtest_reasons(&self, advice: &Advice, way: Way) -> Vec<String> {
+        let kept = if advice.proven { "was cheapest within" } else { "came nearest to" };
+        let unit = self.case.resource.unit();
+        let mut reasons = vec![format!(
+            "Tried on this tenant's own past, \"{}\" times {:.2} {kept} the budget of {} (it would have had {} \
+             of the samples above it): {} {unit} until {}.",
+            advice.policy,
+            advice.margin,
+            percent(self.case.budget.share),
+            percent(advice.violations),
+            short(advice.limit),
+            at_utc(advice.until()),
+        )];
+        let lowest = self.of_backtest(way);
+        if lowest > advice.limit * 1.001 {
+            reasons.push(format!(
+                "A cut goes no lower than the highest of the last {} looks, {} {unit}.",
+                super::settling::LOOKS,
+                short(lowest)
+            ));
+        }
+        reasons
+    }
+
+    fn past_reason(&self) -> String {
+        format!(
+            "The past as a whole needed {} {} to keep within a budget of {}.",
+            short(self.from_past),
+            self.case.resource.unit(),
+            percent(self.case.budget.share)
+        )
+    }
+}
+
+/// The forecast's peak, its hour, and the quantile that it is taken from.
+pub(super) fn peak(dated: &DatedForecast, settings: &Settings) -> (f64, Timestamp, f64) {
+    let (step, peak) = dated.forecast.peak(settings.peak_quantile).unwrap_or((0, 0.0));
+    let quantiles = &dated.forecast.quantiles;
+    let at = dated.start.plus(Step::HOUR.duration() * u32::try_from(step).unwrap_or(0));
+    (peak, at, quantiles.levels()[quantiles.nearest(settings.peak_quantile)])
+}
+
+fn ahead(dated: &DatedForecast, settings: &Settings) -> String {
+    match dated.forecast.peak(settings.peak_quantile).map_or(0, |(step, _)| step) {
+        0 => "within the hour".to_owned(),
+        hours => format!("in {hours} h"),
+    }
+}
