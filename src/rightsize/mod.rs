@@ -174,11 +174,20 @@ pub enum KeepReason {
         /// The difference left alone, as a share.
         dead_band: f64,
     },
-    /// Less is asked for, but not for long enough.
-    #[error("{target} would do now, but the last looks do not all agree; a cut waits until they do")]
+    /// Less would do now, but not by all that is asked.
+    #[error("{target} would do now, but the last looks or the next day's forecast ask for more; a cut waits")]
     NotSettled {
         /// What would be best now.
         target: f64,
+    },
+    /// The room above what was seen insures a budget.
+    #[error(
+        "{enough} would do for what was seen, but so short a past can't prove so small a budget; the room \
+         above it is kept"
+    )]
+    Insured {
+        /// What was seen needs.
+        enough: f64,
     },
     /// It was raised a short while ago.
     #[error("it was raised lately and is not cut before {until}, so that usage shows what it needs")]

@@ -16,9 +16,20 @@ pub(super) struct Needs<'a> {
     /// What the budget would have needed over the whole past; 0 where limits
     /// that follow the hours are proven.
     from_past: f64,
+    /// The forecast's peak over the day to come, which a cut does not go below.
+    next_day: f64,
+    /// The highest sample seen.
+    seen: f64,
     /// Where the guard lifts it to, if usage is a surprise.
     guard: Option<f64>,
 }
+
+/// What a policy asks for raises a quota to at most so many times the highest
+/// sample seen. More room than that is an insurance: worth keeping where it
+/// stands, but nobody has to buy it on top.
+const MOST_RAISE: f64 = 1.3;
+/// The hours after which a cut can be taken back.
+const NEXT_DAY: usize = 24;
 
 /// Which way the quota would go: a raise needs only the newest look, a cut all
 /// of the last ones.
@@ -49,6 +60,8 @@ impl<'a> Needs<'a> {
             forecast,
             from_forecast: if proven.is_some() { 0.0 } else { peak * (1.0 + settings.margin) },
             from_past: if proven.is_some_and(Advice::is_short) { 0.0 } else { past },
+            next_day: next_day(forecast, settings),
+            seen: sorted.last().copied().unwrap_or(0.0),
             guard: None,
         };
         let (from, hours) = match case.advice {
@@ -71,14 +84,24 @@ impl<'a> Needs<'a> {
     }
 
     fn known(&self, way: Way) -> f64 {
-        self.from_forecast.max(self.from_past).max(self.of_backtest(way))
+        let forecast = match way {
+            Way::Up => self.from_forecast,
+            Way::Down => self.from_forecast.max(self.next_day),
+        };
+        forecast.max(self.from_past).max(self.of_backtest(way))
     }
 
     fn of_backtest(&self, way: Way) -> f64 {
         self.case.advice.map_or(0.0, |advice| match way {
-            Way::Up => advice.limit,
+            Way::Up => advice.limit.min(MOST_RAISE * self.seen),
             Way::Down => advice.agreed.max(advice.limit),
         })
+    }
+
+    /// Whether the policies ask for more than what was seen needs: for room that
+    /// insures a budget which so short a past can't prove.
+    pub fn is_insured(&self) -> bool {
+        self.case.advice.is_some_and(|advice| advice.limit > MOST_RAISE * self.seen)
     }
 
     /// Why it is as much as it is, the most important first.
@@ -97,7 +120,13 @@ impl<'a> Needs<'a> {
         match advice {
             Some(advice) if self.of_backtest(way) >= most => self.backtest_reasons(advice, way),
             _ if self.from_forecast >= most => vec![self.forecast_reason()],
-            _ => vec![self.past_reason()],
+            _ if self.from_past >= most => vec![self.past_reason()],
+            _ => vec![format!(
+                "A cut goes no lower than the forecast's peak of the next {NEXT_DAY} h, {} {unit} at the {} \
+                 quantile.",
+                short(self.next_day),
+                percent(self.settings.peak_quantile)
+            )],
         }
     }
 
@@ -116,11 +145,11 @@ impl<'a> Needs<'a> {
 
     /// What led, how it did on this tenant's past, and for how long it is meant.
     fn backtest_reasons(&self, advice: &Advice, way: Way) -> Vec<String> {
-        let kept = if advice.proven { "was cheapest within" } else { "came nearest to" };
+        let led = if advice.proven { "led the mix that holds" } else { "came nearest to" };
         let unit = self.case.resource.unit();
         let mut reasons = vec![format!(
-            "Tried on this tenant's own past, \"{}\" times {:.2} {kept} the budget of {} (it would have had {} \
-             of the samples above it): {} {unit} until {}.",
+            "Tried on this tenant's own past, \"{}\" times {:.2} {led} the budget of {} (alone it would have had \
+             {} of the samples above it): {} {unit} until {}.",
             advice.policy,
             advice.margin,
             percent(self.case.budget.share),
@@ -128,6 +157,12 @@ impl<'a> Needs<'a> {
             short(advice.limit),
             at_utc(advice.until()),
         )];
+        if matches!(way, Way::Up) && self.is_insured() {
+            reasons.push(format!(
+                "Raised no further than {MOST_RAISE} times the highest usage seen, {} {unit}.",
+                short(self.seen)
+            ));
+        }
         let lowest = self.of_backtest(way);
         if lowest > advice.limit * 1.001 {
             reasons.push(format!(
@@ -155,6 +190,11 @@ pub(super) fn peak(dated: &DatedForecast, settings: &Settings) -> (f64, Timestam
     let quantiles = &dated.forecast.quantiles;
     let at = dated.start.plus(Step::HOUR.duration() * u32::try_from(step).unwrap_or(0));
     (peak, at, quantiles.levels()[quantiles.nearest(settings.peak_quantile)])
+}
+
+fn next_day(dated: &DatedForecast, settings: &Settings) -> f64 {
+    let column = dated.forecast.quantiles.nearest(settings.peak_quantile);
+    dated.forecast.values.column(column).iter().take(NEXT_DAY).copied().fold(0.0, f64::max)
 }
 
 fn ahead(dated: &DatedForecast, settings: &Settings) -> String {

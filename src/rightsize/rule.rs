@@ -110,7 +110,10 @@ impl<'a> Sized<'a> {
             };
         }
         Outcome::Keep(if higher < quota * (1.0 - SAME) {
-            KeepReason::NotSettled { target: higher }
+            match needs.is_insured() {
+                true => KeepReason::Insured { enough: higher },
+                false => KeepReason::NotSettled { target: higher },
+            }
         } else if case.resource.round_up(up) < higher {
             KeepReason::AtFloor
         } else if case.resource.round_up(up) > higher {

@@ -111,7 +111,6 @@ fn what_the_tenants_own_past_proved_comes_before_the_forecast() {
     assert!(others[0].violations > 0.1, "{others:?}");
     // What the whole past needed is the floor of a limit for a day.
     assert_eq!(proposal(advice(0.5, true)).limit, 3.0);
-    assert_eq!(proposal(Advice { hours: 6, ..advice(2.0, true) }).limit, 2.0);
     // And where nothing is proven, the forecast is heard as well.
     let unproven = proposal(advice(0.5, false));
     assert_eq!(unproven.limit, 3.5);
@@ -131,8 +130,28 @@ fn a_cut_waits_until_the_looks_agree_and_a_raise_has_been_seen() {
         StandingQuota { since: Some(usage.end().minus(Duration::from_secs(3600))), raised: true, ..old };
     assert!(matches!(ask(fresh, &advice(3.1, true)), Outcome::Keep(KeepReason::Resting { .. })));
     // A raise waits for nothing.
-    let fresh = StandingQuota { limit: 3.5, ..fresh };
-    assert_eq!(change(ask(fresh, &advice(4.0, true))).limit, 4.0);
+    let fresh = StandingQuota { limit: 3.0, ..fresh };
+    assert_eq!(change(ask(fresh, &advice(3.8, true))).limit, 3.8);
+}
+
+#[test]
+fn room_that_only_insures_is_kept_but_not_bought() {
+    let usage = usage(14, daily);
+    let ask = |quota| outcome(&usage, StandingQuota::first(quota), Some(&advice(7.5, true)));
+    assert_eq!(ask(6.0), Outcome::Keep(KeepReason::Insured { enough: 3.9 }));
+    assert_eq!(change(ask(9.0)).limit, 7.5);
+    let raised = change(ask(3.1));
+    assert_eq!(raised.limit, 3.9);
+    assert!(raised.reasons[1].starts_with("Raised no further than 1.3 times"), "{:?}", raised.reasons);
+}
+
+#[test]
+fn a_cut_leaves_room_for_what_the_next_day_is_forecast_to_need() {
+    let usage = usage(14, |i| if i < 13 * 288 { daily(i) } else { 2.0 * daily(i) });
+    let advice = Advice { hours: 6, ..advice(3.0, true) };
+    let proposal = change(outcome(&usage, StandingQuota::first(8.0), Some(&advice)));
+    assert_eq!(proposal.limit, 6.0);
+    assert!(proposal.reasons[0].contains("the forecast's peak of the next 24 h"), "{:?}", proposal.reasons);
 }
 
 #[test]
