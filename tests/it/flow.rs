@@ -39,7 +39,8 @@ async fn waiting_cpu(caller: &Caller) -> Value {
 async fn usage_becomes_a_recommendation_that_a_person_approves() {
     let (_prometheus, daemon, caller) = acme_at_two_cores("review").await;
     let recommendation = waiting_cpu(&caller).await;
-    assert_eq!(caller.text("/-/ready").await.0, 200);
+    // The recommendation is there before the cycle that made it has ended.
+    caller.wait_until("it is ready", || async { caller.text("/-/ready").await.0 == 200 }).await;
     let id = recommendation["id"].as_str().unwrap();
     let proposed = recommendation["proposed"].as_f64().unwrap();
     assert!((2.0..=3.0).contains(&proposed), "{recommendation:#}");
