@@ -1,14 +1,20 @@
 //! What choosing limits costs over a fleet: once from 28 days of samples, and in
 //! each cycle after that, where the state is carried on and an hour is new.
-//! Measured on a part of the fleet and extrapolated to the whole.
+//! Measured on a part of the fleet and extrapolated to the whole; then the same
+//! for the daemon, whose walks also decide, and which answers with evidence.
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
 use std::f64::consts::TAU;
 use std::hint::black_box;
 use std::time::Instant;
 
+use ndarray::{Array1, Array2};
+use plimsoll::domain::{Resource, Step, Tier, Timestamp};
+use plimsoll::forecast::{Forecast, Quantiles};
 use plimsoll::rightsize::auto::{Ask, Auto};
 use plimsoll::rightsize::policy::Family;
+use plimsoll::rightsize::{Budgets, Case, Course, DatedForecast, Settings, StandingQuota, Walk, decide};
+use plimsoll::series::UsageSeries;
 use rayon::prelude::*;
 
 /// The fleet that the figures are for.
@@ -33,6 +39,7 @@ fn main() {
         let of_fleet = |time: std::time::Duration| time.as_secs_f64() * (FLEET / MEASURED) as f64;
         println!("{hours:>10} h {:>26.0} s {:>26.1} s", of_fleet(whole), of_fleet(cycle));
     }
+    daemon();
     println!("{MEASURED} series measured on {} threads", rayon::current_num_threads());
 }
 
@@ -53,4 +60,59 @@ fn samples(seed: usize, hour: usize) -> [f64; SAMPLES_AN_HOUR] {
         let noise = (state >> 40) as f64 / (1_u64 << 24) as f64;
         10.0 + 6.0 * (hour as f64 * TAU / 24.0).sin() + 4.0 * noise
     })
+}
+
+/// Walks from 28 days, an hour more, and the answers with their evidence.
+fn daemon() {
+    println!(
+        "\n{:>12} {:>24} {:>24} {:>24}",
+        "the daemon", "walked from 28 days", "one more hour", "answered"
+    );
+    let usage: Vec<UsageSeries> = (0..MEASURED).map(|seed| usage(seed, HOURS)).collect();
+    let later: Vec<UsageSeries> = (0..MEASURED).map(|seed| self::usage(seed, HOURS + 1)).collect();
+    let quota = StandingQuota::first(40.0);
+    for hours in [1, 6, 24] {
+        let course = Course { budget: 0.01, hours, dead_band: 0.1 };
+        let begun = Instant::now();
+        let mut walks: Vec<Walk> = usage
+            .par_iter()
+            .map(|usage| {
+                let mut walk = Walk::new(usage, course);
+                walk.catch_up(usage, &quota, 10.0);
+                walk
+            })
+            .collect();
+        let whole = begun.elapsed();
+        let begun = Instant::now();
+        walks.par_iter_mut().zip(&later).for_each(|(walk, usage)| walk.catch_up(usage, &quota, 10.0));
+        let hour = begun.elapsed();
+        let begun = Instant::now();
+        walks.par_iter_mut().zip(&later).for_each(|(walk, usage)| {
+            black_box(answer(walk, usage, quota));
+        });
+        let answered = begun.elapsed();
+        let of_fleet = |time: std::time::Duration| time.as_secs_f64() * (FLEET / MEASURED) as f64;
+        println!(
+            "{hours:>10} h {:>22.0} s {:>22.1} s {:>22.1} s",
+            of_fleet(whole),
+            of_fleet(hour),
+            of_fleet(answered)
+        );
+    }
+}
+
+fn answer(walk: &Walk, usage: &UsageSeries, quota: StandingQuota) -> plimsoll::rightsize::Outcome {
+    let (resource, tier, advice) = (Resource::CpuCores, Tier::Enterprise, walk.advice(Resource::CpuCores));
+    let quantiles = Quantiles::for_peaks();
+    let values = Array2::from_elem((168, quantiles.levels().len()), 20.0);
+    let forecast = Forecast { mean: Array1::from_elem(168, 12.0), quantiles, values, members: Vec::new() };
+    let dated = DatedForecast { model: "flat", start: usage.end(), forecast };
+    let budget = Budgets::default().of(tier, resource, None);
+    let (budget, forecast, advice) = (&budget, Ok(&dated), advice.as_ref());
+    decide(&Case { resource, tier, quota, budget, usage, forecast, advice }, &Settings::default())
+}
+
+fn usage(seed: usize, hours: usize) -> UsageSeries {
+    let values = (0..hours).flat_map(|hour| samples(seed, hour)).collect();
+    UsageSeries { start: Timestamp::from_seconds(0), step: Step::FIVE_MINUTES, values }
 }

@@ -60,7 +60,7 @@ fn explain(one: &Recommendation, state: &str, out: &mut impl Write) -> std::io::
     writeln!(out, "Confidence: {:.2}, {}.", one.confidence, evidence.confidence_because)?;
     writeln!(
         out,
-        "Forecast: at most {} {unit} at the {} quantile, on {}, over the next {} h ({}).",
+        "Forecast: a peak of {} {unit} at the {} quantile, on {}, over the next {} h ({}).",
         short(evidence.forecast_peak),
         percent(evidence.peak_quantile),
         at_utc(evidence.peak_at),

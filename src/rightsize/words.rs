@@ -50,9 +50,9 @@ pub(super) fn would_change(
         ),
     }
     if evidence.forecast_peak * (1.0 + settings.margin) > limit {
+        let how = if evidence.forecast_peak > limit { "above this quota" } else { "close below this quota" };
         all.push(format!(
-            "The forecast sees a peak of {} {unit} on {} at its {} quantile, which is not left much room: if it \
-             comes, the quota is raised.",
+            "The forecast's peak of {} {unit} on {}, at its {} quantile, is {how}: if it comes, the quota is raised.",
             short(evidence.forecast_peak),
             at_utc(evidence.peak_at),
             percent(evidence.peak_quantile)
