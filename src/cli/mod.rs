@@ -22,6 +22,7 @@ mod seasons;
 mod serve;
 pub mod simulate;
 mod table;
+pub mod train;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ enum Command {
     Forecast(forecast::Forecast),
     /// Score each forecasting model on the past of a file
     Backtest(backtest::Backtest),
+    /// Train the neural forecasting model on the past of some files
+    Train(train::Train),
     /// Show the versions of a daemon's forecasting models, or go back to those before
     Models(models::Models),
     /// Score each row of a file by how unusual it is
@@ -114,6 +117,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
             }
         }
         Command::Backtest(arguments) => backtest::run(&arguments, out)?,
+        Command::Train(arguments) => train::run(&arguments, out)?,
         Command::Models(arguments) => models::run(&arguments, out)?,
         Command::Incident(arguments) => incident::run(&arguments, out)?,
         Command::Detect(arguments) => {

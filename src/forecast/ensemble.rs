@@ -141,10 +141,11 @@ impl Ensemble {
         let every = fitting.len().div_ceil(MOST_SHARING).max(1);
         let (places, sample): (Vec<usize>, Vec<Case<'_>>) =
             fitting.into_iter().step_by(every).map(|(place, case)| (place, case.clone())).unzip();
+        let sure = members.iter().map(|member| member.sure_weight()).collect();
         let members: Vec<Named> = members.iter().map(|member| (member.name(), member.fit(&sample))).collect();
         let tried: Vec<Vec<Tried>> = sample.par_iter().map(|case| attempt(&members, case)).collect();
         let pairs: Vec<_> = sample.iter().zip(&tried).collect();
-        let pool = Pool::learn(&pairs, members.len());
+        let pool = Pool::learn(&pairs, sure);
         (Ensemble { members, pool }, places.into_iter().zip(tried).collect())
     }
 
@@ -296,7 +297,7 @@ fn finish(
 
 /// Between what a point forecast may lie: as far outside all that was seen as
 /// that spans. Where nothing was zero nothing is, as a logarithm needs.
-fn plausible(history: &History) -> (f64, f64) {
+pub(super) fn plausible(history: &History) -> (f64, f64) {
     let seen = || history.known.iter().copied().filter(|value| value.is_finite());
     let (least, most) = (seen().fold(f64::INFINITY, f64::min), seen().fold(f64::NEG_INFINITY, f64::max));
     let span = most - least;

@@ -87,7 +87,7 @@ fn sorted(known: &[f64]) -> Vec<(f64, usize)> {
 }
 
 /// Fills each gap with the value a season before, or else the last one.
-fn filled(known: &[f64], season: usize) -> Vec<f64> {
+pub(super) fn filled(known: &[f64], season: usize) -> Vec<f64> {
     let mut filled: Vec<f64> = Vec::with_capacity(known.len());
     for (step, value) in known.iter().enumerate() {
         let before = if season > 1 { step.checked_sub(season) } else { step.checked_sub(1) };

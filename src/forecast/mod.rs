@@ -13,6 +13,7 @@ mod ensemble;
 mod history;
 mod link;
 mod naive;
+pub mod neural;
 mod quantiles;
 mod residuals;
 pub mod score;
@@ -103,6 +104,23 @@ pub enum Abstention {
     /// The history shows none of its seasons twice.
     #[error("the history does not hold a season twice")]
     NoSeason,
+    /// The model learnt another season.
+    #[error("the season is {season} steps and the model learnt one of {learnt}; give it by the hour")]
+    OtherSeason {
+        /// The season of the series, 1 where it shows none.
+        season: usize,
+        /// The one it learnt.
+        learnt: usize,
+    },
+    /// The history is long enough for other models.
+    #[error("{have} samples are enough for the models that are fitted to them")]
+    NotNeeded {
+        /// How many there are.
+        have: usize,
+    },
+    /// The weights of the network can't be used.
+    #[error("the network's weights can't be used")]
+    NoNetwork,
     /// There is no variation, or the lags reach back too far.
     #[error("the history is too short for its lags, or nothing in it varies")]
     NothingToRegress,

@@ -14,4 +14,5 @@ mod recommend;
 mod rig;
 mod setup;
 mod shutdown;
+mod train;
 mod webhooks;

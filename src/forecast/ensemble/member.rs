@@ -10,6 +10,7 @@ use crate::forecast::Abstention;
 use crate::forecast::classical::{Classical, OneSeason, Theta, TwoSeasons};
 use crate::forecast::history::History;
 use crate::forecast::link::Link;
+use crate::forecast::neural::member::Neural;
 use crate::forecast::windows::WINDOWS;
 
 /// A series that is to be forecast.
@@ -54,6 +55,13 @@ pub(in crate::forecast) enum Outlook {
 pub(in crate::forecast) trait Member: Send + Sync {
     /// Its name in tables and evidence.
     fn name(&self) -> &'static str;
+
+    /// The share of the weight that it has wherever it does not abstain and did
+    /// not fail in the trial. For members that bring along what they know, on
+    /// histories too short for a trial that tells members apart.
+    fn sure_weight(&self) -> f64 {
+        0.0
+    }
 
     /// Learns what the series have in common; `fleet` is a sample of them. What
     /// lies after the start of a series' trial must not be looked at.
@@ -115,6 +123,7 @@ pub(in crate::forecast) fn all() -> Vec<Box<dyn Member>> {
         Box::new(Classical::<TwoSeasons>::default()),
         Box::new(Classical::<Theta>::default()),
     ]);
+    members.push(Box::new(Neural));
     members.extend(WINDOWS.into_iter().map(|window| Box::new(window) as Box<dyn Member>));
     members
 }

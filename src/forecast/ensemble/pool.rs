@@ -22,6 +22,8 @@ const LIMITS: (f64, f64) = (0.8, 20.0);
 const COVER: f64 = 0.8;
 /// Compared origins from which a history counts as long.
 const LONG_ORIGINS: usize = 3;
+/// A member that loses more than this many times the least in the trial has no sure weight.
+const FAILED: f64 = 4.0;
 /// A miss of more widths than this says no more than this.
 const MOST_WIDTHS: f64 = 1e3;
 
@@ -29,14 +31,17 @@ const MOST_WIDTHS: f64 = 1e3;
 pub(super) struct Pool {
     /// Each member's mean relative losses; `None` where it always abstained.
     pub relative: Vec<Option<Blocks>>,
+    /// The share of the weight that each member has in any case.
+    sure: Vec<f64>,
     /// For young and for long histories.
     widenings: [f64; 2],
 }
 
 impl Pool {
-    /// Learns from what `members` members did in the trials of some series.
-    pub fn learn(sample: &[(&Case<'_>, &Vec<Tried>)], members: usize) -> Self {
-        let mut sums = vec![([0.0; BLOCKS], 0_u32); members];
+    /// Learns from what the members did in the trials of some series; each has
+    /// its `sure` share of the weight.
+    pub fn learn(sample: &[(&Case<'_>, &Vec<Tried>)], sure: Vec<f64>) -> Self {
+        let mut sums = vec![([0.0; BLOCKS], 0_u32); sure.len()];
         for (_, tried) in sample {
             for (sum, blocks) in sums.iter_mut().zip(relative(&losses(tried))) {
                 let Some(blocks) = blocks else { continue };
@@ -46,14 +51,26 @@ impl Pool {
         }
         let mean =
             |(blocks, count): (Blocks, u32)| (count > 0).then(|| blocks.map(|sum| sum / f64::from(count)));
-        let mut pool = Pool { relative: sums.into_iter().map(mean).collect(), widenings: [WIDENING; 2] };
+        let relative = sums.into_iter().map(mean).collect();
+        let mut pool = Pool { relative, sure, widenings: [WIDENING; 2] };
         pool.widenings = [false, true].map(|long| pool.learn_widening(sample, long));
         pool
     }
 
     /// The weight of each member of a series in each block.
     pub fn weights(&self, case: &Case<'_>, tried: &[Tried]) -> Vec<Blocks> {
-        weights(&relative(&losses(tried)), &self.relative, case.trial.compared.len())
+        let own = relative(&losses(tried));
+        let mut weights = weights(&own, &self.relative, case.trial.compared.len());
+        let sure = |(share, own): (&f64, &Option<Blocks>)| {
+            let failed = own.is_none_or(|losses| losses.iter().sum::<f64>() > FAILED * BLOCKS as f64);
+            if failed { 0.0 } else { *share }
+        };
+        let sure: Vec<f64> = self.sure.iter().zip(&own).map(sure).collect();
+        let rest = 1.0 - sure.iter().sum::<f64>();
+        for (blocks, sure) in weights.iter_mut().zip(sure) {
+            blocks.iter_mut().for_each(|weight| *weight = sure + rest * *weight);
+        }
+        weights
     }
 
     /// How much wider the quantiles have to be.

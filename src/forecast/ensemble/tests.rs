@@ -197,3 +197,14 @@ proptest! {
         prop_assert!(forecast.values.iter().all(|value| *value >= 0.0));
     }
 }
+
+#[test]
+fn two_days_of_history_are_forecast_with_the_network_and_two_weeks_without() {
+    let values: Vec<f64> = (0..336).map(|hour| 50.0 + f64::from(hour % 24) + 30.0 * noise(hour)).collect();
+    let share = |hours: usize| {
+        let forecast = one(&values[..hours], &[24, 168], 24).unwrap();
+        forecast.members.into_iter().find(|verdict| verdict.member == "neural network").unwrap().outcome
+    };
+    assert!(share(48).unwrap().weight >= 0.4);
+    assert_eq!(share(336), Err(Abstention::NotNeeded { have: 336 }));
+}
