@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use super::ApiState;
 use super::extract::Query;
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use crate::domain::TenantId;
 use crate::registry::NumberedAuditEvent;
@@ -40,13 +40,7 @@ pub async fn list(
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<Page<NumberedAuditEvent>>, Problem> {
     let AuditQuery { tenant, limit, cursor } = query;
-    let before = match cursor.as_deref().map(str::parse::<u64>) {
-        None => None,
-        Some(Ok(number)) => Some(number),
-        Some(Err(_)) => {
-            return Err(Problem::bad_request("can't read cursor; take the next of the last page"));
-        }
-    };
+    let before: Option<u64> = place(cursor.as_deref())?;
     let size = PageQuery { limit, cursor }.size(&state)?;
     let found = state.engine.registry().audit(tenant.as_ref(), before, size + 1).await?;
     Ok(Json(Page::of(found, size, |line| line.number.to_string())))

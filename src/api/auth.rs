@@ -10,7 +10,7 @@ use super::ApiState;
 use super::observe::RequestId;
 use super::problem::Problem;
 use crate::domain::Actor;
-use crate::engine;
+use crate::registry::Remark;
 use crate::security;
 
 /// Who calls, and which call it is.
@@ -21,9 +21,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// What the engine is told of the call.
-    pub fn request(&self, comment: Option<String>) -> engine::Request {
-        engine::Request { by: self.actor(), comment, request_id: self.request_id.clone() }
+    /// The caller's words, as they stand in the audit log.
+    pub fn remark(&self, comment: Option<String>) -> Remark {
+        Remark { by: self.actor(), comment, request_id: self.request_id.clone() }
     }
 
     /// The caller, as it stands in the audit log.

@@ -9,10 +9,10 @@ use super::ApiState;
 use super::analysis::Items;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use crate::domain::{FindingKind, Incident, IncidentId, Resource, Severity, TenantId};
-use crate::registry::{IncidentFilter, Remark};
+use crate::registry::IncidentFilter;
 
 /// Incidents that are shown of a tenant.
 const INCIDENTS_SHOWN: usize = 100;
@@ -75,9 +75,7 @@ pub async fn list(
         let names = Incident::STATES.join(", ");
         return Err(Problem::bad_request(format!("can't read state={wanted}; the states are {names}")));
     }
-    let before = cursor.as_deref().map(str::parse::<IncidentId>).transpose();
-    let before =
-        before.map_err(|_| Problem::bad_request("can't read cursor; take the next of the last page"))?;
+    let before: Option<IncidentId> = place(cursor.as_deref())?;
     let size = PageQuery { limit, cursor }.size(&state)?;
     let filter = IncidentFilter { tenant, resource, state: wanted, kind, severity };
     let found = state.engine.registry().incidents(&filter, before, size + 1).await?;
@@ -138,7 +136,7 @@ pub async fn acknowledge(
     Path(id): Path<IncidentId>,
     Body(given): Body<AcknowledgementToGive>,
 ) -> Result<Json<Incident>, Problem> {
-    Ok(Json(state.engine.registry().acknowledge(id, remark(&caller, given.comment)).await?))
+    Ok(Json(state.engine.registry().acknowledge(id, caller.remark(given.comment)).await?))
 }
 
 /// Say whether an incident was one. What was none is learned from, and holds no change back.
@@ -162,12 +160,7 @@ pub async fn feedback(
     Body(given): Body<FeedbackToGive>,
 ) -> Result<Json<Incident>, Problem> {
     let FeedbackToGive { is_true, comment } = given;
-    let incident = state.engine.registry().judge_incident(id, is_true, remark(&caller, comment)).await?;
+    let incident = state.engine.registry().judge_incident(id, is_true, caller.remark(comment)).await?;
     state.engine.metrics().incident_judged(is_true);
     Ok(Json(incident))
-}
-
-/// The caller's words, as they stand in the audit log.
-pub(super) fn remark(caller: &Caller, comment: Option<String>) -> Remark {
-    Remark { by: caller.actor(), comment, request_id: caller.request_id() }
 }

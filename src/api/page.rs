@@ -1,5 +1,7 @@
 //! Long lists in pages, with an opaque cursor from one to the next.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -29,6 +31,19 @@ impl PageQuery {
             limit => Ok(limit.unwrap_or(state.settings.default_page).min(state.settings.max_page)),
         }
     }
+}
+
+/// What a cursor names, where one is given.
+///
+/// # Errors
+/// Where it is none that a page has given.
+pub fn place<T: FromStr>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
+    cursor.map(str::parse).transpose().map_err(|_| no_place())
+}
+
+/// The answer to a cursor that no page has given.
+pub fn no_place() -> Problem {
+    Problem::bad_request("can't read cursor; take the next of the last page")
 }
 
 /// A part of a long list.

@@ -13,7 +13,6 @@ use super::ApiState;
 use super::analysis::Items;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::incidents::remark;
 use super::problem::Problem;
 use crate::domain::{Marker, MarkerKind, Resource, Silence, TenantId, Timestamp};
 
@@ -130,7 +129,7 @@ pub async fn lift(
     Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Silence>, Problem> {
-    Ok(Json(state.engine.registry().lift_silence(id, remark(&caller, None)).await?))
+    Ok(Json(state.engine.registry().lift_silence(id, caller.remark(None)).await?))
 }
 
 /// List markers of deploys and maintenance, the oldest first.
@@ -198,7 +197,7 @@ pub async fn unmark(
     Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    state.engine.registry().remove_marker(id, remark(&caller, None)).await?;
+    state.engine.registry().remove_marker(id, caller.remark(None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -128,8 +128,8 @@ pub async fn put(
 ) -> Result<Response, Problem> {
     let allowed = if_match(&headers)?;
     let generation = allowed.choose(state.engine.registry().quota(&id, resource).await?.generation);
-    let request = caller.request(wish.reason);
-    let quota = state.engine.request_change(&id, resource, wish.limit, generation, request).await?;
+    let remark = caller.remark(wish.reason);
+    let quota = state.engine.request_change(&id, resource, wish.limit, generation, remark).await?;
     Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())
 }
 

@@ -12,12 +12,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiState;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, no_place, place};
 use super::problem::Problem;
 use crate::domain::{Receiver, ReceiverKind, ReceiverName, Wanted};
 use crate::engine::{KnownReceiver, Origin};
+use crate::registry::Disabled;
 use crate::registry::outbox::{DeadLetter, Delivery};
-use crate::registry::{By, Disabled};
 use crate::security::{SigningSecret, check_url, hint, shown_url};
 
 /// The most replicas of an Alertmanager.
@@ -108,10 +108,10 @@ impl ReceiverSettings {
         if self.replicas.len() > MAX_REPLICAS {
             return Err(bad(format!("take {} replicas; there may be {MAX_REPLICAS}", self.replicas.len())));
         }
-        if self.kind != ReceiverKind::Alertmanager && !self.replicas.is_empty() {
+        if !self.kind.is_alertmanager() && !self.replicas.is_empty() {
             return Err(bad("take replicas: only a receiver of the kind alertmanager has them".to_owned()));
         }
-        let signs = self.kind == ReceiverKind::StandardWebhooks;
+        let signs = self.kind.signs();
         if signs != self.secret.is_some() {
             return Err(bad(
                 "take the secret: the kind standard_webhooks needs one, no other has one".to_owned()
@@ -123,10 +123,6 @@ impl ReceiverSettings {
         let ReceiverSettings { kind, url, replicas, secret, old_secret, wanted } = self;
         Ok(Receiver { name, kind, url, replicas, secret, old_secret, wanted })
     }
-}
-
-fn by(caller: &Caller) -> By {
-    By { actor: caller.actor(), request_id: caller.request_id() }
 }
 
 /// List the receivers by name, those of the config and those of the API.
@@ -141,13 +137,7 @@ pub async fn list(
     State(state): State<ApiState>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<ReceiverView>>, Problem> {
-    let after = match page.cursor.as_deref().map(str::parse::<ReceiverName>) {
-        None => None,
-        Some(Ok(name)) => Some(name),
-        Some(Err(_)) => {
-            return Err(Problem::bad_request("can't read cursor; take the next of the last page"));
-        }
-    };
+    let after: Option<ReceiverName> = place(page.cursor.as_deref())?;
     let size = page.size(&state)?;
     let known = state.deliverer.receivers().await?;
     let beyond = known.into_iter().filter(|(name, _)| after.as_ref().is_none_or(|after| name > after));
@@ -194,7 +184,7 @@ pub async fn put(
     Body(settings): Body<ReceiverSettings>,
 ) -> Result<(StatusCode, Json<ReceiverView>), Problem> {
     let receiver = settings.named(name)?;
-    let is_new = state.deliverer.put(&receiver, by(&caller)).await?;
+    let is_new = state.deliverer.put(&receiver, caller.remark(None)).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(state.deliverer.receiver(&receiver.name).await?.into())))
 }
@@ -214,7 +204,7 @@ pub async fn remove(
     Extension(caller): Extension<Caller>,
     Path(name): Path<ReceiverName>,
 ) -> Result<StatusCode, Problem> {
-    state.deliverer.remove(&name, by(&caller)).await?;
+    state.deliverer.remove(&name, caller.remark(None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -233,7 +223,7 @@ pub async fn enable(
     Extension(caller): Extension<Caller>,
     Path(name): Path<ReceiverName>,
 ) -> Result<Json<ReceiverView>, Problem> {
-    state.deliverer.enable(&name, by(&caller)).await?;
+    state.deliverer.enable(&name, caller.remark(None)).await?;
     state.deliverer.wake();
     Ok(Json(state.deliverer.receiver(&name).await?.into()))
 }
@@ -252,13 +242,14 @@ pub async fn test(
     Extension(caller): Extension<Caller>,
     Path(name): Path<ReceiverName>,
 ) -> Result<Json<TestOutcome>, Problem> {
-    let outcome = state.deliverer.test(&name, state.engine.notice_id(), by(&caller)).await?;
+    let outcome = state.deliverer.test(&name, state.engine.notice_id(), caller.remark(None)).await?;
     let error = outcome.err().map(|error| error.to_string());
     Ok(Json(TestOutcome { taken: error.is_none(), error }))
 }
 
 /// Which dead letters are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DeadLetterQuery {
     /// Those of this receiver.
@@ -290,13 +281,13 @@ pub async fn dead_letters(
         })
     };
     if cursor.as_deref().is_some_and(|cursor| !is_place(cursor)) {
-        return Err(Problem::bad_request("can't read cursor; take the next of the last page"));
+        return Err(no_place());
     }
     let size = PageQuery { limit, cursor: None }.size(&state)?;
     let registry = state.engine.registry();
     let found = registry.dead_letters(receiver.as_ref(), cursor.as_deref(), size + 1).await?;
-    let place = |dead: &DeadLetter| format!("{}/{:020}", dead.delivery.receiver, dead.delivery.number);
-    Ok(Json(Page::of(found, size, place)))
+    let next = |dead: &DeadLetter| format!("{}/{:020}", dead.delivery.receiver, dead.delivery.number);
+    Ok(Json(Page::of(found, size, next)))
 }
 
 /// Send a notice again that was given up.
@@ -315,7 +306,7 @@ pub async fn send_again(
     Extension(caller): Extension<Caller>,
     Path((receiver, number)): Path<(ReceiverName, u64)>,
 ) -> Result<impl IntoResponse, Problem> {
-    let delivery = state.engine.registry().send_again(&receiver, number, by(&caller)).await?;
+    let delivery = state.engine.registry().send_again(&receiver, number, caller.remark(None)).await?;
     state.deliverer.wake();
     Ok((StatusCode::ACCEPTED, Json(delivery)))
 }

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiState;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use super::quotas::QuotaView;
 use crate::domain::{Recommendation, RecommendationId, RecommendationState, Resource, TenantId};
@@ -94,9 +94,7 @@ pub async fn list(
         let names = RecommendationState::NAMES.join(", ");
         return Err(Problem::bad_request(format!("can't read state={wanted}; the states are {names}")));
     }
-    if cursor.as_deref().is_some_and(|cursor| cursor.parse::<RecommendationId>().is_err()) {
-        return Err(Problem::bad_request("can't read cursor; take the next of the last page"));
-    }
+    place::<RecommendationId>(cursor.as_deref())?;
     let page = PageQuery { limit, cursor };
     let size = page.size(&state)?;
     let filter = Filter { tenant, resource, state: wanted };
@@ -144,7 +142,7 @@ pub async fn approve(
     Path(id): Path<RecommendationId>,
     Body(approval): Body<ApprovalToGive>,
 ) -> Result<Json<Applied>, Problem> {
-    let outcome = state.engine.approve(id, caller.request(approval.comment)).await;
+    let outcome = state.engine.approve(id, caller.remark(approval.comment)).await;
     let quota = outcome.map_err(|error| Problem::from(error).or_conflict())?;
     let recommendation = state.engine.registry().recommendation(id).await?;
     Ok(Json(Applied { quota: quota.into(), recommendation: recommendation.into() }))

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::ApiState;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use crate::domain::{ApplyMode, Cadence, Resource, Tenant, TenantId, Tier, TierFit};
 use crate::registry::{NewTenant, TenantEdit};
@@ -118,9 +118,7 @@ pub async fn list(
     State(state): State<ApiState>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Tenant>>, Problem> {
-    if page.cursor.as_deref().is_some_and(|cursor| cursor.parse::<TenantId>().is_err()) {
-        return Err(Problem::bad_request("can't read cursor; take the next of the last page"));
-    }
+    place::<TenantId>(page.cursor.as_deref())?;
     let size = page.size(&state)?;
     let found = state.engine.registry().tenants(page.cursor.as_deref(), size + 1).await?;
     Ok(Json(Page::of(found, size, |tenant| tenant.id.to_string())))
@@ -166,7 +164,7 @@ pub async fn change(
     }
     let edit = TenantEdit { name, tier, provider, region, apply_mode, cadence, changes_per_day };
     let registry = state.engine.registry();
-    let tenant = registry.edit_tenant(&id, edit, caller.actor(), reason, caller.request_id()).await?;
+    let tenant = registry.edit_tenant(&id, edit, caller.remark(Some(reason))).await?;
     state.engine.wake();
     Ok(Json(tenant))
 }
@@ -213,7 +211,7 @@ pub async fn remove(
     Extension(caller): Extension<Caller>,
     Path(id): Path<TenantId>,
 ) -> Result<StatusCode, Problem> {
-    state.engine.registry().remove_tenant(&id, caller.actor(), caller.request_id()).await?;
+    state.engine.registry().remove_tenant(&id, caller.remark(None)).await?;
     state.engine.wake();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -21,29 +21,29 @@ pub struct Outlet {
 impl Outlet {
     /// As a config has it.
     pub fn of(config: &Config) -> Self {
-        let config::Notify { external_url, allowed_networks, retry_waits, .. } = config.notify.clone();
+        let config::Notify { external_url, allowed_networks, attempts, limits, .. } = config.notify.clone();
         let notify = &config.notify;
         Outlet {
             receivers: config.receivers.clone(),
             deliveries: DeliverySettings {
                 poll_every: notify.poll_every,
                 backoff: Backoff {
-                    waits: retry_waits,
-                    jitter: notify.retry_jitter,
-                    longest_asked: notify.longest_retry_after,
+                    waits: attempts.retry_waits,
+                    jitter: attempts.retry_jitter,
+                    longest_asked: attempts.longest_retry_after,
                 },
-                max_at_once: notify.max_at_once,
-                max_at_once_per_receiver: notify.max_at_once_per_receiver,
-                max_waiting: notify.max_waiting,
-                max_dead_letters: notify.max_dead_letters,
-                max_receivers: notify.max_receivers,
+                max_at_once: limits.max_at_once,
+                max_at_once_per_receiver: limits.max_at_once_per_receiver,
+                max_waiting: limits.max_waiting,
+                max_dead_letters: limits.max_dead_letters,
+                max_receivers: limits.max_receivers,
                 resend_every: notify.resend_every,
                 remember: notify.remember,
             },
             notifier: NotifierSettings {
-                time_limit: notify.time_limit,
-                max_message: notify.max_message,
-                max_answer: notify.max_answer,
+                time_limit: attempts.time_limit,
+                max_message: limits.max_message,
+                max_answer: limits.max_answer,
                 addresses: Addresses::new(allowed_networks),
                 external_url,
                 resend_every: notify.resend_every,

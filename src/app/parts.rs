@@ -167,13 +167,13 @@ fn incident_settings(config: &Config) -> incidents::Settings {
         least_open: set.least_open,
         worse_by: set.worse_by,
         alerts_per_day: set.alerts_per_day,
-        no_data_after: set.no_data_after,
-        no_data_forget: set.no_data_forget,
-        pinned_for: set.pinned_for,
-        breach_quantile: set.breach_quantile,
-        breach_within: set.breach_within,
-        critical_within: set.critical_within,
-        spend_change: set.spend_change,
+        no_data_after: set.findings.no_data_after,
+        no_data_forget: set.findings.no_data_forget,
+        pinned_for: set.findings.pinned_for,
+        breach_quantile: set.findings.breach_quantile,
+        breach_within: set.findings.breach_within,
+        critical_within: set.findings.critical_within,
+        spend_change: set.findings.spend_change,
     }
 }
 

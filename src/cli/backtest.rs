@@ -9,11 +9,10 @@ use comfy_table::TableComponent::{
     HorizontalLines, LeftBorderIntersections, MiddleIntersections, RightBorderIntersections,
 };
 use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
-use rayon::prelude::*;
 
 use super::{BadUsage, seasons};
+use crate::forecast::Quantiles;
 use crate::forecast::backtest::{self, Case, Contender, Plan, Record, Summary};
-use crate::forecast::{Past, Quantiles};
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
 
 /// Forecasts that may be made: a slip in the cuts should not run for days.
@@ -60,13 +59,8 @@ pub fn run(arguments: &Backtest, out: &mut impl Write) -> anyhow::Result<()> {
     let contenders = chosen(arguments.models.as_deref())?;
     let series = table::series(&table::read(&arguments.input)?)?;
     check(arguments, &series)?;
-    let seasons: Vec<Vec<usize>> =
-        series.par_iter().map(|one| arguments.season.clone().unwrap_or_else(|| seasons::of(one))).collect();
-    let pasts: Vec<Past<'_>> = series
-        .iter()
-        .zip(&seasons)
-        .map(|(one, seasons)| Past { values: one.values.view(), seasons })
-        .collect();
+    let seasons = seasons::of_all(&series, arguments.season.as_deref());
+    let pasts = seasons::pasts(&series, &seasons);
     let Backtest { horizon, cuts, ref quantiles, .. } = *arguments;
     let plan = Plan { horizon, cuts, quantiles: quantiles.clone() };
     let records: Vec<Record> =

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use ndarray::{Array1, Array2};
-use rayon::prelude::*;
 
 use super::{BadUsage, seasons};
-use crate::forecast::{Abstention, Forecast as Prediction, MOST_STEPS, Past, Quantiles, forecast_all};
+use crate::forecast::{Abstention, Forecast as Prediction, MOST_STEPS, Quantiles, forecast_all};
 use crate::series::stats;
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
 
@@ -59,13 +58,8 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
         let rows = format!("{} series times {} steps", series.len(), arguments.horizon);
         return Err(BadUsage(format!("forecast {rows}; at most {MOST_ROWS} rows can be written")).into());
     }
-    let seasons: Vec<Vec<usize>> =
-        series.par_iter().map(|one| arguments.season.clone().unwrap_or_else(|| seasons::of(one))).collect();
-    let pasts: Vec<Past<'_>> = series
-        .iter()
-        .zip(&seasons)
-        .map(|(one, seasons)| Past { values: one.values.view(), seasons })
-        .collect();
+    let seasons = seasons::of_all(&series, arguments.season.as_deref());
+    let pasts = seasons::pasts(&series, &seasons);
     let forecasts: anyhow::Result<Vec<Option<Prediction>>> =
         forecast_all(&pasts, arguments.horizon, &arguments.quantiles)
             .into_iter()

@@ -2,13 +2,28 @@
 //! the week, in steps; on integer steps, of which nobody says what they are,
 //! those that the values show.
 
+use rayon::prelude::*;
+
+use crate::forecast::Past;
 use crate::series::seasons;
 use crate::series::table::{SampledSeries, TimeKind};
 
 const DAY_MILLIS: i64 = 86_400_000;
 
+/// The seasons of each series: those that are `given`, else its own.
+pub(super) fn of_all(series: &[SampledSeries], given: Option<&[usize]>) -> Vec<Vec<usize>> {
+    series.par_iter().map(|one| given.map_or_else(|| of(one), <[usize]>::to_vec)).collect()
+}
+
+/// The series with their seasons, as the forecasts take them.
+pub(super) fn pasts<'a>(series: &'a [SampledSeries], seasons: &'a [Vec<usize>]) -> Vec<Past<'a>> {
+    let past =
+        |(one, seasons): (&'a SampledSeries, &'a Vec<usize>)| Past { values: one.values.view(), seasons };
+    series.iter().zip(seasons).map(past).collect()
+}
+
 /// The lengths of the seasons in steps, the shortest first; none if none shows.
-pub(super) fn of(series: &SampledSeries) -> Vec<usize> {
+fn of(series: &SampledSeries) -> Vec<usize> {
     match series.timeline.kind {
         TimeKind::Instants => calendar(series.timeline.step),
         TimeKind::Steps => seasons(&series.values.to_vec()),

@@ -18,6 +18,17 @@ pub struct Incidents {
     pub worse_by: f64,
     /// The most alerts of a tenant and day.
     pub alerts_per_day: usize,
+    /// How long a deploy marker lasts where nobody says.
+    pub deploy_quiet: Duration,
+    /// The longest silence or marker.
+    pub longest_quiet: Duration,
+    /// What is found, besides unusual usage.
+    pub findings: Findings,
+}
+
+/// What is found, besides unusual usage.
+#[derive(Debug, Clone)]
+pub struct Findings {
     /// How long a series may be silent.
     pub no_data_after: Duration,
     /// After what time a silent series is no longer missed.
@@ -32,10 +43,6 @@ pub struct Incidents {
     pub critical_within: Duration,
     /// What is added to the band of a tenant's spend, as a share of it.
     pub spend_change: f64,
-    /// How long a deploy marker lasts where nobody says.
-    pub deploy_quiet: Duration,
-    /// The longest silence or marker.
-    pub longest_quiet: Duration,
 }
 
 impl Incidents {
@@ -76,12 +83,14 @@ impl Incidents {
                 days(30),
                 minutes(1)..=days(365),
             ),
-            ..Incidents::read_kinds(&mut section)
+            findings: Findings::read(&mut section),
         }
     }
+}
 
-    fn read_kinds(section: &mut Section<'_, '_>) -> Self {
-        Incidents {
+impl Findings {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Findings {
             no_data_after: section.duration(
                 "no_data_after",
                 "How long a series may be silent before that is said; a series with gaps of its own is \
@@ -127,11 +136,6 @@ impl Incidents {
                 0.25,
                 0.0..=10.0,
             ),
-            least_open: Duration::ZERO,
-            worse_by: 1.0,
-            alerts_per_day: 1,
-            deploy_quiet: Duration::ZERO,
-            longest_quiet: Duration::ZERO,
         }
     }
 }

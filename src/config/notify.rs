@@ -20,6 +20,21 @@ pub struct Notify {
     pub external_url: String,
     /// How often the outbox is looked at.
     pub poll_every: Duration,
+    /// How a notice is tried.
+    pub attempts: Attempts,
+    /// How much there may be.
+    pub limits: DeliveryLimits,
+    /// How often an Alertmanager is told again.
+    pub resend_every: Duration,
+    /// How long it is remembered what was delivered.
+    pub remember: Duration,
+    /// Networks that may be connected to though they are not public.
+    pub allowed_networks: Vec<IpNet>,
+}
+
+/// How a notice is tried.
+#[derive(Debug, Clone)]
+pub struct Attempts {
     /// How long one attempt may take.
     pub time_limit: Duration,
     /// The waits between attempts.
@@ -28,6 +43,11 @@ pub struct Notify {
     pub retry_jitter: f64,
     /// The longest wait that a receiver may ask for.
     pub longest_retry_after: Duration,
+}
+
+/// How much there may be.
+#[derive(Debug, Clone)]
+pub struct DeliveryLimits {
     /// The most deliveries at once.
     pub max_at_once: usize,
     /// The most deliveries at once to one receiver.
@@ -42,12 +62,6 @@ pub struct Notify {
     pub max_message: usize,
     /// How much of an answer is read, in bytes.
     pub max_answer: usize,
-    /// How often an Alertmanager is told again.
-    pub resend_every: Duration,
-    /// How long it is remembered what was delivered.
-    pub remember: Duration,
-    /// Networks that may be connected to though they are not public.
-    pub allowed_networks: Vec<IpNet>,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -73,6 +87,30 @@ impl Notify {
                 SECOND,
                 Duration::from_millis(10)..=HOUR,
             ),
+            attempts: Attempts::read(section),
+            limits: DeliveryLimits::read(section),
+            resend_every: section.duration(
+                "resend_every",
+                "How often an Alertmanager is told again what goes on. What it is not told again for four \
+                 times as long ends there by itself.",
+                60 * SECOND,
+                Duration::from_millis(100)..=HOUR,
+            ),
+            remember: section.duration(
+                "remember",
+                "How long it is remembered what a receiver took last of an incident, so that nothing \
+                 older can be sent after it.",
+                days(30),
+                days(2)..=days(365),
+            ),
+            allowed_networks: read_networks(section),
+        }
+    }
+}
+
+impl Attempts {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Attempts {
             time_limit: section.duration(
                 "time_limit",
                 "How long one attempt may take, answer included.",
@@ -93,6 +131,13 @@ impl Notify {
                 days(1),
                 Duration::ZERO..=days(7),
             ),
+        }
+    }
+}
+
+impl DeliveryLimits {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        DeliveryLimits {
             max_at_once: section.count("max_at_once", "The most deliveries at once.", 16, 1..=1_000),
             max_at_once_per_receiver: section.count(
                 "max_at_once_per_receiver",
@@ -131,21 +176,6 @@ impl Notify {
                 4 << 10,
                 1..=1 << 20,
             ),
-            resend_every: section.duration(
-                "resend_every",
-                "How often an Alertmanager is told again what goes on. What it is not told again for four \
-                 times as long ends there by itself.",
-                60 * SECOND,
-                Duration::from_millis(100)..=HOUR,
-            ),
-            remember: section.duration(
-                "remember",
-                "How long it is remembered what a receiver took last of an incident, so that nothing \
-                 older can be sent after it.",
-                days(30),
-                days(2)..=days(365),
-            ),
-            allowed_networks: read_networks(section),
         }
     }
 }
@@ -292,7 +322,7 @@ fn check_receiver(section: &mut Section<'_, '_>, receiver: &Receiver) {
         let mend = "write it like \"https://host/path\"";
         section.conflict(&["url", "url_file"], format!("can't be used: failed to {error}"), mend);
     }
-    let signs = receiver.kind == ReceiverKind::StandardWebhooks;
+    let signs = receiver.kind.signs();
     match (&receiver.secret, signs) {
         (None, true) => {
             let mend = "add secret_file with \"whsec_\" and the output of `openssl rand -base64 32`";
@@ -310,7 +340,7 @@ fn check_receiver(section: &mut Section<'_, '_>, receiver: &Receiver) {
             section.conflict(&[key], format!("can't be used: failed to {error}"), mend);
         }
     }
-    if receiver.kind != ReceiverKind::Alertmanager && !receiver.replicas.is_empty() {
+    if !receiver.kind.is_alertmanager() && !receiver.replicas.is_empty() {
         section.conflict(&["replicas"], "is given for a receiver that is no alertmanager", "remove it");
     }
 }

@@ -5,7 +5,15 @@ mod book;
 pub use book::{NoPrice, PriceBook, PriceBookError};
 
 use crate::domain::recommendation::CostChange;
-use crate::domain::{Money, PerMonth, Resource, Tenant};
+use crate::domain::{Money, PerHour, PerMonth, Resource, Tenant};
+
+/// The price of a unit of a tenant's quota for an hour.
+///
+/// # Errors
+/// Where the book has no price for the tenant's provider and region.
+pub fn hourly(book: &PriceBook, tenant: &Tenant, resource: Resource) -> Result<Money<PerHour>, NoPrice> {
+    book.price(&tenant.provider, &tenant.region, resource)
+}
 
 /// The cost of a quota for a month, in the book's currency.
 ///
@@ -17,7 +25,7 @@ pub fn monthly(
     resource: Resource,
     limit: f64,
 ) -> Result<Money<PerMonth>, NoPrice> {
-    let price = book.price(&tenant.provider, &tenant.region, resource)?;
+    let price = hourly(book, tenant, resource)?;
     price.for_month_of(limit).ok_or(NoPrice::NotANumber { resource, quantity: limit })
 }
 

@@ -73,6 +73,18 @@ pub enum ReceiverKind {
 }
 
 impl ReceiverKind {
+    /// Whether what is sent to it is signed, so that it has a secret; no other
+    /// has one.
+    pub fn signs(self) -> bool {
+        self == ReceiverKind::StandardWebhooks
+    }
+
+    /// Whether it is an Alertmanager itself: it may have replicas, and must be
+    /// told again what goes on.
+    pub fn is_alertmanager(self) -> bool {
+        self == ReceiverKind::Alertmanager
+    }
+
     /// The name used in configs, files and the API.
     pub fn name(self) -> &'static str {
         match self {

@@ -12,18 +12,7 @@ use crate::domain::{
     Resource, Tenant, TenantId,
 };
 use crate::ports::{StoreError, TargetError};
-use crate::registry::{ChangeOutcome, RecommendationRecord, RegistryError};
-
-/// Who asks, as it stands in the audit log.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// Who.
-    pub by: Actor,
-    /// What they say.
-    pub comment: Option<String>,
-    /// The request's id.
-    pub request_id: Option<String>,
-}
+use crate::registry::{ChangeOutcome, RecommendationRecord, RegistryError, Remark};
 
 /// Why a change did not come about; reads well after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +59,7 @@ impl Engine {
         resource: Resource,
         limit: f64,
         generation: u64,
-        request: Request,
+        remark: Remark,
     ) -> Result<Quota, ApplyError> {
         let tenant = self.parts.registry.tenant(tenant).await?;
         let quota = self.parts.registry.quota(&tenant.id, resource).await?;
@@ -82,9 +71,9 @@ impl Engine {
             from: quota.limit,
             to,
             recommendation: None,
-            reason: request.comment.clone().unwrap_or_else(|| "asked for over the API".to_owned()),
+            reason: remark.comment.clone().unwrap_or_else(|| "asked for over the API".to_owned()),
         };
-        self.change_for_person(change, &tenant, &quota, None, request).await
+        self.change_for_person(change, &tenant, &quota, None, remark).await
     }
 
     /// Approves a recommendation and carries it out.
@@ -92,7 +81,7 @@ impl Engine {
     /// # Errors
     /// Where it waits no more, a rule stands against it, or it can't be
     /// carried out.
-    pub async fn approve(&self, id: RecommendationId, request: Request) -> Result<Quota, ApplyError> {
+    pub async fn approve(&self, id: RecommendationId, remark: Remark) -> Result<Quota, ApplyError> {
         let RecommendationRecord { recommendation, state } = self.parts.registry.recommendation(id).await?;
         if state != RecommendationState::Proposed {
             return Err(RegistryError::AlreadyDecided { id, state: state.name() }.into());
@@ -100,7 +89,7 @@ impl Engine {
         let tenant = self.parts.registry.tenant(&recommendation.tenant).await?;
         let quota = self.parts.registry.quota(&tenant.id, recommendation.resource).await?;
         let expires_at = Some(recommendation.expires_at);
-        self.change_for_person(recommendation.change(), &tenant, &quota, expires_at, request).await
+        self.change_for_person(recommendation.change(), &tenant, &quota, expires_at, remark).await
     }
 
     async fn change_for_person(
@@ -109,11 +98,11 @@ impl Engine {
         tenant: &Tenant,
         quota: &Quota,
         expires_at: Option<crate::domain::Timestamp>,
-        request: Request,
+        remark: Remark,
     ) -> Result<Quota, ApplyError> {
         let now = self.now();
         let verdict = judge_for_person(&change, tenant.tier, quota.generation, expires_at, now);
-        let Request { by, comment, request_id } = request;
+        let Remark { by, comment, request_id } = remark;
         let approval = Approval { by, at: now, comment, request_id };
         let approved = approve(change, verdict, approval).map_err(RegistryError::Refused)?;
         let _under_way = UnderWay::mark(self, approved.item());

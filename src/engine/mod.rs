@@ -31,7 +31,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-pub use apply::{ApplyError, Request};
+pub use apply::ApplyError;
 pub use compute::{Compute, ComputeError};
 pub use deliver::{Backoff, Deliverer, DeliverySettings, KnownReceiver, Origin, drive_deliveries};
 pub use driver::drive;

@@ -37,9 +37,8 @@ impl Engine {
     /// The budget of one quota.
     pub(super) fn budget(&self, tenant: &Tenant, resource: Resource) -> Budget {
         use rust_decimal::prelude::ToPrimitive;
-        let monthly = self.parts.prices.as_ref().map(|book| cost::monthly(book, tenant, resource, 1.0));
-        let monthly = monthly.and_then(Result::ok).and_then(|price| price.amount.to_f64());
-        let hourly = monthly.map(|price| price / f64::from(crate::domain::money::HOURS_PER_MONTH));
+        let price = self.parts.prices.as_ref().and_then(|book| cost::hourly(book, tenant, resource).ok());
+        let hourly = price.and_then(|price| price.amount.to_f64());
         self.settings.rightsizing.budgets.of(tenant.tier, resource, hourly)
     }
 

@@ -138,7 +138,7 @@ impl Notifier for HttpNotifier {
         before: Option<&Notice>,
         now: Timestamp,
     ) -> Result<(), DeliveryError> {
-        if receiver.kind != ReceiverKind::Alertmanager {
+        if !receiver.kind.is_alertmanager() {
             let message = self.bounded(receiver, notice, now)?;
             return self.http.post(receiver.url.expose_secret(), &message, now).await;
         }
@@ -170,6 +170,6 @@ impl Notifier for HttpNotifier {
     }
 
     fn holds_state(&self, receiver: &Receiver) -> bool {
-        receiver.kind == ReceiverKind::Alertmanager
+        receiver.kind.is_alertmanager()
     }
 }

@@ -1,13 +1,22 @@
-//! Reading the audit log. It is written by the changes themselves.
+//! The audit log: how a line of it is made, and how it is read. It is written
+//! by the changes themselves.
 
 use serde::Serialize;
 
 use super::{Registry, RegistryError, decode};
-use crate::domain::{AuditEvent, TenantId};
-use crate::ports::{Order, StoreError, Table, append_key};
+use crate::domain::{Actor, AuditAction, AuditEvent, Resource, TenantId};
+use crate::ports::{StoreError, Table, append_key};
 
-/// How many lines a filtered listing reads at once.
-const SCAN_CHUNK: usize = 256;
+/// Who changes something, and what they say of it.
+#[derive(Debug, Clone)]
+pub struct Remark {
+    /// Who.
+    pub by: Actor,
+    /// What they say.
+    pub comment: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
+}
 
 /// A line of the log with its number; the first is 1.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -20,6 +29,20 @@ pub struct NumberedAuditEvent {
 }
 
 impl Registry {
+    /// The line of the log for what is done now, about a tenant, a resource or
+    /// neither.
+    pub(super) fn event(
+        &self,
+        action: AuditAction,
+        (tenant, resource): (Option<TenantId>, Option<Resource>),
+        [before, after]: [serde_json::Value; 2],
+        remark: Remark,
+    ) -> AuditEvent {
+        let Remark { by: actor, comment, request_id } = remark;
+        let reason = comment.unwrap_or_default();
+        AuditEvent { at: self.now(), actor, action, tenant, resource, before, after, reason, request_id }
+    }
+
     /// Up to `limit` lines below the number `before`, the newest first, of one
     /// tenant or of all.
     pub async fn audit(
@@ -28,25 +51,12 @@ impl Registry {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<NumberedAuditEvent>, RegistryError> {
-        let mut cursor = before.map(append_key);
-        let mut page = Vec::new();
-        loop {
-            let chunk =
-                self.store.scan(Table::Audit, "", cursor.as_deref(), Order::Downwards, SCAN_CHUNK).await?;
-            for (key, value) in &chunk {
-                let event: AuditEvent = decode(Table::Audit, key, value)?;
-                if tenant.is_none_or(|tenant| event.tenant.as_ref() == Some(tenant)) {
-                    page.push(NumberedAuditEvent { number: number_of(key)?, event });
-                }
-                if page.len() == limit {
-                    return Ok(page);
-                }
-            }
-            match chunk.last() {
-                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
-                _ => return Ok(page),
-            }
-        }
+        self.newest(Table::Audit, before.map(append_key), limit, |key, value| {
+            let event: AuditEvent = decode(Table::Audit, key, value)?;
+            let wanted = tenant.is_none_or(|tenant| event.tenant.as_ref() == Some(tenant));
+            Ok(if wanted { Some(NumberedAuditEvent { number: number_of(key)?, event }) } else { None })
+        })
+        .await
     }
 }
 

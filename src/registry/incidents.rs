@@ -4,16 +4,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::{Registry, RegistryError, append_audit, decode, outbox, put};
+use super::{Registry, RegistryError, Remark, append_audit, decode, outbox, put};
 use crate::domain::{
-    Acknowledgement, Actor, AuditAction, AuditEvent, Feedback, FindingKind, Incident, IncidentId, Notice,
-    Resource, Severity, TenantId, TimeRange, Timestamp,
+    Acknowledgement, AuditAction, Feedback, FindingKind, Incident, IncidentId, Notice, Resource, Severity,
+    TenantId, TimeRange, Timestamp,
 };
 use crate::ports::{Batch, Expect, Order, Table, Versioned, Write};
-
-/// How many records a filtered listing reads at once.
-const SCAN_CHUNK: usize = 256;
 
 /// Which incidents a listing shows.
 #[derive(Debug, Clone, Default)]
@@ -64,21 +62,17 @@ pub struct IncidentWrite {
     pub budget: Option<AlertBudget>,
 }
 
-/// Who says something of an incident, and what.
-#[derive(Debug, Clone)]
-pub struct Remark {
-    /// Who.
-    pub by: Actor,
-    /// What they say.
-    pub comment: Option<String>,
-    /// The request's id.
-    pub request_id: Option<String>,
-}
-
 /// Version 0.1 kept incidents under tenant and time. They say nothing of what
 /// was found, and are left alone.
 fn is_of_today(key: &str) -> bool {
     !key.contains('/')
+}
+
+/// Whether an incident was opened after `instant`, by its id alone: what was
+/// can't have been over before, and need not be read.
+fn is_younger_than(key: &str, instant: Timestamp) -> bool {
+    let made_at = key.parse::<Uuid>().ok().and_then(|id| id.get_timestamp());
+    made_at.is_some_and(|made_at| made_at.to_unix().0 > instant.millis().div_euclid(1000).max(0) as u64)
 }
 
 impl Registry {
@@ -143,27 +137,14 @@ impl Registry {
         before: Option<IncidentId>,
         limit: usize,
     ) -> Result<Vec<Incident>, RegistryError> {
-        let mut cursor = before.map(|id| id.to_string());
-        let mut page = Vec::new();
-        loop {
-            let chunk = self
-                .store
-                .scan(Table::Incidents, "", cursor.as_deref(), Order::Downwards, SCAN_CHUNK)
-                .await?;
-            for (key, value) in chunk.iter().filter(|(key, _)| is_of_today(key)) {
-                let incident: Incident = decode(Table::Incidents, key, value)?;
-                if filter.takes(&incident) {
-                    page.push(incident);
-                }
-                if page.len() == limit {
-                    return Ok(page);
-                }
+        self.newest(Table::Incidents, before.map(|id| id.to_string()), limit, |key, value| {
+            if !is_of_today(key) {
+                return Ok(None);
             }
-            match chunk.last() {
-                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
-                _ => return Ok(page),
-            }
-        }
+            let incident: Incident = decode(Table::Incidents, key, value)?;
+            Ok(filter.takes(&incident).then_some(incident))
+        })
+        .await
     }
 
     /// The times since `since` whose samples are none to learn from, by tenant
@@ -231,20 +212,12 @@ impl Registry {
         incident: &Incident,
         version: u64,
         action: AuditAction,
-        [before, after]: [serde_json::Value; 2],
+        words: [serde_json::Value; 2],
         remark: Remark,
     ) -> Result<(), RegistryError> {
-        let event = AuditEvent {
-            at: self.now(),
-            actor: remark.by,
-            action,
-            tenant: Some(incident.tenant.clone()),
-            resource: None,
-            before,
-            after,
-            reason: remark.comment.unwrap_or_else(|| format!("incident {}", incident.id)),
-            request_id: remark.request_id,
-        };
+        let comment = remark.comment.unwrap_or_else(|| format!("incident {}", incident.id));
+        let remark = Remark { comment: Some(comment), ..remark };
+        let event = self.event(action, (Some(incident.tenant.clone()), None), words, remark);
         let write = put(Table::Incidents, incident.id.to_string(), Expect::Version(version), incident)?;
         Ok(self.commit(vec![write, append_audit(&event)?]).await?)
     }
@@ -288,6 +261,9 @@ impl Registry {
     pub async fn forget_incidents_before(&self, instant: Timestamp) -> Result<usize, RegistryError> {
         let mut deletes = Vec::new();
         for (key, value) in self.everything(Table::Incidents).await? {
+            if is_younger_than(&key, instant) {
+                continue;
+            }
             let over = match is_of_today(&key) {
                 false => true,
                 true => decode::<Incident>(Table::Incidents, &key, &value)?

@@ -22,11 +22,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub use audit::NumberedAuditEvent;
+pub use audit::{NumberedAuditEvent, Remark};
 pub use changes::Outcome as ChangeOutcome;
-pub use incidents::{AlertBudget, IncidentFilter, IncidentWrite, NotToLearn, Remark};
+pub use incidents::{AlertBudget, IncidentFilter, IncidentWrite, NotToLearn};
 pub use models::Replacement;
-pub use receivers::{By, Disabled, ReceiverRecord};
+pub use receivers::{Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::TokenRecord;
@@ -35,7 +35,10 @@ use crate::domain::{
     AuditEvent, DomainError, IncidentId, ReceiverName, RecommendationId, Resource, TenantId, Timestamp,
     Verdict,
 };
-use crate::ports::{Batch, Clock, Expect, Store, StoreError, StoreHealth, Table, Versioned, Write};
+use crate::ports::{Batch, Clock, Expect, Order, Store, StoreError, StoreHealth, Table, Versioned, Write};
+
+/// How many records a filtered listing reads at once.
+const SCAN_CHUNK: usize = 256;
 
 /// Reads and writes the state.
 #[derive(Clone)]
@@ -136,6 +139,32 @@ impl Registry {
         let Some(found) = self.store.get(table, key).await? else { return Ok(None) };
         let version = found.version;
         decode(table, key, &found).map(|record| Some((record, version)))
+    }
+
+    /// Up to `limit` records of which `read` makes something, the one with the
+    /// largest key first, of those below the key `before`.
+    async fn newest<T>(
+        &self,
+        table: Table,
+        before: Option<String>,
+        limit: usize,
+        read: impl Fn(&str, &Versioned) -> Result<Option<T>, RegistryError>,
+    ) -> Result<Vec<T>, RegistryError> {
+        let mut cursor = before;
+        let mut page = Vec::new();
+        loop {
+            let chunk = self.store.scan(table, "", cursor.as_deref(), Order::Downwards, SCAN_CHUNK).await?;
+            for (key, value) in &chunk {
+                page.extend(read(key, value)?);
+                if page.len() == limit {
+                    return Ok(page);
+                }
+            }
+            match chunk.last() {
+                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
+                _ => return Ok(page),
+            }
+        }
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {

@@ -1,10 +1,10 @@
 //! Silences and markers. Each change is written with its line in the audit log.
 
-use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Registry, RegistryError, Remark, append_audit, decode, put};
-use crate::domain::{AuditAction, AuditEvent, Marker, Resource, Silence, TenantId, Timestamp};
+use crate::domain::{AuditAction, Marker, Silence, Timestamp};
 use crate::ports::{Expect, Table, Write};
 
 impl Registry {
@@ -17,7 +17,7 @@ impl Registry {
         let by = silence.by.clone();
         let remark = Remark { by, comment: Some(silence.reason.clone()), request_id };
         let about = (silence.tenant.clone(), silence.resource);
-        let event = self.event(AuditAction::SilenceCreated, about, None, Some(silence), remark);
+        let event = self.event(AuditAction::SilenceCreated, about, [Value::Null, json!(silence)], remark);
         let write = put(Table::Silences, silence.id.to_string(), Expect::Absent, silence)?;
         Ok(self.commit(vec![write, append_audit(&event)?]).await?)
     }
@@ -41,7 +41,7 @@ impl Registry {
         }
         let after = Silence { until: now, lifted_at: Some(now), ..before.clone() };
         let about = (after.tenant.clone(), after.resource);
-        let event = self.event(AuditAction::SilenceLifted, about, Some(&before), Some(&after), remark);
+        let event = self.event(AuditAction::SilenceLifted, about, [json!(before), json!(after)], remark);
         let write = put(Table::Silences, id.to_string(), Expect::Version(version), &after)?;
         self.commit(vec![write, append_audit(&event)?]).await?;
         Ok(after)
@@ -51,7 +51,7 @@ impl Registry {
     pub async fn add_marker(&self, marker: &Marker, request_id: Option<String>) -> Result<(), RegistryError> {
         let remark = Remark { by: marker.by.clone(), comment: Some(marker.text.clone()), request_id };
         let about = (marker.tenant.clone(), None);
-        let event = self.event(AuditAction::MarkerCreated, about, None, Some(marker), remark);
+        let event = self.event(AuditAction::MarkerCreated, about, [Value::Null, json!(marker)], remark);
         let write = put(Table::Markers, marker.id.to_string(), Expect::Absent, marker)?;
         Ok(self.commit(vec![write, append_audit(&event)?]).await?)
     }
@@ -71,7 +71,7 @@ impl Registry {
         let (marker, version) =
             self.read::<Marker>(table, &key).await?.ok_or(RegistryError::NoSuchMarker(id))?;
         let about = (marker.tenant.clone(), None);
-        let event = self.event(AuditAction::MarkerRemoved, about, Some(&marker), None, remark);
+        let event = self.event(AuditAction::MarkerRemoved, about, [json!(marker), Value::Null], remark);
         let delete = Write::Delete { table, key, expect: Expect::Version(version) };
         Ok(self.commit(vec![delete, append_audit(&event)?]).await?)
     }
@@ -89,26 +89,5 @@ impl Registry {
             .map(|(table, id)| Write::Delete { table, key: id.to_string(), expect })
             .collect();
         if deletes.is_empty() { Ok(()) } else { Ok(self.commit(deletes).await?) }
-    }
-
-    fn event<T: Serialize>(
-        &self,
-        action: AuditAction,
-        (tenant, resource): (Option<TenantId>, Option<Resource>),
-        before: Option<&T>,
-        after: Option<&T>,
-        remark: Remark,
-    ) -> AuditEvent {
-        AuditEvent {
-            at: self.now(),
-            actor: remark.by,
-            action,
-            tenant,
-            resource,
-            before: serde_json::json!(before),
-            after: serde_json::json!(after),
-            reason: remark.comment.unwrap_or_default(),
-            request_id: remark.request_id,
-        }
     }
 }

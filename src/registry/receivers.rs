@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::outbox::{DeadLetter, Delivery, delivery_key, removal};
-use super::{Registry, RegistryError, append_audit, decode, put};
+use super::{Registry, RegistryError, Remark, append_audit, decode, put};
 use crate::domain::{
-    Actor, AuditAction, AuditEvent, Receiver, ReceiverKind, ReceiverName, TenantId, Timestamp, Wanted,
+    Actor, AuditAction, AuditEvent, Receiver, ReceiverKind, ReceiverName, Timestamp, Wanted,
 };
 use crate::ports::{Expect, Order, Table, Write};
 
@@ -29,15 +29,6 @@ pub struct ReceiverRecord {
     pub receiver: Option<Receiver>,
     /// Whether it is disabled.
     pub disabled: Option<Disabled>,
-}
-
-/// Who changes something, and by which request.
-#[derive(Debug, Clone)]
-pub struct By {
-    /// Who.
-    pub actor: Actor,
-    /// The request.
-    pub request_id: Option<String>,
 }
 
 /// The form on disk. It holds the secrets in the clear: they are needed to
@@ -102,11 +93,11 @@ impl Registry {
     ///
     /// # Errors
     /// Where there is one of this name.
-    pub async fn create_receiver(&self, receiver: &Receiver, by: By) -> Result<(), RegistryError> {
+    pub async fn create_receiver(&self, receiver: &Receiver, remark: Remark) -> Result<(), RegistryError> {
         if self.stored(&receiver.name).await?.is_some_and(|(stored, _)| stored.settings.is_some()) {
             return Err(RegistryError::ReceiverExists(receiver.name.clone()));
         }
-        self.put_receiver(receiver, AuditAction::ReceiverCreated, by).await
+        self.put_receiver(receiver, AuditAction::ReceiverCreated, remark).await
     }
 
     /// Gives a receiver other settings, all of them, and sends to it again
@@ -114,23 +105,23 @@ impl Registry {
     ///
     /// # Errors
     /// Where there is none of this name.
-    pub async fn change_receiver(&self, receiver: &Receiver, by: By) -> Result<(), RegistryError> {
+    pub async fn change_receiver(&self, receiver: &Receiver, remark: Remark) -> Result<(), RegistryError> {
         self.existing(&receiver.name).await?;
-        self.put_receiver(receiver, AuditAction::ReceiverChanged, by).await
+        self.put_receiver(receiver, AuditAction::ReceiverChanged, remark).await
     }
 
     async fn put_receiver(
         &self,
         receiver: &Receiver,
         action: AuditAction,
-        by: By,
+        remark: Remark,
     ) -> Result<(), RegistryError> {
         let found = self.stored(&receiver.name).await?;
         let expect = found.map_or(Expect::Absent, |(_, version)| Expect::Version(version));
         let stored = Stored { settings: Some(StoredSettings::of(receiver)), disabled: None };
         let key = receiver.name.to_string();
         let after = serde_json::json!({"kind": receiver.kind, "wanted": receiver.wanted});
-        let event = self.receiver_event(&receiver.name, action, after, String::new(), by);
+        let event = self.receiver_event(&receiver.name, action, after, remark);
         Ok(self.commit(vec![put(Table::Receivers, key, expect, &stored)?, append_audit(&event)?]).await?)
     }
 
@@ -138,7 +129,7 @@ impl Registry {
     ///
     /// # Errors
     /// Where there is none of this name.
-    pub async fn remove_receiver(&self, name: &ReceiverName, by: By) -> Result<(), RegistryError> {
+    pub async fn remove_receiver(&self, name: &ReceiverName, remark: Remark) -> Result<(), RegistryError> {
         let version = self.existing(name).await?;
         let expect = Expect::Version(version);
         let mut writes = vec![Write::Delete { table: Table::Receivers, key: name.to_string(), expect }];
@@ -150,21 +141,21 @@ impl Registry {
             writes.extend(gone);
         }
         let after = serde_json::Value::Null;
-        let event = self.receiver_event(name, AuditAction::ReceiverRemoved, after, String::new(), by);
+        let event = self.receiver_event(name, AuditAction::ReceiverRemoved, after, remark);
         writes.push(append_audit(&event)?);
         Ok(self.commit(writes).await?)
     }
 
     /// Sends nothing more to a receiver.
     pub async fn disable_receiver(&self, name: &ReceiverName, reason: String) -> Result<(), RegistryError> {
-        let disabled = Some(Disabled { at: self.now(), reason: reason.clone() });
-        let by = By { actor: Actor::Daemon, request_id: None };
-        self.set_disabled(name, disabled, AuditAction::ReceiverDisabled, reason, by).await
+        let remark = Remark { by: Actor::Daemon, comment: Some(reason.clone()), request_id: None };
+        let disabled = Some(Disabled { at: self.now(), reason });
+        self.set_disabled(name, disabled, AuditAction::ReceiverDisabled, remark).await
     }
 
     /// Sends to a receiver again.
-    pub async fn enable_receiver(&self, name: &ReceiverName, by: By) -> Result<(), RegistryError> {
-        self.set_disabled(name, None, AuditAction::ReceiverEnabled, String::new(), by).await
+    pub async fn enable_receiver(&self, name: &ReceiverName, remark: Remark) -> Result<(), RegistryError> {
+        self.set_disabled(name, None, AuditAction::ReceiverEnabled, remark).await
     }
 
     async fn set_disabled(
@@ -172,8 +163,7 @@ impl Registry {
         name: &ReceiverName,
         disabled: Option<Disabled>,
         action: AuditAction,
-        reason: String,
-        by: By,
+        remark: Remark,
     ) -> Result<(), RegistryError> {
         let (stored, expect) = match self.stored(name).await? {
             Some((stored, version)) => (Stored { disabled, ..stored }, Expect::Version(version)),
@@ -181,7 +171,7 @@ impl Registry {
         };
         let record = put(Table::Receivers, name.to_string(), expect, &stored)?;
         let after = serde_json::json!({"disabled": stored.disabled.is_some()});
-        let event = self.receiver_event(name, action, after, reason, by);
+        let event = self.receiver_event(name, action, after, remark);
         Ok(self.commit(vec![record, append_audit(&event)?]).await?)
     }
 
@@ -190,10 +180,10 @@ impl Registry {
         &self,
         name: &ReceiverName,
         outcome: &str,
-        by: By,
+        remark: Remark,
     ) -> Result<(), RegistryError> {
         let after = serde_json::json!(outcome);
-        let event = self.receiver_event(name, AuditAction::ReceiverTested, after, String::new(), by);
+        let event = self.receiver_event(name, AuditAction::ReceiverTested, after, remark);
         Ok(self.commit(vec![append_audit(&event)?]).await?)
     }
 
@@ -206,7 +196,7 @@ impl Registry {
         &self,
         name: &ReceiverName,
         number: u64,
-        by: By,
+        remark: Remark,
     ) -> Result<Delivery, RegistryError> {
         let key = delivery_key(name, number);
         let found = self.read::<DeadLetter>(Table::DeadLetters, &key).await?;
@@ -220,7 +210,7 @@ impl Registry {
         let delivery = Delivery { attempts: 0, due_at: self.now(), last_error: None, ..dead.delivery };
         let tenant = delivery.notice.tenant.clone();
         let after = serde_json::json!({"receiver": name, "number": number, "notice": delivery.notice.id});
-        let event = self.receiver_event(name, AuditAction::NoticeSentAgain, after, String::new(), by);
+        let event = self.receiver_event(name, AuditAction::NoticeSentAgain, after, remark);
         let event = AuditEvent { tenant, ..event };
         let writes = vec![
             removal(Table::DeadLetters, &delivery, Expect::Version(version)),
@@ -241,24 +231,14 @@ impl Registry {
         found.map(|(_, version)| version).ok_or_else(|| RegistryError::NoSuchReceiver(name.clone()))
     }
 
+    /// The line of the log for what is done with a receiver now.
     fn receiver_event(
         &self,
         name: &ReceiverName,
         action: AuditAction,
         after: serde_json::Value,
-        reason: String,
-        by: By,
+        remark: Remark,
     ) -> AuditEvent {
-        AuditEvent {
-            at: self.now(),
-            actor: by.actor,
-            action,
-            tenant: None::<TenantId>,
-            resource: None,
-            before: serde_json::json!({"receiver": name}),
-            after,
-            reason,
-            request_id: by.request_id,
-        }
+        self.event(action, (None, None), [serde_json::json!({"receiver": name}), after], remark)
     }
 }

@@ -3,15 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
+use super::{Registry, RegistryError, SCAN_CHUNK, append_audit, decode, put, resource_key};
 use crate::domain::{
     Actor, AuditAction, AuditEvent, Recommendation, RecommendationId, RecommendationState, Resource,
     TenantId, Timestamp,
 };
 use crate::ports::{Expect, Order, StoreError, Table, Versioned, Write};
 
-/// How many records a filtered listing reads at once.
-const SCAN_CHUNK: usize = 256;
 /// Two proposals nearer than this, as a share, are the same.
 const SAME_WITHIN: f64 = 0.02;
 
@@ -140,27 +138,11 @@ impl Registry {
         before: Option<&str>,
         limit: usize,
     ) -> Result<Vec<RecommendationRecord>, RegistryError> {
-        let mut cursor = before.map(str::to_owned);
-        let mut page = Vec::new();
-        loop {
-            let chunk = self
-                .store
-                .scan(Table::Recommendations, "", cursor.as_deref(), Order::Downwards, SCAN_CHUNK)
-                .await?;
-            for (key, value) in &chunk {
-                let record: RecommendationRecord = decode(Table::Recommendations, key, value)?;
-                if filter.takes(&record) {
-                    page.push(record);
-                }
-                if page.len() == limit {
-                    return Ok(page);
-                }
-            }
-            match chunk.last() {
-                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
-                _ => return Ok(page),
-            }
-        }
+        self.newest(Table::Recommendations, before.map(str::to_owned), limit, |key, value| {
+            let record: RecommendationRecord = decode(Table::Recommendations, key, value)?;
+            Ok(filter.takes(&record).then_some(record))
+        })
+        .await
     }
 
     /// Says no to a recommendation.

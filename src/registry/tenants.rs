@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
+use super::{Registry, RegistryError, Remark, append_audit, decode, put, resource_key};
 use crate::domain::quota::checked_limit;
 use crate::domain::{
     Actor, ApplyMode, AuditAction, AuditEvent, Cadence, Quota, Resource, Tenant, TenantId, Tier,
@@ -142,9 +142,7 @@ impl Registry {
         &self,
         id: &TenantId,
         edit: TenantEdit,
-        actor: Actor,
-        reason: String,
-        request_id: Option<String>,
+        remark: Remark,
     ) -> Result<Tenant, RegistryError> {
         let found = self.read::<Tenant>(Table::Tenants, id.as_str()).await?;
         let (before, version) = found.ok_or_else(|| RegistryError::NoSuchTenant(id.clone()))?;
@@ -156,18 +154,7 @@ impl Registry {
         } else {
             (AuditAction::TenantChanged, serde_json::json!(before), serde_json::json!(after))
         };
-        let (at, tenant) = (self.now(), Some(id.clone()));
-        let event = AuditEvent {
-            at,
-            actor,
-            action,
-            tenant,
-            resource: None,
-            before: from,
-            after: to,
-            reason,
-            request_id,
-        };
+        let event = self.event(action, (Some(id.clone()), None), [from, to], remark);
         let record = put(Table::Tenants, id.to_string(), Expect::Version(version), &after)?;
         self.commit(vec![record, append_audit(&event)?]).await?;
         Ok(after)
@@ -177,12 +164,7 @@ impl Registry {
     ///
     /// # Errors
     /// Where there is none of this id, or one of its quotas is being changed.
-    pub async fn remove_tenant(
-        &self,
-        id: &TenantId,
-        actor: Actor,
-        request_id: Option<String>,
-    ) -> Result<(), RegistryError> {
+    pub async fn remove_tenant(&self, id: &TenantId, remark: Remark) -> Result<(), RegistryError> {
         let found = self.read::<Tenant>(Table::Tenants, id.as_str()).await?;
         let (tenant, version) = found.ok_or_else(|| RegistryError::NoSuchTenant(id.clone()))?;
         let mut writes = vec![Write::Delete {
@@ -201,17 +183,8 @@ impl Registry {
             writes.push(delete(Table::Quotas, Expect::Anything));
             writes.push(delete(Table::Waiting, Expect::Anything));
         }
-        writes.push(append_audit(&AuditEvent {
-            at: self.now(),
-            actor,
-            action: AuditAction::TenantRemoved,
-            tenant: Some(id.clone()),
-            resource: None,
-            before: serde_json::json!(tenant),
-            after: serde_json::Value::Null,
-            reason: String::new(),
-            request_id,
-        })?);
+        let (about, words) = ((Some(id.clone()), None), [serde_json::json!(tenant), serde_json::Value::Null]);
+        writes.push(append_audit(&self.event(AuditAction::TenantRemoved, about, words, remark))?);
         Ok(self.commit(writes).await?)
     }
 

@@ -8,8 +8,10 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::domain::approval::{Approval, approve};
+use crate::domain::incident::tests::incident;
 use crate::domain::{
-    Actor, ApplyMode, Approved, AuditAction, Evidence, QuotaChange, Recommendation, RecommendationState, Tier,
+    Actor, ApplyMode, Approved, AuditAction, Evidence, Incident, QuotaChange, Recommendation,
+    RecommendationState, Tier,
 };
 use crate::store::MemoryStore;
 
@@ -191,6 +193,31 @@ async fn old_decisions_are_forgotten_and_what_waits_is_not() {
     let later = start().plus(Duration::from_secs(1));
     assert_eq!(registry.forget_recommendations_before(later).await.unwrap(), 1);
     assert_eq!(state_of(&registry, 2).await, "proposed");
+}
+
+#[tokio::test]
+async fn incidents_that_were_over_long_ago_are_forgotten() {
+    let (registry, _) = registry().await;
+    let at = |seconds: u64| start().plus(Duration::from_secs(seconds));
+    // Opened and resolved: long ago, across the limit, after it; and one that goes on.
+    let cases = [("a", 10, Some(20)), ("b", 10, Some(200)), ("c", 150, Some(200)), ("d", 10, None)];
+    for (tenant, opened, resolved) in cases {
+        let millis = at(opened).millis().unsigned_abs();
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &[tenant.as_bytes()[0]; 10]).into_uuid();
+        let incident = Incident {
+            id: IncidentId(id),
+            tenant: tenant.parse().unwrap(),
+            resolved_at: resolved.map(at),
+            ..incident(Vec::new())
+        };
+        let write = IncidentWrite { incident, version: None, notice: None, budget: None };
+        registry.write_incident(&write).await.unwrap();
+    }
+    assert_eq!(registry.forget_incidents_before(at(100)).await.unwrap(), 1);
+    let kept = registry.incidents(&IncidentFilter::default(), None, 10).await.unwrap();
+    let mut kept: Vec<&str> = kept.iter().map(|incident| incident.tenant.as_str()).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, ["b", "c", "d"]);
 }
 
 #[tokio::test]

@@ -85,35 +85,9 @@ impl Default for Metrics {
             Unit::Seconds,
             metrics.last_cycle.clone(),
         );
-        registry.register("source_failures", "Fetches of usage that failed", metrics.source_failures.clone());
-        registry.register("samples_collected", "Usage samples collected", metrics.samples.clone());
-        registry.register("series", "Usage series held", metrics.series.clone());
-        registry.register(
-            "unknown_tenants",
-            "Tenants in the usage that nobody registered",
-            metrics.unknown_tenants.clone(),
-        );
-        registry.register(
-            "assessments",
-            "Quotas by what the last cycle said of them",
-            metrics.outcomes.clone(),
-        );
+        metrics.register_usage(&mut registry);
         metrics.register_incidents(&mut registry);
-        registry.register(
-            "forecast_quantile_loss",
-            "Pinball loss of the live forecasts, as a share of what came",
-            metrics.forecast_loss.clone(),
-        );
-        registry.register(
-            "forecast_cover",
-            "Share of values inside the live forecasts' interval from 10 to 90 %",
-            metrics.forecast_cover.clone(),
-        );
-        registry.register(
-            "forecast_model_version",
-            "The version of the models whose forecasts are used",
-            metrics.model_version.clone(),
-        );
+        metrics.register_forecasts(&mut registry);
         registry.register(
             "quota_changes",
             "Quota changes by who asked and what became of them",
@@ -132,27 +106,57 @@ impl Default for Metrics {
             Unit::Bytes,
             metrics.store_bytes.clone(),
         );
-        register_outbox(&mut registry, &metrics);
+        metrics.register_outbox(&mut registry);
         Metrics { registry, ..metrics }
     }
 }
 
-fn register_outbox(registry: &mut Registry, metrics: &Metrics) {
-    registry.register("outbox_waiting", "Notices on their way to receivers", metrics.outbox_waiting.clone());
-    registry.register_with_unit(
-        "outbox_oldest_age",
-        "Age of the oldest notice that is on its way",
-        Unit::Seconds,
-        metrics.outbox_oldest.clone(),
-    );
-    registry.register(
-        "deliveries",
-        "Attempts to deliver a notice, by the receiver's kind and what came of them",
-        metrics.deliveries.clone(),
-    );
-}
-
 impl Metrics {
+    fn register_usage(&self, registry: &mut Registry) {
+        registry.register("source_failures", "Fetches of usage that failed", self.source_failures.clone());
+        registry.register("samples_collected", "Usage samples collected", self.samples.clone());
+        registry.register("series", "Usage series held", self.series.clone());
+        registry.register(
+            "unknown_tenants",
+            "Tenants in the usage that nobody registered",
+            self.unknown_tenants.clone(),
+        );
+        registry.register("assessments", "Quotas by what the last cycle said of them", self.outcomes.clone());
+    }
+
+    fn register_forecasts(&self, registry: &mut Registry) {
+        registry.register(
+            "forecast_quantile_loss",
+            "Pinball loss of the live forecasts, as a share of what came",
+            self.forecast_loss.clone(),
+        );
+        registry.register(
+            "forecast_cover",
+            "Share of values inside the live forecasts' interval from 10 to 90 %",
+            self.forecast_cover.clone(),
+        );
+        registry.register(
+            "forecast_model_version",
+            "The version of the models whose forecasts are used",
+            self.model_version.clone(),
+        );
+    }
+
+    fn register_outbox(&self, registry: &mut Registry) {
+        registry.register("outbox_waiting", "Notices on their way to receivers", self.outbox_waiting.clone());
+        registry.register_with_unit(
+            "outbox_oldest_age",
+            "Age of the oldest notice that is on its way",
+            Unit::Seconds,
+            self.outbox_oldest.clone(),
+        );
+        registry.register(
+            "deliveries",
+            "Attempts to deliver a notice, by the receiver's kind and what came of them",
+            self.deliveries.clone(),
+        );
+    }
+
     fn register_incidents(&self, registry: &mut Registry) {
         registry.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         registry.register("incidents", "Changes of incidents by what became of them", self.incidents.clone());

@@ -22,7 +22,7 @@ pub use driver::drive_deliveries;
 use crate::domain::{Notice, NoticeKind, Receiver, ReceiverName, Severity, Timestamp};
 use crate::ports::{DeliveryError, Notifier};
 use crate::registry::outbox::{Delivery, Recipient};
-use crate::registry::{By, Disabled, Registry, RegistryError};
+use crate::registry::{Disabled, Registry, RegistryError, Remark};
 use crate::telemetry::Metrics;
 
 /// How often what was delivered long ago is forgotten.
@@ -158,17 +158,17 @@ impl Deliverer {
     ///
     /// # Errors
     /// Where it stands in the config, or there are too many.
-    pub async fn put(&self, receiver: &Receiver, by: By) -> Result<bool, RegistryError> {
+    pub async fn put(&self, receiver: &Receiver, remark: Remark) -> Result<bool, RegistryError> {
         let known = self.receivers().await?;
         match known.get(&receiver.name).map(|known| known.origin) {
             Some(Origin::Config) => Err(RegistryError::ReceiverOfConfig(receiver.name.clone())),
-            Some(Origin::Api) => self.registry.change_receiver(receiver, by).await.map(|()| false),
+            Some(Origin::Api) => self.registry.change_receiver(receiver, remark).await.map(|()| false),
             None => {
                 let made = known.values().filter(|known| known.origin == Origin::Api).count();
                 if made >= self.settings.max_receivers {
                     return Err(RegistryError::TooManyReceivers(made));
                 }
-                self.registry.create_receiver(receiver, by).await.map(|()| true)
+                self.registry.create_receiver(receiver, remark).await.map(|()| true)
             }
         }
     }
@@ -177,9 +177,9 @@ impl Deliverer {
     ///
     /// # Errors
     /// Where there is none of this name, or it stands in the config.
-    pub async fn remove(&self, name: &ReceiverName, by: By) -> Result<(), RegistryError> {
+    pub async fn remove(&self, name: &ReceiverName, remark: Remark) -> Result<(), RegistryError> {
         match self.receiver(name).await?.origin {
-            Origin::Api => self.registry.remove_receiver(name, by).await,
+            Origin::Api => self.registry.remove_receiver(name, remark).await,
             Origin::Config => Err(RegistryError::ReceiverOfConfig(name.clone())),
         }
     }
@@ -188,9 +188,9 @@ impl Deliverer {
     ///
     /// # Errors
     /// Where there is none of this name.
-    pub async fn enable(&self, name: &ReceiverName, by: By) -> Result<(), RegistryError> {
+    pub async fn enable(&self, name: &ReceiverName, remark: Remark) -> Result<(), RegistryError> {
         self.receiver(name).await?;
-        self.registry.enable_receiver(name, by).await
+        self.registry.enable_receiver(name, remark).await
     }
 
     /// Sends a test to a receiver, once and at once, past all queues. Gives
@@ -202,14 +202,14 @@ impl Deliverer {
         &self,
         name: &ReceiverName,
         id: uuid::Uuid,
-        by: By,
+        remark: Remark,
     ) -> Result<Result<(), DeliveryError>, RegistryError> {
         let known = self.receiver(name).await?;
         let notice = test_notice(name, id, self.registry.now());
         let outcome = self.notifier.deliver(&known.receiver, &notice, None, notice.at).await;
         let said =
             outcome.as_ref().map_or_else(|error| format!("failed to {error}"), |()| "taken".to_owned());
-        self.registry.receiver_tested(name, &said, by).await?;
+        self.registry.receiver_tested(name, &said, remark).await?;
         Ok(outcome)
     }
 
