@@ -133,6 +133,7 @@ impl From<RollBackError> for Problem {
             RollBackError::Registry(error) => error.into(),
             RollBackError::NothingBefore(_) => Problem::new(StatusCode::CONFLICT, format!("can't {error}")),
             RollBackError::Compute(error) => Problem::internal(&error),
+            RollBackError::Engine(error) => Problem::internal(&error),
         }
     }
 }

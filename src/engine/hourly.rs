@@ -50,6 +50,14 @@ impl Hourly {
         if left >= LEAST_LEFT { Hourly { values: masked, ..self } } else { self }
     }
 
+    /// The hours before `end`; `None` where there are none.
+    #[must_use]
+    pub fn until(self, end: Timestamp) -> Option<Self> {
+        let hours = usize::try_from(step_of(end) - step_of(self.start)).unwrap_or(0);
+        let values: Array1<f64> = self.values.iter().take(hours).copied().collect();
+        (!values.is_empty()).then_some(Hourly { values, ..self })
+    }
+
     /// The first instant after the last hour.
     pub fn end(&self) -> Timestamp {
         hour(self.start, self.values.len())
@@ -109,5 +117,8 @@ mod tests {
         assert_eq!(hidden(900, 910), 0);
         assert_eq!(hourly.since(hours(1098)).collect::<Vec<_>>(), [(1098, 1.0), (1099, 1.0)]);
         assert_eq!((hourly.end(), hourly.end_step()), (hours(1100), 1100));
+        assert_eq!(hourly.clone().until(hours(1040)).map(|part| part.end()), Some(hours(1040)));
+        assert_eq!(hourly.clone().until(hours(2000)).map(|all| all.end()), Some(hours(1100)));
+        assert!(hourly.until(hours(1000)).is_none());
     }
 }

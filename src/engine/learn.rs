@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
-use super::generation::Due;
+use super::generation::{Due, Generation};
 use super::hourly::Hourly;
 use super::lineup::{Decision, Lineup, standing};
 use super::{ComputeError, Engine, EngineError, ForecastRecord, Progress, SeriesKey};
@@ -22,7 +22,9 @@ use crate::series::Frame;
 #[derive(Debug, thiserror::Error)]
 pub enum RollBackError {
     /// There are none.
-    #[error("go back to the models before of {0}: none are in memory since the daemon started")]
+    #[error(
+        "go back to the models before of {0}: no others were in use, or the usage that they were fitted to is not kept any more"
+    )]
     NothingBefore(Resource),
     /// The state could not be written.
     #[error(transparent)]
@@ -30,6 +32,9 @@ pub enum RollBackError {
     /// Heavy work did not end well.
     #[error(transparent)]
     Compute(#[from] ComputeError),
+    /// They could not be fitted again.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 impl Engine {
@@ -151,8 +156,9 @@ impl Engine {
         self.workspace.put_models(resource, std::iter::once(champion).chain(challenger).collect());
     }
 
-    /// Goes back to the models that were used before the present ones, which are
-    /// still in memory. New ones are not fitted until the refit interval is over.
+    /// Goes back to the models that were used before the present ones. After a
+    /// restart they are not in memory any more, and are fitted again to the usage
+    /// of their time. New ones are not fitted until the refit interval is over.
     ///
     /// # Errors
     /// Where there are none, or the state can't be written.
@@ -166,8 +172,13 @@ impl Engine {
         let lineup = self.lineups.lock().get(&resource).cloned();
         let lineup = lineup.ok_or(RollBackError::NothingBefore(resource))?;
         let next_refit = self.now().plus(self.settings.refit_every);
+        let recalled = self.recall_previous(resource, &lineup).await?;
         // A cycle may hold the models for a moment.
-        let roll_back = move || lineup.lock().roll_back(&reason, next_refit);
+        let roll_back = move || {
+            let mut lineup = lineup.lock();
+            lineup.previous = lineup.previous.take().or(recalled);
+            lineup.roll_back(&reason, next_refit)
+        };
         let decision = self.parts.compute.run_blocking(roll_back).await?;
         let decision = decision.ok_or(RollBackError::NothingBefore(resource))?;
         let versions = decision.versions.clone();
@@ -176,6 +187,24 @@ impl Engine {
         self.show_models(resource);
         self.wake();
         Ok(versions)
+    }
+
+    /// The champion before, fitted again where it is not in memory.
+    async fn recall_previous(
+        self: &Arc<Self>,
+        resource: Resource,
+        lineup: &Arc<Mutex<Lineup>>,
+    ) -> Result<Option<Generation>, RollBackError> {
+        let held = Arc::clone(lineup);
+        let look = move || {
+            let lineup = held.lock();
+            (lineup.previous.is_some(), Arc::clone(&lineup.champion.about))
+        };
+        let (in_memory, champion) = self.parts.compute.run_blocking(look).await?;
+        match self.workspace.frame(resource) {
+            Some(frame) if !in_memory => Ok(self.fit_previous(&frame, &champion).await?),
+            _ => Ok(None),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::generation::{Due, Generation, SEASONS, past};
 use super::lineup::Lineup;
 use super::{Engine, EngineError, ForecastRecord};
-use crate::domain::{ModelScore, ModelState, ModelVersion, Step, TenantId};
+use crate::domain::{ModelScore, ModelState, ModelVersion, Resource, Step, TenantId, Timestamp};
 use crate::forecast::backtest::{self, Contender, Plan};
 use crate::forecast::{Fleet, Past, Quantiles};
 use crate::series::Frame;
@@ -22,6 +22,8 @@ const BACKTESTED: usize = 64;
 const BACKTESTED_DAYS: usize = 3;
 /// Hours that a backtest needs to know before its first day.
 const LEAST_KNOWN: usize = 48;
+/// The newest versions of a resource that may be gone back to.
+const VERSIONS_LOOKED_AT: usize = 100;
 
 /// Forecasts as they are put into the workspace.
 type Made = Vec<(TenantId, ForecastRecord)>;
@@ -30,10 +32,25 @@ impl Engine {
     /// Fits the first models since the start, and puts them to use.
     pub(super) async fn fit_first(self: &Arc<Self>, frame: &Arc<Frame>) -> Result<Made, EngineError> {
         let resource = frame.resource;
-        let reason = "the first since the daemon started";
-        let (generation, made) = self.fit(frame, ModelState::Champion, reason).await?;
+        let mut versions = self.parts.registry.models(resource, VERSIONS_LOOKED_AT).await?;
+        let due = self.all_due(frame).await?;
+        let sent_back_to = went_back_to(&versions);
+        let (seen, reason) = match sent_back_to {
+            Some(kept) => (
+                until(&due, kept.window_to),
+                format!("fitted to the usage of version {}, which a person went back to", kept.version),
+            ),
+            None => (Arc::clone(&due), "the first since the daemon started".to_owned()),
+        };
+        let (mut generation, mut made) = self.fit(resource, seen, ModelState::Champion, &reason).await?;
+        if sent_back_to.is_some() {
+            let update = move || {
+                let made = generation.update(&due);
+                (generation, made)
+            };
+            (generation, made) = self.parts.compute.run(update).await?;
+        }
         // Versions of an earlier run are not in memory any more.
-        let mut versions = self.parts.registry.models(resource, 10).await?;
         versions.retain(|one| matches!(one.state, ModelState::Champion | ModelState::Challenger));
         for one in &mut versions {
             one.state = ModelState::Retired;
@@ -74,28 +91,55 @@ impl Engine {
     }
 
     async fn fit_challenger(self: &Arc<Self>, frame: &Arc<Frame>) -> Result<Generation, EngineError> {
-        let (challenger, _) = self.fit(frame, ModelState::Challenger, "fitted on its timer").await?;
+        let due = self.all_due(frame).await?;
+        let (challenger, _) =
+            self.fit(frame.resource, due, ModelState::Challenger, "fitted on its timer").await?;
         self.parts.registry.put_models(&[(*challenger.about).clone()], None).await?;
         Ok(challenger)
     }
 
-    /// Fits all series of a frame as a new version.
-    async fn fit(
+    /// Fits once more what was in use before the version that is in use now, to
+    /// the usage that it was fitted to. `None` where no such version is known.
+    pub(super) async fn fit_previous(
         self: &Arc<Self>,
         frame: &Arc<Frame>,
+        champion: &ModelVersion,
+    ) -> Result<Option<Generation>, EngineError> {
+        let versions = self.parts.registry.models(frame.resource, VERSIONS_LOOKED_AT).await?;
+        let before = versions
+            .iter()
+            .find(|one| one.state == ModelState::Retired && one.window_to < champion.window_to);
+        let Some(before) = before else { return Ok(None) };
+        let seen = until(&self.all_due(frame).await?, before.window_to);
+        if seen.is_empty() {
+            return Ok(None);
+        }
+        let reason = format!("fitted again to the usage of version {}", before.version);
+        let (generation, _) = self.fit(frame.resource, seen, ModelState::Retired, &reason).await?;
+        Ok(Some(generation))
+    }
+
+    async fn all_due(self: &Arc<Self>, frame: &Arc<Frame>) -> Result<Arc<Vec<Due>>, EngineError> {
+        Ok(Arc::new(self.due(frame, frame.series.keys().cloned().collect()).await?))
+    }
+
+    /// Fits series as a new version.
+    async fn fit(
+        self: &Arc<Self>,
+        resource: Resource,
+        due: Arc<Vec<Due>>,
         state: ModelState,
         reason: &str,
     ) -> Result<(Generation, Made), EngineError> {
         let compute = &self.parts.compute;
         let horizon = Step::HOUR.count_in(self.settings.horizon).max(1);
-        let due = Arc::new(self.due(frame, frame.series.keys().cloned().collect()).await?);
         let all = Arc::clone(&due);
         let learn = move || Fleet::learn(&pasts(&all), horizon, &Quantiles::for_peaks());
         let fleet = compute.run(learn).await?;
         let all = Arc::clone(&due);
         let about = ModelVersion {
-            resource: frame.resource,
-            version: self.parts.registry.next_model_version(frame.resource).await?,
+            resource,
+            version: self.parts.registry.next_model_version(resource).await?,
             state,
             reason: reason.to_owned(),
             fitted_at: self.now(),
@@ -118,6 +162,21 @@ impl Engine {
         }
         Ok((generation, made))
     }
+}
+
+/// The version in use, where a person went back to it from one that was fitted
+/// to newer usage, which must not come back with a restart.
+fn went_back_to(versions: &[ModelVersion]) -> Option<&ModelVersion> {
+    let champion = versions.iter().find(|one| one.state == ModelState::Champion)?;
+    let sent_away =
+        |one: &ModelVersion| one.state == ModelState::RolledBack && one.window_to > champion.window_to;
+    versions.iter().any(sent_away).then_some(champion)
+}
+
+/// What was known before `end`.
+fn until(due: &[Due], end: Timestamp) -> Arc<Vec<Due>> {
+    let known = |(tenant, hourly): &Due| Some((tenant.clone(), hourly.clone().until(end)?));
+    Arc::new(due.iter().filter_map(known).collect())
 }
 
 fn pasts(due: &[Due]) -> Vec<Past<'_>> {

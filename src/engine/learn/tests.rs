@@ -8,11 +8,11 @@ use parking_lot::RwLock;
 use super::*;
 use crate::domain::Timestamp;
 use crate::engine::{Compute, Ids, Parts, Settings, Silent};
-use crate::ports::Clock;
+use crate::ports::{Clock, History};
 use crate::registry::Registry;
 use crate::series::UsageSeries;
 use crate::source::FileSource;
-use crate::store::{MemoryStore, NoHistory};
+use crate::store::{MemoryStore, NoHistory, ParquetHistory};
 use crate::target::RegistryTarget;
 use crate::telemetry::Metrics;
 
@@ -55,11 +55,21 @@ fn frame(tenants: usize, hours: usize, shape: &dyn Fn(usize) -> f64) -> Frame {
 /// An engine over usage of which `known` hours have come.
 fn engine(frame: Frame, known: u64) -> (Arc<Engine>, Arc<Hands>) {
     let clock = Arc::new(Hands(RwLock::new(start().plus(Duration::from_secs(known * HOUR + 60)))));
+    (started(frame, &clock, Arc::new(MemoryStore::default()), Arc::new(NoHistory)), clock)
+}
+
+/// The same, over a state that may be another's before.
+fn started(
+    frame: Frame,
+    clock: &Arc<Hands>,
+    store: Arc<MemoryStore>,
+    history: Arc<dyn History>,
+) -> Arc<Engine> {
     let hours = |n: u64| Duration::from_secs(n * HOUR);
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::HOUR, vec![frame])),
-        history: Arc::new(NoHistory),
-        registry: Registry::new(Arc::new(MemoryStore::default()), clock.clone()),
+        history,
+        registry: Registry::new(store, clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: None,
         clock: clock.clone(),
@@ -69,7 +79,7 @@ fn engine(frame: Frame, known: u64) -> (Arc<Engine>, Arc<Hands>) {
     };
     let settings =
         Settings { horizon: hours(48), refit_every: hours(24), trial: hours(36), ..Settings::default() };
-    (Arc::new(Engine::new(parts, settings)), clock)
+    Arc::new(Engine::new(parts, settings))
 }
 
 /// Lets `hours` pass, with a cycle in each, and waits for what is fitted in the
@@ -121,15 +131,18 @@ async fn forecasts_follow_each_hour_and_name_the_version_that_made_them() {
     assert_eq!(engine.learn(&Silent).await.unwrap(), 0);
 }
 
+/// The hour at which the rhythm of [`changing`] changes.
+const CHANGE: usize = 24 * 25;
+
+/// What the first models learn, a day's rhythm, ends.
+fn changing(hour: usize) -> f64 {
+    let period = if hour < CHANGE { 24.0 } else { 9.0 };
+    5.0 + 2.0 * (hour as f64 * std::f64::consts::TAU / period).sin()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_challenger_that_wins_takes_over_and_can_be_sent_back() {
-    // What the first models learnt, a day's rhythm, ends: then it is half a day.
-    let change = 24 * 25;
-    let shape = |hour: usize| {
-        let period = if hour < change { 24.0 } else { 9.0 };
-        5.0 + 2.0 * (hour as f64 * std::f64::consts::TAU / period).sin()
-    };
-    let (engine, clock) = engine(frame(12, 24 * 60, &shape), change as u64);
+    let (engine, clock) = engine(frame(12, 24 * 60, &changing), CHANGE as u64);
     pass(&engine, &clock, 24 * 12).await;
     let versions = engine.registry().models(RESOURCE, 50).await.unwrap();
     let states: Vec<(u64, ModelState)> = versions.iter().map(|one| (one.version, one.state)).collect();
@@ -151,8 +164,58 @@ async fn a_challenger_that_wins_takes_over_and_can_be_sent_back() {
     let line = audit.iter().find(|line| line.event.action == AuditAction::ModelRolledBack).unwrap();
     assert_eq!((&line.event.actor, line.event.reason.as_str()), (&by, "it looks odd"));
     assert!(audit.iter().any(|line| line.event.action == AuditAction::ModelReplaced));
-    let twice = engine.roll_back_models(RESOURCE, by, "again".to_owned(), None).await;
-    assert!(matches!(twice, Err(RollBackError::NothingBefore(RESOURCE))), "{twice:?}");
+    // And on, until there is nothing older.
+    let mut window_to = went.last().unwrap().window_to;
+    let last = loop {
+        match engine.roll_back_models(RESOURCE, by.clone(), "again".to_owned(), None).await {
+            Ok(older) => {
+                assert!(older.last().unwrap().window_to < window_to, "{older:?}");
+                window_to = older.last().unwrap().window_to;
+            }
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(last, RollBackError::NothingBefore(RESOURCE)), "{last:?}");
+    assert_eq!(window_to, versions.iter().map(|one| one.window_to).min().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_went_back_to_is_fitted_again_after_a_restart() {
+    let usage = frame(12, 24 * 60, &changing);
+    let clock = Arc::new(Hands(RwLock::new(start().plus(Duration::from_secs(CHANGE as u64 * HOUR + 60)))));
+    let store = Arc::new(MemoryStore::default());
+    let folder = tempfile::tempdir().unwrap();
+    let history = Arc::new(ParquetHistory::open(folder.path()).unwrap());
+    let run = || started(usage.clone(), &clock, Arc::clone(&store), Arc::clone(&history) as _);
+    let champion = |engine: &Arc<Engine>| engine.workspace.models(RESOURCE)[0].clone();
+
+    let before = run();
+    pass(&before, &clock, 1).await;
+    let first = champion(&before);
+    pass(&before, &clock, 24 * 5).await;
+    // Fitted to all that is known, it stands in the first one's place.
+    let after = run();
+    after.restore().await.unwrap();
+    pass(&after, &clock, 1).await;
+    let newest = champion(&after);
+    assert!(newest.window_to > first.window_to, "{newest:?}");
+
+    let by = Actor::Person("ann".to_owned());
+    let went = after.roll_back_models(RESOURCE, by, "it looks odd".to_owned(), None).await.unwrap();
+    let back = went.last().unwrap();
+    assert!(back.state == ModelState::Champion && back.window_to < newest.window_to, "{went:?}");
+    pass(&after, &clock, 1).await;
+    assert_eq!(champion(&after).version, back.version);
+
+    let again = run();
+    again.restore().await.unwrap();
+    pass(&again, &clock, 1).await;
+    let kept = champion(&again);
+    assert_eq!((kept.window_to, kept.series), (back.window_to, 12), "{kept:?}");
+    assert!(kept.reason.contains("went back to"), "{}", kept.reason);
+    let key = SeriesKey { tenant: "tenant-0".parse().unwrap(), resource: RESOURCE };
+    let record = again.workspace.forecast(&key).unwrap();
+    assert!(record.fitted_to >= clock.now().floor_to(Step::HOUR), "it forecasts from now on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
