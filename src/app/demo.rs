@@ -11,7 +11,7 @@ use super::outlet::{deliverer_over, no_receivers};
 use super::server;
 use super::shutdown;
 use crate::api::ApiSettings;
-use crate::cost::PriceBook;
+use crate::cost::Prices;
 use crate::domain::{Actor, Step, Timestamp};
 use crate::engine::{Compute, Engine, Ids, Parts, Settings};
 use crate::ports::{Clock, History, UsageSource};
@@ -41,7 +41,7 @@ pub enum Usage {
 pub async fn engine_over(
     usage: Usage,
     tenants: Vec<NewTenant>,
-    prices: Option<PriceBook>,
+    prices: Option<Prices>,
     settings: Settings,
     history: Option<ParquetHistory>,
 ) -> anyhow::Result<Arc<Engine>> {

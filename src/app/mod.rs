@@ -5,6 +5,7 @@ mod clock;
 mod demo;
 mod outlet;
 mod parts;
+mod prices;
 mod server;
 mod shutdown;
 mod token;
@@ -19,7 +20,8 @@ use tokio::net::TcpListener;
 pub use clock::{ClockFrom, SystemClock};
 pub use demo::{Usage, engine_over, serve_once_computed};
 pub use outlet::{deliverer_over, no_receivers};
-pub use parts::{Closing, engine_settings, prometheus_source, read_prices};
+pub use parts::{Closing, engine_settings, prometheus_source};
+pub use prices::{named_book, prices_of};
 
 use crate::api::ApiSettings;
 use crate::config::Config;

@@ -1,18 +1,17 @@
 //! From a config to the parts of an engine.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 
 use super::clock::SystemClock;
+use super::prices::prices_of;
 use crate::anomaly;
 use crate::api::ApiSettings;
 use crate::config::{Config, StoreKind};
-use crate::cost::PriceBook;
 use crate::domain::Step;
 use crate::engine::{Compute, Engine, Ids, Parts, Settings, incidents};
-use crate::ports::{History, Store};
+use crate::ports::{Clock, History, Store};
 use crate::registry::Registry;
 use crate::rightsize;
 use crate::source::{PrometheusSettings, PrometheusSource};
@@ -45,8 +44,8 @@ impl Closing {
 pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
     let source = Arc::new(prometheus_source(config)?);
     let (store, history, closing) = open_stores(config).await?;
-    let prices = config.prices.as_ref().map(|prices| read_prices(&prices.file)).transpose()?;
     let clock = Arc::new(SystemClock);
+    let prices = config.costs.as_ref().map(|costs| prices_of(costs, clock.now())).transpose()?;
     let parts = Parts {
         source,
         history,
@@ -81,16 +80,6 @@ async fn open_stores(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn
     let (store, history) = opened.await?.context("failed to open the store")?;
     let store = Arc::new(store);
     Ok((store.clone(), Arc::new(history), Closing(Some(store))))
-}
-
-/// Reads a price book.
-///
-/// # Errors
-/// Where the file can't be read, or is no price book.
-pub fn read_prices(file: &Path) -> anyhow::Result<PriceBook> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("failed to read the price book {}", file.display()))?;
-    PriceBook::from_toml(&text).with_context(|| format!("failed to use {}", file.display()))
 }
 
 /// The Prometheus that a config names.
@@ -187,6 +176,8 @@ fn detector_settings(config: &Config, step: Step) -> anomaly::Settings {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

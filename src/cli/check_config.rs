@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::app::{self, SystemClock};
 use crate::config::{Config, Credentials, StoreKind, show_duration};
-use crate::cost::PriceBook;
 use crate::domain::Resource;
+use crate::ports::Clock;
 
 /// Checks the config at `path`, with the price book that it names, and writes
 /// the answer to `out`. Returns whether it is valid; where it is not, the
@@ -31,14 +32,16 @@ fn check(path: &Path) -> Result<String, String> {
 }
 
 fn check_prices(config: &Config) -> Result<String, String> {
-    let Some(prices) = &config.prices else {
+    let Some(costs) = &config.costs else {
         return Ok("none, so nothing has a cost".to_owned());
     };
-    let file = prices.file.display();
-    let text =
-        std::fs::read_to_string(&prices.file).map_err(|error| format!("{file}: can't be read: {error}"))?;
-    let book = PriceBook::from_toml(&text).map_err(|error| format!("{file}: failed to {error}"))?;
-    Ok(format!("{file}, in {}", book.currency()))
+    let prices = app::prices_of(costs, SystemClock.now()).map_err(|error| format!("{error:#}"))?;
+    let book = match (&costs.file, &costs.provider) {
+        (Some(file), _) => file.display().to_string(),
+        (None, Some(provider)) => format!("those of {provider} for all tenants"),
+        (None, None) => "those that come along".to_owned(),
+    };
+    Ok(format!("{book}, {}, in {}", prices.purchase(), prices.currency()))
 }
 
 fn summary(config: &Config, prices: &str) -> String {
@@ -111,32 +114,12 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plimsoll.toml");
-        let config = "[prometheus]\nurl = \"http://localhost:9090\"\n[resources.cpu_cores]\nexpression = \"up\"\n[prices]\n";
+        let config = "[prometheus]\nurl = \"http://localhost:9090\"\n[resources.cpu_cores]\nexpression = \"up\"\n[costs]\nfile = \"prices.toml\"\n";
         std::fs::write(&path, config).unwrap();
         std::fs::write(folder.path().join("prices.toml"), "currency = \"dollars\"").unwrap();
         let (valid, text) = answer(&path);
         assert!(!valid);
-        assert!(text.contains("prices.toml: failed to read the price book"), "{text}");
+        assert!(text.contains("prices.toml:1:12: failed to read \"dollars\" as a currency"), "{text}");
         assert!(text.contains("USD"), "{text}");
-    }
-
-    #[test]
-    fn the_price_book_that_comes_along_has_all_that_it_promises() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prices.toml");
-        let book = PriceBook::from_toml(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let price = |provider: &str, resource| {
-            book.price(provider, "any", resource).map(|price| price.amount.to_string())
-        };
-        assert_eq!(price("aws", Resource::CpuCores).unwrap(), "0.031611");
-        assert_eq!(price("aws", Resource::MemoryGb).unwrap(), "0.004237");
-        assert_eq!(price("azure", Resource::CpuCores).unwrap(), "0.039");
-        assert_eq!(price("azure", Resource::MemoryGb).unwrap(), "0.001917");
-        let gcp = |resource| price("gcp", resource).unwrap().parse::<f64>().unwrap();
-        let machine = 4.0 * gcp(Resource::CpuCores) + 16.0 * gcp(Resource::MemoryGb);
-        assert!((machine - 0.13402).abs() < 1e-6, "{machine}");
-        for resource in Resource::ALL {
-            assert!(price("on-premises", resource).is_ok(), "{resource}");
-        }
-        assert!(price("aws", Resource::DatabaseConnections).is_err());
     }
 }

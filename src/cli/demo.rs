@@ -15,18 +15,15 @@ use super::fleet::registered;
 use super::table;
 use crate::api::ApiSettings;
 use crate::app::{self, Usage};
-use crate::cost::PriceBook;
+use crate::cost::{PriceBook, Prices};
 use crate::engine::{CycleReport, Engine, Progress, Settings};
 use crate::security::Token;
 use crate::series::table as files;
 use crate::simulate;
 use crate::store::ParquetHistory;
 
-/// The prices that come with the binary.
-const PRICES: &str = include_str!("../../config/prices.toml");
-
 /// Whose prices the demo uses: the one provider that has a price of each
-/// resource in that book.
+/// resource in the books that come along.
 const PROVIDER: &str = "on-premises";
 const REGION: &str = "default";
 
@@ -72,7 +69,7 @@ async fn demo(arguments: &Demo, out: &mut impl Write) -> anyhow::Result<()> {
     })?;
     let history_folder = tempfile::tempdir().context("failed to make a folder for the history")?;
     let history = ParquetHistory::open(history_folder.path())?;
-    let prices = PriceBook::from_toml(PRICES)?;
+    let prices = Prices::listed(PriceBook::shipped()?);
     let usage = Usage::Frames(fleet.step, fleet.frames);
     let tenants = registered(fleet.tenants, PROVIDER, REGION);
     let settings = Settings::default();

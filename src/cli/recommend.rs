@@ -15,6 +15,7 @@ use super::fleet::registered;
 use super::{BadUsage, table};
 use crate::app::{self, Usage};
 use crate::config::Credentials;
+use crate::cost::Prices;
 use crate::domain::{ApplyMode, Recommendation, Resource, Step, TenantId, Tier};
 use crate::engine::{Engine, Settings, Silent};
 use crate::ports::Clock;
@@ -56,7 +57,7 @@ pub struct Recommend {
     /// The distance of two samples
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
     step: Duration,
-    /// A price book; without one no costs are shown
+    /// A price book: a file, or "shipped" for those that come along; without one no costs are shown
     #[arg(long)]
     prices: Option<PathBuf>,
     /// The provider whose prices apply
@@ -90,7 +91,7 @@ pub fn run(arguments: &Recommend, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 async fn recommend(arguments: &Recommend, out: &mut impl Write) -> anyhow::Result<()> {
-    let prices = arguments.prices.as_deref().map(app::read_prices).transpose()?;
+    let prices = arguments.prices.as_deref().map(app::named_book).transpose()?.map(Prices::listed);
     let look_back = Duration::from_secs(arguments.days * 86_400);
     let mut settings = Settings {
         backfill: look_back,

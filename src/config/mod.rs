@@ -9,6 +9,7 @@
 
 mod analysis;
 mod checks;
+mod costs;
 mod incidents;
 mod notify;
 mod problem;
@@ -29,12 +30,13 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use analysis::{Anomaly, Cycle, Forecast};
+pub use costs::Costs;
 pub use incidents::Incidents;
 pub use notify::Notify;
 pub use problem::{ConfigProblems, Place, Problem};
 pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
 pub use reader::Environment;
-pub use records::{History, Log, Prices, Tenants};
+pub use records::{History, Log, Tenants};
 pub use reference::{KeyInfo, Reference, SectionInfo};
 pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
@@ -68,8 +70,8 @@ pub struct Config {
     pub rightsizing: Rightsizing,
     /// What the daemon may do by itself.
     pub guardrails: Guardrails,
-    /// Where prices are kept; `None` for no costs.
-    pub prices: Option<Prices>,
+    /// What resources cost; `None` for no costs.
+    pub costs: Option<Costs>,
     /// How long samples are kept.
     pub history: History,
     /// Who the tenants are.
@@ -146,7 +148,7 @@ impl Config {
             incidents: Incidents::read(reader),
             rightsizing: Rightsizing::read(reader),
             guardrails: analysis::read_guardrails(reader),
-            prices: Prices::read(reader),
+            costs: Costs::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),
             notify: Notify::read(reader),

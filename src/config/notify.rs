@@ -348,7 +348,7 @@ fn check_receiver(section: &mut Section<'_, '_>, receiver: &Receiver) {
 impl Section<'_, '_> {
     /// A list of texts, each made a value by `read`. `None` where it is left
     /// out or wrong.
-    fn list<T>(
+    pub(super) fn list<T>(
         &mut self,
         key: Key,
         like: &str,

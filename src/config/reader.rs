@@ -181,6 +181,11 @@ impl<'i> Reader<'i> {
         let known = self.reference.names_in(path);
         let all = known.join(", ");
         let close = closest(name, &known);
+        if path.is_empty() && name == "prices" {
+            return "it is [costs] now; write its file = ... there, or leave that out for the prices that come \
+                    along"
+                .to_owned();
+        }
         if path == "resources" {
             return match close {
                 Some(close) => format!("did you mean {close}? The ten are {all}"),

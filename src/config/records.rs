@@ -1,7 +1,6 @@
-//! What is known beside the usage itself: tenants, prices, history, and the
-//! daemon's own log.
+//! What is known beside the usage itself: tenants, history, and the daemon's
+//! own log.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
@@ -10,35 +9,6 @@ use super::reader::{Complaint, Reader};
 use super::units::days;
 use crate::domain::Tier;
 use crate::telemetry::LogFormat;
-
-/// Where prices are kept.
-#[derive(Debug, Clone)]
-pub struct Prices {
-    /// The price book.
-    pub file: PathBuf,
-}
-
-impl Prices {
-    /// `None` where there is no such section.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let about = "What resources cost. Without this section nothing has a cost.";
-        let mut section = reader.section("prices", about);
-        let about = "The price book: prices by provider, region and resource.";
-        let name = section.text("file", about, "the path of a TOML file", "prices.toml", |_| Ok(()));
-        if !section.is_given() {
-            return None;
-        }
-        let file = section.resolve(&name);
-        if let Err(error) = std::fs::File::open(&file) {
-            section.conflict(
-                &["file"],
-                format!("{name:?} can't be read: {error}"),
-                "check the path, which starts at the folder of this config, or remove [prices]",
-            );
-        }
-        Some(Prices { file })
-    }
-}
 
 /// How long samples are kept.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::domain::{Resource, Tier};
+use crate::domain::{Purchase, Resource, Tier};
 
 const LEAST: &str = "\
 [prometheus]
@@ -94,11 +94,11 @@ fn the_documented_file_means_the_same_as_the_least_config() {
     assert_eq!(documented.resources.len(), 10);
     assert_eq!(documented.resources[&Resource::MemoryGb], "max by (tenant) (tenant_memory_gb)");
     assert_eq!(documented.prometheus.url, "http://127.0.0.1:9090");
-    assert_eq!(documented.prices.take().unwrap().file, folder().join("prices.toml"));
-    assert!(least.prices.is_none());
+    assert!(documented.costs.take().unwrap().file.is_none());
+    assert!(least.costs.is_none());
     documented.resources = least.resources.clone();
     documented.prometheus.url = "http://localhost:9090".to_owned();
-    least.prices = None;
+    least.costs = None;
     assert_eq!(format!("{documented:?}"), format!("{least:?}"));
 }
 
@@ -140,7 +140,14 @@ fn values_arrive() {
         every = \"1m 30s\"
         [store]
         kind = \"memory\"
-        path = \"/var/lib/plimsoll\""
+        path = \"/var/lib/plimsoll\"
+        [costs]
+        book = \"aws\"
+        region = \"eu-central-1\"
+        purchase = \"committed_1y\"
+        currency = \"EUR\"
+        rates = [\"1 EUR = 1.0843 USD on 2026-11-20\"]
+        budgets = [\"fleet 10000EUR/month\", \"tenant acme 500EUR/month\"]"
     ))
     .unwrap();
     assert_eq!(config.server.listen_address, "[::1]:1".parse().unwrap());
@@ -150,6 +157,9 @@ fn values_arrive() {
     assert_eq!(config.cycle.every, Duration::from_secs(90));
     assert_eq!(config.store.kind, StoreKind::Memory);
     assert_eq!(config.store.state_path(), Path::new("/var/lib/plimsoll/state"));
+    let costs = config.costs.unwrap();
+    assert_eq!((costs.provider.as_deref(), costs.region.as_deref()), (Some("aws"), Some("eu-central-1")));
+    assert_eq!((costs.purchase, costs.budgets.iter().count()), (Purchase::Committed1y, 2));
 }
 
 #[test]

@@ -6,12 +6,15 @@
 
 pub mod approval;
 pub mod audit;
+pub mod budget;
 pub mod evidence;
+pub mod exchange;
 pub mod incident;
 pub mod model;
 pub mod money;
 pub mod notice;
 pub mod policy;
+pub mod purchase;
 pub mod quiet;
 pub mod quota;
 pub mod receiver;
@@ -24,14 +27,17 @@ pub mod time;
 
 pub use approval::{Actor, Approved};
 pub use audit::{AuditAction, AuditEvent};
+pub use budget::{Budget, BudgetOf, Budgets};
 pub use evidence::{Alternative, Backtest, Schedule, TierFit};
+pub use exchange::{ExchangeRate, ExchangeRates};
 pub use incident::{
     Acknowledgement, Chart, Feedback, Finding, FindingKind, Incident, IncidentId, Peers, Untold,
 };
 pub use model::{ModelScore, ModelState, ModelVersion};
-pub use money::{Currency, Money, PerHour, PerMonth};
+pub use money::{Currency, Money, Once, PerHour, PerMonth};
 pub use notice::{Notice, NoticeKind, Severity};
 pub use policy::{Guardrails, Objection, Verdict};
+pub use purchase::Purchase;
 pub use quiet::{Marker, MarkerKind, Silence};
 pub use quota::{Quota, QuotaChange};
 pub use receiver::{Receiver, ReceiverKind, ReceiverName, Wanted};
@@ -90,6 +96,26 @@ pub enum DomainError {
     /// Two amounts of different currencies met.
     #[error("combine {0} with {1}; use one currency in the price book")]
     MixedCurrencies(Currency, Currency),
+    /// More money than a decimal of 28 digits can hold.
+    #[error("reckon with so much money; no price or quota can be that large")]
+    TooMuchMoney,
+    /// A budget has the wrong form.
+    #[error(
+        "read {0:?} as a budget; write an amount a month such as 10000EUR/month, in the config behind \
+         fleet, tier NAME or tenant ID"
+    )]
+    BadBudget(String),
+    /// An exchange rate has the wrong form.
+    #[error("read {0:?} as an exchange rate; write it like 1 EUR = 1.0843 USD on 2026-11-20")]
+    BadRate(String),
+    /// The table of rates knows nothing of the two.
+    #[error(
+        "turn {0} into {1}: there is no rate between the two; add \"1 {0} = ... {1} on DATE\" to costs.rates"
+    )]
+    NoRate(Currency, Currency),
+    /// The text names no way to buy.
+    #[error("read {0:?} as a way to buy; use on_demand, committed_1y, committed_3y or spot")]
+    UnknownPurchase(String),
     /// A duration that can't be a grid step.
     #[error("use {0} ms as a step; it must be above 0")]
     BadStep(i64),

@@ -45,7 +45,7 @@ pub use workspace::{
 };
 
 use crate::anomaly;
-use crate::cost::PriceBook;
+use crate::cost::Prices;
 use crate::domain::{Guardrails, Resource, Tier, Timestamp};
 use crate::ports::{Clock, History, HistoryError, QuotaTarget, UsageSource};
 use crate::registry::{Registry, RegistryError};
@@ -63,7 +63,7 @@ pub struct Parts {
     /// Where quotas are enforced.
     pub target: Arc<dyn QuotaTarget>,
     /// What quotas cost; `None` where nobody said.
-    pub prices: Option<PriceBook>,
+    pub prices: Option<Prices>,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// Where ids come from.
@@ -222,7 +222,7 @@ impl Engine {
     }
 
     /// What quotas cost.
-    pub fn prices(&self) -> Option<&PriceBook> {
+    pub fn prices(&self) -> Option<&Prices> {
         self.parts.prices.as_ref()
     }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::sizing::standing;
 use super::workspace::{Assessment, AssessmentKind};
 use super::{Engine, EngineError, Progress, SeriesKey};
-use crate::cost::{self, NoPrice};
+use crate::cost::NoPrice;
 use crate::domain::{
     ApplyMode, Evidence, Money, PerMonth, Quota, Recommendation, Resource, Tenant, Tier, TierFit,
 };
@@ -142,8 +142,8 @@ impl Engine {
     /// A month of the quotas that a tier starts with, as far as they have a
     /// price where the tenant is.
     fn cost_of_tier(&self, tenant: &Tenant, tier: Tier) -> Option<Money<PerMonth>> {
-        let book = self.parts.prices.as_ref()?;
-        let cost = |resource| cost::monthly(book, tenant, resource, tier.default_quota(resource)).ok();
+        let (prices, now) = (self.parts.prices.as_ref()?, self.now());
+        let cost = |resource| prices.per_month(tenant, resource, tier.default_quota(resource), now).ok();
         let mut costs = Resource::ALL.into_iter().filter_map(cost);
         let first = costs.next()?;
         costs.try_fold(first, |sum, cost| sum.plus(&cost).ok())
@@ -208,9 +208,9 @@ impl Engine {
 
     /// The same evidence with what the alternatives cost.
     fn with_costs(&self, tenant: &Tenant, resource: Resource, mut evidence: Evidence) -> Evidence {
-        if let Some(book) = &self.parts.prices {
+        if let Some(prices) = &self.parts.prices {
             for other in &mut evidence.alternatives {
-                other.cost = cost::monthly(book, tenant, resource, other.limit).ok();
+                other.cost = prices.per_month(tenant, resource, other.limit, self.now()).ok();
             }
         }
         evidence
@@ -223,7 +223,7 @@ impl Engine {
         current: f64,
         proposed: f64,
     ) -> Result<crate::domain::recommendation::CostChange, NoPrice> {
-        let book = self.parts.prices.as_ref().ok_or(NoPrice::NoBook)?;
-        cost::of_change(book, tenant, resource, current, proposed)
+        let prices = self.parts.prices.as_ref().ok_or(NoPrice::NoBook)?;
+        prices.of_change(tenant, resource, (current, proposed), self.now())
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{Engine, SeriesKey};
-use crate::cost;
 use crate::domain::{ApplyMode, Cadence, Quota, Resource, Tenant, Timestamp};
 use crate::rightsize::{Budget, Course, StandingQuota, Walk};
 use crate::series::{Frame, UsageSeries};
@@ -37,7 +36,10 @@ impl Engine {
     /// The budget of one quota.
     pub(super) fn budget(&self, tenant: &Tenant, resource: Resource) -> Budget {
         use rust_decimal::prelude::ToPrimitive;
-        let price = self.parts.prices.as_ref().and_then(|book| cost::hourly(book, tenant, resource).ok());
+        let price = self.parts.prices.as_ref().and_then(|prices| {
+            let unit = prices.of(tenant, resource, self.now()).ok()?;
+            unit.per_hour(1.0).ok()
+        });
         let hourly = price.and_then(|price| price.amount.to_f64());
         self.settings.rightsizing.budgets.of(tenant.tier, resource, hourly)
     }

@@ -26,9 +26,16 @@ fn wrote(output: &Output) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_prometheus_is_answered_in_each_format() {
     let prometheus = Prometheus::start(&daily_usage("acme", 14, 2.0)).await;
-    let prices = concat!(env!("CARGO_MANIFEST_DIR"), "/config/prices.toml");
-    let from =
-        ["--prometheus", prometheus.url.as_str(), "--query", USAGE, "--tier", "PREMIUM", "--prices", prices];
+    let from = [
+        "--prometheus",
+        prometheus.url.as_str(),
+        "--query",
+        USAGE,
+        "--tier",
+        "PREMIUM",
+        "--prices",
+        "shipped",
+    ];
     let with = |more: &[&str]| recommend(&[&from[..], more].concat());
 
     let all: Value = serde_json::from_str(&wrote(&with(&["--format", "json"]))).unwrap();

@@ -31,7 +31,6 @@ pub fn daily_usage(tenant: &str, days: i64, peak: f64) -> String {
 
 /// A config over the usage at `prometheus`, with `more` sections behind it.
 pub fn config_for(prometheus: &str, more: &str) -> String {
-    let prices = concat!(env!("CARGO_MANIFEST_DIR"), "/config/prices.toml");
     format!(
         r#"
 [server]
@@ -48,8 +47,7 @@ first_retry_wait = "50ms"
 expression = "max by (tenant) (tenant_cpu_cores)"
 [cycle]
 every = "1s"
-[prices]
-file = "{prices}"
+[costs]
 {more}
 "#,
         address = free_address()

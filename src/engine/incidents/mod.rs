@@ -129,7 +129,7 @@ impl Engine {
         }
         let (engine, tenants, frames) = (Arc::clone(self), tenants.to_vec(), frames.to_vec());
         let compute = move || match engine.prices() {
-            Some(book) => spend::anomalies(&tenants, &frames, book, today, &engine.settings.incidents),
+            Some(prices) => spend::anomalies(&tenants, &frames, prices, today, &engine.settings.incidents),
             None => BTreeMap::new(),
         };
         let found = Arc::new(self.parts.compute.run(compute).await?);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Settings;
 use super::explain::number;
-use crate::cost::PriceBook;
+use crate::cost::Prices;
 use crate::domain::{Finding, FindingKind, Severity, Step, Tenant, TenantId, Timestamp};
 use crate::forecast::{Past, Quantiles, forecast_all};
 use crate::series::{Frame, UsageSeries, stats};
@@ -27,13 +27,13 @@ const WHOLE: f64 = 0.9;
 pub(super) fn anomalies(
     tenants: &[Tenant],
     frames: &[Arc<Frame>],
-    book: &PriceBook,
+    prices: &Prices,
     today: Timestamp,
     settings: &Settings,
 ) -> BTreeMap<TenantId, Finding> {
     let spends: Vec<(&Tenant, Vec<f64>)> = tenants
         .iter()
-        .map(|tenant| (tenant, daily_spend(tenant, frames, book, today)))
+        .map(|tenant| (tenant, daily_spend(tenant, frames, prices, today)))
         .filter(|(_, days)| {
             let known = days.iter().filter(|spend| spend.is_finite()).count();
             days[DAYS - 1].is_finite() && known > LEAST_DAYS
@@ -50,7 +50,7 @@ pub(super) fn anomalies(
         let Ok(forecast) = forecast else { continue };
         let band = [0, 1, 2].map(|column| forecast.values[(0, column)]);
         let samples = days.iter().filter(|spend| spend.is_finite()).count();
-        let currency = book.currency().to_string();
+        let currency = prices.currency().to_string();
         if let Some(finding) = judge(days[DAYS - 1], band, today, samples, &currency, settings) {
             found.insert(tenant.id.clone(), finding);
         }
@@ -108,12 +108,12 @@ fn judge(
 }
 
 /// What a tenant's usage costs on each of the [`DAYS`] before `today`, in the
-/// book's currency; `NaN` for a day on which a priced resource was not whole.
-fn daily_spend(tenant: &Tenant, frames: &[Arc<Frame>], book: &PriceBook, today: Timestamp) -> Vec<f64> {
+/// currency of the prices; `NaN` for a day on which a priced resource was not whole.
+fn daily_spend(tenant: &Tenant, frames: &[Arc<Frame>], prices: &Prices, today: Timestamp) -> Vec<f64> {
     let priced = frames.iter().filter_map(|frame| {
         let series = frame.series.get(&tenant.id)?;
-        let price = book.price(&tenant.provider, &tenant.region, frame.resource).ok()?;
-        Some((series, price.amount.to_string().parse::<f64>().ok()?))
+        let hour = prices.of(tenant, frame.resource, today).ok()?.per_hour(1.0).ok()?;
+        Some((series, hour.amount.to_string().parse::<f64>().ok()?))
     });
     let priced: Vec<(&UsageSeries, f64)> = priced.collect();
     let day = |ago: usize| today.minus(DAY * u32::try_from(ago).unwrap_or(u32::MAX));
@@ -139,7 +139,7 @@ mod tests {
     use crate::domain::{ApplyMode, Resource, Tier};
 
     const BOOK: &str = "currency = \"USD\"\n[[price]]\nprovider = \"aws\"\nregion = \"*\"\n\
-        resource = \"cpu_cores\"\nper_unit_hour = \"0.5\"\nsource = \"x\"\ndate = \"2026-01-01\"\n";
+        resource = \"cpu_cores\"\non_demand = \"0.5\"\nsource = \"x\"\nlooked_up = \"2026-01-01\"\n";
 
     fn found(last_day: f64) -> BTreeMap<TenantId, Finding> {
         let start = Timestamp::from_seconds(0);
@@ -161,9 +161,9 @@ mod tests {
         let series = UsageSeries { start, step: Step::HOUR, values: (0..28 * 24).map(usage).collect() };
         let mut frame = Frame::empty(Resource::CpuCores, Step::HOUR);
         frame.series.insert(tenant.id.clone(), series);
-        let book = PriceBook::from_toml(BOOK).unwrap();
+        let prices = Prices::listed(crate::cost::PriceBook::from_toml(BOOK).unwrap());
         let today = start.plus(DAY * 28);
-        anomalies(&[tenant], &[Arc::new(frame)], &book, today, &Settings::default())
+        anomalies(&[tenant], &[Arc::new(frame)], &prices, today, &Settings::default())
     }
 
     #[test]
