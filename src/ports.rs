@@ -101,6 +101,8 @@ pub enum Table {
     Waiting,
     /// Changes that were approved and not yet seen through, by tenant and resource.
     Intents,
+    /// Changes that were carried out, by tenant, resource and time.
+    Changes,
     /// Incidents, by id.
     Incidents,
     /// The id of the incident that is open, by tenant.
@@ -134,12 +136,13 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 19] = [
+    pub const ALL: [Table; 20] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
         Table::Waiting,
         Table::Intents,
+        Table::Changes,
         Table::Incidents,
         Table::OpenIncidents,
         Table::AlertBudgets,
@@ -164,6 +167,7 @@ impl Table {
             Table::Recommendations => "recommendations",
             Table::Waiting => "waiting",
             Table::Intents => "intents",
+            Table::Changes => "changes",
             Table::Incidents => "incidents",
             Table::OpenIncidents => "open_incidents",
             Table::AlertBudgets => "alert_budgets",

@@ -24,6 +24,8 @@ pub struct AssessmentView {
     recommendation: Option<RecommendationId>,
     /// Why it should stay, or why nothing can be said.
     reason: Option<String>,
+    /// The most that the past, the forecast and the policies ask for, in the resource's unit.
+    needed: Option<f64>,
     /// What keeps the daemon from applying it by itself, for a tenant in approved mode.
     held_back_by: Option<Verdict>,
 }
@@ -35,8 +37,8 @@ impl From<(Resource, Assessment)> for AssessmentView {
             AssessmentKind::Change(id) => (Some(id), None),
             AssessmentKind::Keep(reason) | AssessmentKind::Abstain(reason) => (None, Some(reason)),
         };
-        let Assessment { at, held_back_by, .. } = assessment;
-        AssessmentView { resource, at, outcome, recommendation, reason, held_back_by }
+        let Assessment { at, needed, held_back_by, .. } = assessment;
+        AssessmentView { resource, at, outcome, recommendation, reason, needed, held_back_by }
     }
 }
 

@@ -8,6 +8,7 @@
 mod analysis;
 mod audit;
 mod auth;
+mod costs;
 mod extract;
 mod incidents;
 mod models;
@@ -100,6 +101,7 @@ impl ApiState {
         (name = "tenants", description = "The platform's customers"),
         (name = "quotas", description = "What each tenant may use"),
         (name = "recommendations", description = "What each quota should be, and why"),
+        (name = "costs", description = "What quotas cost, and what changing them has saved"),
         (name = "analysis", description = "Usage, forecasts, anomalies and incidents"),
         (name = "incidents", description = "What goes wrong with tenants, and when nobody is to be told"),
         (name = "receivers", description = "Who is told of incidents, and what they did not take"),
@@ -159,6 +161,9 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(analysis::usage))
         .routes(routes!(models::list))
         .routes(routes!(models::roll_back))
+        .routes(routes!(costs::fleet))
+        .routes(routes!(costs::tenants))
+        .routes(routes!(costs::savings))
         .routes(routes!(receivers::list))
         .routes(routes!(receivers::get, receivers::put, receivers::remove))
         .routes(routes!(receivers::enable))

@@ -68,7 +68,7 @@ impl Problem {
     }
 
     /// Something that the caller can't mend.
-    fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!("failed to {error}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "plimsoll could not do this; its log says why")
     }

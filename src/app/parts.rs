@@ -114,6 +114,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         settle: config.prometheus.settle,
         window: config.history.window,
         keep: config.history.keep,
+        keep_changes: config.history.keep_changes,
         horizon: config.forecast.horizon,
         refit_every: config.forecast.refit_every,
         trial: config.forecast.trial,

@@ -8,6 +8,7 @@
 pub mod backtest;
 pub mod check_config;
 pub mod client;
+mod costs;
 mod demo;
 pub mod detect;
 pub mod explain;
@@ -52,6 +53,8 @@ enum Command {
     Recommend(recommend::Recommend),
     /// Say why a recommendation says what it says
     Explain(explain::Explain),
+    /// Show what a daemon's fleet costs, or what changes of its quotas have saved
+    Costs(costs::Costs),
     /// Forecast each series of a file
     Forecast(forecast::Forecast),
     /// Score each forecasting model on the past of a file
@@ -111,6 +114,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Demo(arguments) => demo::run(&arguments, out)?,
         Command::Recommend(arguments) => recommend::run(&arguments, out)?,
         Command::Explain(arguments) => explain::run(&arguments, out)?,
+        Command::Costs(arguments) => costs::run(&arguments, out)?,
         Command::Forecast(arguments) => {
             for id in forecast::run(&arguments)? {
                 warn(&format!("the series {id:?} has no sample, so it has no forecast"));

@@ -17,6 +17,8 @@ pub struct History {
     pub keep: Duration,
     /// How much of it in memory.
     pub window: Duration,
+    /// How long changes of quotas are known, and so count as savings.
+    pub keep_changes: Duration,
 }
 
 impl History {
@@ -35,6 +37,13 @@ impl History {
                  most keep.",
                 days(28),
                 days(1)..=days(730),
+            ),
+            keep_changes: section.duration(
+                "keep_changes",
+                "How long a change of a quota counts as a saving, or as a cost. The audit log keeps it for \
+                 ever.",
+                days(365),
+                days(31)..=days(3650),
             ),
         }
     }

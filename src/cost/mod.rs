@@ -1,12 +1,22 @@
 //! What quotas cost: price books, the cost of the fleet and of each tenant, what
-//! a change has saved, and how a budget is best spent.
+//! changes have saved, and how a budget is best spent.
 
 mod book;
+#[cfg(test)]
+mod example;
+mod fleet;
 mod prices;
 mod reading;
+mod saving;
 mod shipped;
+mod span;
 
 pub use book::{ANY_REGION, NoPrice, PriceBook, UnitPrice};
+pub use fleet::{
+    BudgetState, Costs, FleetCosts, Line, TenantCosts, Unpriced, budgets, month_of, of_fleet, of_tenant,
+};
 pub use prices::{Prices, Settings};
 pub use reading::{BookProblem, PriceBookError};
+pub use saving::{Saving, Savings, counts_in, of_change, savings};
 pub use shipped::PROVIDERS;
+pub use span::Change;

@@ -8,8 +8,8 @@ use chrono::NaiveDate;
 use super::book::{NoPrice, PriceBook, UnitPrice};
 use crate::domain::recommendation::CostChange;
 use crate::domain::{
-    Budget, BudgetOf, Budgets, Currency, DomainError, ExchangeRates, Money, PerMonth, Purchase, Resource,
-    Tenant, Timestamp,
+    Budget, Budgets, Currency, DomainError, ExchangeRates, Money, PerMonth, Purchase, Resource, Site,
+    Timestamp,
 };
 
 /// How prices are taken from a book.
@@ -78,12 +78,6 @@ impl Prices {
         &self.budgets
     }
 
-    /// The budget of one tenant, where it has one.
-    pub fn budget_of(&self, tenant: &Tenant) -> Option<Money<PerMonth>> {
-        let of = |budget: &&Budget| matches!(&budget.of, BudgetOf::Tenant(id) if *id == tenant.id);
-        self.budgets.iter().find(of).map(|budget| budget.limit)
-    }
-
     /// The same money in [`Prices::currency`].
     ///
     /// # Errors
@@ -92,43 +86,49 @@ impl Prices {
         self.settings.rates.convert(money, self.currency, at)
     }
 
-    /// The price of a resource for a tenant at an instant.
+    /// The price of a resource at a site, as that of a tenant, at an instant.
     ///
     /// # Errors
-    /// Where the book has none for the tenant's provider and region.
-    pub fn of(&self, tenant: &Tenant, resource: Resource, at: Timestamp) -> Result<UnitPrice, NoPrice> {
-        let provider = self.settings.provider.as_deref().unwrap_or(&tenant.provider);
-        let region = self.settings.region.as_deref().unwrap_or(&tenant.region);
+    /// Where the book has none for the provider and region.
+    pub fn of<'a>(
+        &self,
+        site: impl Into<Site<'a>>,
+        resource: Resource,
+        at: Timestamp,
+    ) -> Result<UnitPrice, NoPrice> {
+        let site = site.into();
+        let provider = self.settings.provider.as_deref().unwrap_or(site.provider);
+        let region = self.settings.region.as_deref().unwrap_or(site.region);
         let price = self.book.price(provider, region, resource, self.settings.purchase, at)?;
         price.in_currency(self.currency, &self.settings.rates, at)
     }
 
-    /// What a quota of a tenant costs a month.
+    /// What a quota costs a month.
     ///
     /// # Errors
-    /// Where the book has no price for the tenant's provider and region.
-    pub fn per_month(
+    /// Where the book has no price for the provider and region.
+    pub fn per_month<'a>(
         &self,
-        tenant: &Tenant,
+        site: impl Into<Site<'a>>,
         resource: Resource,
         limit: f64,
         at: Timestamp,
     ) -> Result<Money<PerMonth>, NoPrice> {
-        self.of(tenant, resource, at)?.per_month(limit)
+        self.of(site, resource, at)?.per_month(limit)
     }
 
     /// What a change of a quota costs and saves a month.
     ///
     /// # Errors
-    /// Where the book has no price for the tenant's provider and region.
-    pub fn of_change(
+    /// Where the book has no price for the provider and region.
+    pub fn of_change<'a>(
         &self,
-        tenant: &Tenant,
+        site: impl Into<Site<'a>>,
         resource: Resource,
         (current, proposed): (f64, f64),
         at: Timestamp,
     ) -> Result<CostChange, NoPrice> {
-        let price = self.of(tenant, resource, at)?;
+        let price = self.of(site, resource, at)?;
         let (now, then) = (price.per_month(current)?, price.per_month(proposed)?);
         Ok(CostChange { now, then, saving: now.minus(&then)? })
     }
@@ -147,43 +147,30 @@ impl Prices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ApplyMode, Tier};
-
-    fn tenant(provider: &str, region: &str) -> Tenant {
-        Tenant {
-            id: "acme".parse().unwrap(),
-            name: String::new(),
-            tier: Tier::Premium,
-            provider: provider.to_owned(),
-            region: region.to_owned(),
-            apply_mode: ApplyMode::Observe,
-            created_at: Timestamp::from_seconds(0),
-        }
-    }
+    const ACME: Site<'_> = Site { provider: "aws", region: "us-east-1" };
 
     fn now() -> Timestamp {
         "2026-11-23".parse().unwrap()
     }
 
-    fn monthly(settings: Settings, tenant: &Tenant) -> String {
+    fn monthly(settings: Settings) -> String {
         let prices = Prices::new(PriceBook::shipped().unwrap(), settings, now()).unwrap();
-        prices.of(tenant, Resource::CpuCores, now()).unwrap().per_month(8.0).unwrap().to_string()
+        prices.per_month(ACME, Resource::CpuCores, 8.0, now()).unwrap().to_string()
     }
 
     /// 8 cores for 730 hours at 0.035, and so on, by hand.
     #[test]
     fn a_tenant_pays_its_own_prices_or_those_that_are_set_for_all() {
-        let acme = tenant("aws", "us-east-1");
-        assert_eq!(monthly(Settings::default(), &acme), "204.40 USD");
+        assert_eq!(monthly(Settings::default()), "204.40 USD");
         let committed = Settings { purchase: Purchase::Committed1y, ..Settings::default() };
-        assert_eq!(monthly(committed, &acme), "127.75 USD");
+        assert_eq!(monthly(committed), "127.75 USD");
         let elsewhere = Settings { region: Some("eu-central-1".to_owned()), ..Settings::default() };
-        assert_eq!(monthly(elsewhere, &acme), "244.22 USD");
+        assert_eq!(monthly(elsewhere), "244.22 USD");
         let gcp = Settings { provider: Some("gcp".to_owned()), ..Settings::default() };
-        assert_eq!(monthly(gcp, &acme), "127.38 USD");
+        assert_eq!(monthly(gcp), "127.38 USD");
         let rates = ExchangeRates::new(["1 EUR = 1.12 USD on 2026-11-20".parse().unwrap()]);
         let euros = Settings { currency: Some("EUR".parse().unwrap()), rates, ..Settings::default() };
-        assert_eq!(monthly(euros, &acme), "182.50 EUR");
+        assert_eq!(monthly(euros), "182.50 EUR");
     }
 
     #[test]
@@ -201,11 +188,10 @@ mod tests {
     #[test]
     fn a_change_costs_the_difference() {
         let prices = Prices::listed(PriceBook::shipped().unwrap());
-        let acme = tenant("aws", "us-east-1");
-        let cost = prices.of_change(&acme, Resource::CpuCores, (8.0, 2.5), now()).unwrap();
+        let cost = prices.of_change(ACME, Resource::CpuCores, (8.0, 2.5), now()).unwrap();
         assert_eq!(cost.then.to_string(), "63.88 USD", "2.5 * 730 * 0.035 = 63.875");
         assert_eq!(cost.saving.amount, "140.525".parse().unwrap());
-        let missing = prices.of_change(&acme, Resource::DatabaseConnections, (8.0, 2.0), now()).unwrap_err();
+        let missing = prices.of_change(ACME, Resource::DatabaseConnections, (8.0, 2.0), now()).unwrap_err();
         assert!(missing.to_string().contains("no price of database_connections at aws"), "{missing}");
     }
 }

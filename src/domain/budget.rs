@@ -17,6 +17,17 @@ pub enum BudgetOf {
     Tenant(TenantId),
 }
 
+impl BudgetOf {
+    /// Whether a tenant's spend counts.
+    pub fn covers(&self, tenant: &TenantId, tier: Tier) -> bool {
+        match self {
+            BudgetOf::Fleet => true,
+            BudgetOf::Tier(own) => *own == tier,
+            BudgetOf::Tenant(own) => own == tenant,
+        }
+    }
+}
+
 impl fmt::Display for BudgetOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,6 +4,7 @@
 //! that exists is valid; what can't be built is refused with a reason. Numbers
 //! carry their unit in their type or their name.
 
+pub mod applied;
 pub mod approval;
 pub mod audit;
 pub mod budget;
@@ -25,6 +26,7 @@ pub mod tenant;
 pub mod tier;
 pub mod time;
 
+pub use applied::{AppliedChange, Measured, Violations};
 pub use approval::{Actor, Approved};
 pub use audit::{AuditAction, AuditEvent};
 pub use budget::{Budget, BudgetOf, Budgets};
@@ -44,7 +46,7 @@ pub use receiver::{Receiver, ReceiverKind, ReceiverName, Wanted};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
 pub use resource::Resource;
 pub use sizing::Cadence;
-pub use tenant::{ApplyMode, Tenant, TenantId};
+pub use tenant::{ApplyMode, Site, Tenant, TenantId};
 pub use tier::Tier;
 pub use time::{Step, TimeRange, Timestamp};
 

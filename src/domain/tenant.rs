@@ -123,6 +123,21 @@ pub struct Tenant {
     pub created_at: Timestamp,
 }
 
+/// Where capacity is bought, which decides its price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site<'a> {
+    /// The provider, as in the price book.
+    pub provider: &'a str,
+    /// The region, as in the price book.
+    pub region: &'a str,
+}
+
+impl<'a> From<&'a Tenant> for Site<'a> {
+    fn from(tenant: &'a Tenant) -> Self {
+        Site { provider: &tenant.provider, region: &tenant.region }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,7 +149,7 @@ impl Step {
 }
 
 /// The instants from `start` up to but not including `end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TimeRange {
     /// The first instant inside.
     pub start: Timestamp,

@@ -9,6 +9,7 @@
 mod apply;
 mod collect;
 mod compute;
+mod costs;
 mod deliver;
 mod detect;
 mod driver;
@@ -33,6 +34,7 @@ use tokio::sync::Notify;
 
 pub use apply::ApplyError;
 pub use compute::{Compute, ComputeError};
+pub use costs::CostError;
 pub use deliver::{Backoff, Deliverer, DeliverySettings, KnownReceiver, Origin, drive_deliveries};
 pub use driver::drive;
 pub use ids::Ids;
@@ -87,6 +89,8 @@ pub struct Settings {
     pub window: Duration,
     /// How much usage is kept in files.
     pub keep: Duration,
+    /// How long changes of quotas are kept, and so count as savings.
+    pub keep_changes: Duration,
     /// How far forecasts look.
     pub horizon: Duration,
     /// How often new models are fitted, beside those in use.
@@ -124,6 +128,7 @@ impl Default for Settings {
             settle: Duration::from_secs(60),
             window: hours(28 * 24),
             keep: hours(90 * 24),
+            keep_changes: hours(365 * 24),
             horizon: hours(7 * 24),
             refit_every: hours(24),
             trial: hours(48),
@@ -291,6 +296,7 @@ impl Engine {
         ended("recommend", &mut report);
         self.now_doing("apply");
         report.applied = self.apply().await?;
+        self.measure_changes().await?;
         ended("apply", &mut report);
         self.parts.metrics.store_bytes(self.registry().health().await.disk_bytes);
         self.parts.metrics.cycle_ended(self.now().millis() as f64 / 1000.0);

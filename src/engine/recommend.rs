@@ -49,11 +49,11 @@ impl Engine {
                 let needs: Vec<Need> = answers.iter().map(|answer| answer.need).collect();
                 let fit = self.tier_fit(&tenant, &needs);
                 self.workspace.put_tier_fit(&tenant.id, fit.clone());
-                for Answer { quota, mut outcome, .. } in answers {
+                for Answer { quota, mut outcome, need } in answers {
                     if let Outcome::Change(proposal) = &mut outcome {
                         proposal.evidence.tier_fit.clone_from(&fit);
                     }
-                    proposed += usize::from(self.record(&tenant, &quota, outcome).await?);
+                    proposed += usize::from(self.record(&tenant, &quota, outcome, need.most).await?);
                 }
                 progress.advance();
             }
@@ -151,7 +151,13 @@ impl Engine {
 
     /// Writes down what was said of a quota; gives whether a new
     /// recommendation waits.
-    async fn record(&self, tenant: &Tenant, quota: &Quota, outcome: Outcome) -> Result<bool, EngineError> {
+    async fn record(
+        &self,
+        tenant: &Tenant,
+        quota: &Quota,
+        outcome: Outcome,
+        needed: Option<f64>,
+    ) -> Result<bool, EngineError> {
         let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
         let (kind, is_new) = match outcome {
             Outcome::Change(proposal) => {
@@ -177,7 +183,7 @@ impl Engine {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.workspace.assess(key, Assessment { at: self.now(), kind, held_back_by: None });
+        self.workspace.assess(key, Assessment { at: self.now(), kind, needed, held_back_by: None });
         Ok(is_new)
     }
 

@@ -174,6 +174,9 @@ pub struct Assessment {
     pub at: Timestamp,
     /// What was said.
     pub kind: AssessmentKind,
+    /// The most that the past, the forecast and the policies ask for, in the
+    /// resource's unit; `None` where nothing can be said.
+    pub needed: Option<f64>,
     /// What keeps the daemon from applying it by itself, for a tenant in
     /// approved mode.
     pub held_back_by: Option<Verdict>,
@@ -225,6 +228,8 @@ pub struct Workspace {
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
     last_cycle_at: RwLock<Option<Timestamp>>,
+    /// When changes of quotas were measured last.
+    pub(super) measured_at: Mutex<Option<Timestamp>>,
     /// What is wrong with what tenants spend, and of which day that is.
     pub(super) spend: RwLock<Option<(Timestamp, SpendFindings)>>,
 }

@@ -2,11 +2,12 @@
 //! intent, then carried out at the target, then finished or given up. An
 //! intent that a crash leaves behind is found and seen through.
 
+use super::applied::put_applied;
 use super::recommendations::RecommendationRecord;
 use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
 use crate::domain::{
-    Approved, AuditAction, AuditEvent, Objection, Quota, QuotaChange, RecommendationState, Resource,
-    TenantId, Timestamp, Verdict,
+    AppliedChange, Approved, AuditAction, AuditEvent, Objection, Quota, QuotaChange, RecommendationState,
+    Resource, Tenant, TenantId, Timestamp, Verdict,
 };
 use crate::ports::{Expect, Order, StoreError, Table, Write};
 
@@ -99,7 +100,9 @@ impl Registry {
         };
         let (action, reason) = match outcome {
             Outcome::Enforced => {
+                let tenant = self.tenant(&change.tenant).await?;
                 writes.push(put(Table::Quotas, key, Expect::Version(quota_version), &after)?);
+                writes.push(put_applied(Expect::Anything, &applied(approved, &tenant, &quota, &after))?);
                 (AuditAction::QuotaChanged, change.reason.clone())
             }
             Outcome::Failed(why) => (AuditAction::ChangeFailed, why.clone()),
@@ -146,6 +149,28 @@ impl Registry {
         }
         writes.push(write_state(&record, version, state)?);
         Ok(())
+    }
+}
+
+fn applied(
+    approved: &Approved<QuotaChange>,
+    tenant: &Tenant,
+    before: &Quota,
+    after: &Quota,
+) -> AppliedChange {
+    AppliedChange {
+        tenant: tenant.id.clone(),
+        provider: tenant.provider.clone(),
+        region: tenant.region.clone(),
+        resource: after.resource,
+        generation: after.generation,
+        at: after.changed_at,
+        before: before.limit,
+        after: after.limit,
+        recommendation: approved.item().recommendation,
+        by: approved.by().clone(),
+        left_at: None,
+        measured: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! in one commit: what can't be audited does not happen. Every write names the
 //! version that it starts from, so that two writers can't undo each other.
 
+mod applied;
 mod audit;
 mod changes;
 mod incidents;

@@ -183,6 +183,7 @@ impl Registry {
             writes.push(delete(Table::Quotas, Expect::Anything));
             writes.push(delete(Table::Waiting, Expect::Anything));
         }
+        writes.extend(self.end_applied(id).await?);
         let (about, words) = ((Some(id.clone()), None), [serde_json::json!(tenant), serde_json::Value::Null]);
         writes.push(append_audit(&self.event(AuditAction::TenantRemoved, about, words, remark))?);
         Ok(self.commit(writes).await?)

@@ -1,0 +1,220 @@
+//! `plimsoll costs`: what a running daemon's fleet costs, against its budgets,
+//! and what the changes of its quotas have saved.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
+use reqwest::Method;
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+
+use super::client::Server;
+use crate::domain::{TenantId, Timestamp};
+use crate::rightsize::words::percent;
+
+/// The most entries that are asked for at once.
+const PAGE: usize = 500;
+
+/// The command's arguments.
+#[derive(Debug, Args)]
+pub struct Costs {
+    #[command(flatten)]
+    server: Server,
+    /// A row for each of these, under the fleet's
+    #[arg(long, default_value = "tier")]
+    by: By,
+    /// Show what changes of quotas have saved instead
+    #[arg(long)]
+    savings: bool,
+    /// The savings of this tenant
+    #[arg(long, requires = "savings")]
+    tenant: Option<TenantId>,
+    /// What was saved from this instant on, such as 2026-11-01
+    #[arg(long, requires = "savings")]
+    from: Option<Timestamp>,
+    /// What was saved before this instant
+    #[arg(long, requires = "savings")]
+    to: Option<Timestamp>,
+    /// How to write it
+    #[arg(long, visible_alias = "output", default_value = "table")]
+    format: Format,
+}
+
+/// What has a row of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    Tier,
+    Resource,
+    Tenant,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the daemon can't be reached, or has no prices.
+pub fn run(arguments: &Costs, out: &mut impl Write) -> anyhow::Result<()> {
+    if arguments.savings {
+        return savings(arguments, out);
+    }
+    let mut answer = arguments.server.call(Method::GET, "/v1/costs", &[], None)?;
+    if arguments.by == By::Tenant {
+        let (items, _) = pages(&arguments.server, "/v1/costs/tenants", &[])?;
+        answer["items"] = Value::Array(items);
+    }
+    match arguments.format {
+        Format::Json => writeln!(out, "{answer:#}")?,
+        Format::Table => show(&answer, arguments.by, out)?,
+    }
+    Ok(())
+}
+
+/// All entries of a list, and what stands beside them on its last page.
+fn pages(server: &Server, path: &str, query: &[(&str, String)]) -> anyhow::Result<(Vec<Value>, Value)> {
+    let mut query = [query, &[("limit", PAGE.to_string())]].concat();
+    let mut all = Vec::new();
+    loop {
+        let mut page = server.call(Method::GET, path, &query, None)?;
+        if let Value::Array(items) = page["items"].take() {
+            all.extend(items);
+        }
+        let Some(next) = page["next"].as_str().map(str::to_owned) else { return Ok((all, page)) };
+        query.retain(|(key, _)| *key != "cursor");
+        query.push(("cursor", next));
+    }
+}
+
+/// A sheet whose first columns are words and whose others are figures.
+pub(super) fn sheet(titles: &[&str], words: usize, rows: impl Iterator<Item = Vec<String>>) -> Sheet {
+    let mut sheet = Sheet::new();
+    sheet.load_preset(presets::NOTHING);
+    let cell = |(column, text): (usize, String)| {
+        let side = if column < words { CellAlignment::Left } else { CellAlignment::Right };
+        Cell::new(text).set_alignment(side)
+    };
+    sheet.set_header(titles.iter().map(|title| (*title).to_owned()).enumerate().map(cell));
+    for row in rows {
+        sheet.add_row(row.into_iter().enumerate().map(cell));
+    }
+    sheet
+}
+
+/// An amount with two decimals.
+pub(super) fn amount(money: &Value) -> String {
+    let read = |text: &str| text.parse::<Decimal>().ok();
+    let amount = money["amount"].as_str().and_then(read);
+    amount.map_or_else(|| "-".to_owned(), |amount| format!("{:.2}", amount.round_dp(2)))
+}
+
+/// A row for what something costs.
+fn row(name: &str, costs: &Value) -> Vec<String> {
+    let figures = ["now", "recommended", "idle", "so_far", "month_end", "month_end_recommended"];
+    std::iter::once(name.to_owned()).chain(figures.map(|figure| amount(&costs[figure]))).collect()
+}
+
+fn show(answer: &Value, by: By, out: &mut impl Write) -> anyhow::Result<()> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let currency = text(&answer["fleet"]["now"]["currency"]);
+    let month = text(&answer["month"]["start"]);
+    let purchase = text(&answer["purchase"]);
+    writeln!(
+        out,
+        "{} tenants, in {currency}, bought {purchase}; month of {}",
+        answer["tenants"],
+        month.get(..7).unwrap_or("-")
+    )?;
+    let nothing = Map::new();
+    let named = |part: &Value| -> Vec<Vec<String>> {
+        part.as_object().unwrap_or(&nothing).iter().map(|(name, costs)| row(name, costs)).collect()
+    };
+    let parts = match by {
+        By::Tier => named(&answer["tiers"]),
+        By::Resource => named(&answer["resources"]),
+        By::Tenant => {
+            let items = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
+            items.iter().map(|one| row(&text(&one["tenant"]), &one["costs"])).collect()
+        }
+    };
+    let titles = ["", "now/month", "recommended", "idle", "so far", "month's end", "if applied"];
+    let rows = std::iter::once(row("fleet", &answer["fleet"])).chain(parts);
+    writeln!(out, "{}", sheet(&titles, 1, rows))?;
+    for (resource, count) in answer["unpriced"].as_object().unwrap_or(&nothing) {
+        writeln!(out, "No price of {resource} for {count} quotas; they count for nothing here.")?;
+    }
+    let budgets = answer["budgets"].as_array().map_or(&[][..], Vec::as_slice);
+    if budgets.is_empty() {
+        return Ok(());
+    }
+    let rows = budgets.iter().map(|budget| {
+        let verdict = if budget["exceeded"] == true { "exceeded" } else { "kept" };
+        let figures = ["limit", "so_far", "month_end"].map(|figure| amount(&budget[figure]));
+        [vec![text(&budget["of"]), verdict.to_owned()], figures.to_vec()].concat()
+    });
+    writeln!(out, "\n{}", sheet(&["budget of", "", "limit", "so far", "month's end"], 2, rows))?;
+    Ok(())
+}
+
+fn savings(arguments: &Costs, out: &mut impl Write) -> anyhow::Result<()> {
+    let text = |value: &dyn ToString| value.to_string();
+    let asked = [
+        ("tenant", arguments.tenant.as_ref().map(|tenant| text(tenant))),
+        ("from", arguments.from.as_ref().map(|from| text(from))),
+        ("to", arguments.to.as_ref().map(|to| text(to))),
+    ];
+    let query: Vec<(&str, String)> =
+        asked.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let (items, mut answer) = pages(&arguments.server, "/v1/costs/savings", &query)?;
+    if arguments.format == Format::Json {
+        answer["items"] = Value::Array(items);
+        return Ok(writeln!(out, "{answer:#}")?);
+    }
+    let total = &answer["total"];
+    let rows = items.iter().map(|one| {
+        let word = |key: &str| one[key].as_str().unwrap_or("-").to_owned();
+        let limit = |key: &str| one[key].to_string();
+        vec![
+            word("at"),
+            word("tenant"),
+            word("resource"),
+            limit("before"),
+            limit("after"),
+            amount(&one["realised"]),
+            share(&one["measured"]["before"]),
+            share(&one["measured"]["since"]),
+        ]
+    });
+    let titles = ["when", "tenant", "resource", "from", "to", "saved", "above before", "above since"];
+    writeln!(out, "{}", sheet(&titles, 3, rows))?;
+    writeln!(
+        out,
+        "{} changes saved {} {} ({} recommended, {} people's own); at this rate {} a month.",
+        total["changes"],
+        amount(&total["realised"]),
+        total["realised"]["currency"].as_str().unwrap_or_default(),
+        amount(&total["by_recommendations"]),
+        amount(&total["by_people"]),
+        amount(&total["rate"])
+    )?;
+    writeln!(
+        out,
+        "Samples above the quota: {} before the changes, {} since.",
+        share(&total["violations_before"]),
+        share(&total["violations_since"])
+    )?;
+    Ok(())
+}
+
+/// The share of samples above a limit.
+fn share(violations: &Value) -> String {
+    match (violations["above"].as_f64(), violations["samples"].as_f64()) {
+        (Some(above), Some(samples)) if samples > 0.0 => percent(above / samples),
+        _ => "-".to_owned(),
+    }
+}

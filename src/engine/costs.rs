@@ -1,0 +1,183 @@
+//! What the fleet costs right now, and what the changes of its quotas have
+//! saved: the state and the memory put to `cost`.
+
+use std::time::Duration;
+
+use super::workspace::AssessmentKind;
+use super::{ComputeError, Engine, EngineError, SeriesKey};
+use crate::cost::{self, FleetCosts, Line, Prices, Savings, TenantCosts};
+use crate::domain::{
+    AppliedChange, DomainError, Measured, Quota, RecommendationState, Tenant, TenantId, TimeRange, Timestamp,
+    Violations,
+};
+use crate::registry::RegistryError;
+use crate::series::UsageSeries;
+
+/// How long before and after a change usage is looked at.
+const LOOK: Duration = Duration::from_secs(7 * 86_400);
+/// How often measures are written down.
+const MEASURE_EVERY: Duration = Duration::from_secs(86_400);
+
+/// Why there are no costs; reads well after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum CostError {
+    /// Nobody said what quotas cost.
+    #[error("say what quotas cost: there are no prices; add the section [costs] to the daemon's config")]
+    NoPrices,
+    /// The costs can't be summed.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// The state can't be read.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Heavy work did not end well.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+}
+
+impl Engine {
+    pub(super) fn known_prices(&self) -> Result<&Prices, CostError> {
+        self.prices().ok_or(CostError::NoPrices)
+    }
+
+    /// What each of some tenants costs.
+    ///
+    /// # Errors
+    /// Where there are no prices, or the state can't be read.
+    pub async fn costs_of(&self, tenants: &[Tenant]) -> Result<Vec<TenantCosts>, CostError> {
+        let (prices, now) = (self.known_prices()?, self.now());
+        let mut all = Vec::with_capacity(tenants.len());
+        for tenant in tenants {
+            let lines = self.lines(tenant, now).await?;
+            all.push(cost::of_tenant(prices, tenant, &lines, now)?);
+        }
+        Ok(all)
+    }
+
+    /// What the whole fleet costs.
+    ///
+    /// # Errors
+    /// Where there are no prices, or the state can't be read.
+    pub async fn fleet_costs(&self) -> Result<FleetCosts, CostError> {
+        let tenants = self.costs_of(&self.parts.registry.all_tenants().await?).await?;
+        Ok(cost::of_fleet(self.known_prices()?, &tenants, self.now())?)
+    }
+
+    /// What is known of each quota of a tenant.
+    async fn lines(&self, tenant: &Tenant, now: Timestamp) -> Result<Vec<Line>, RegistryError> {
+        let month = cost::month_of(now);
+        let assessments = self.workspace.assessments(&tenant.id);
+        let mut lines = Vec::new();
+        for quota in self.parts.registry.quotas(&tenant.id).await? {
+            let assessment = assessments.iter().find(|(resource, _)| *resource == quota.resource);
+            let (mut recommended, mut changes) = (None, Vec::new());
+            if let Some(AssessmentKind::Change(id)) = assessment.map(|(_, said)| &said.kind) {
+                let record = self.parts.registry.recommendation(*id).await?;
+                let waits = record.state == RecommendationState::Proposed;
+                recommended = waits.then_some(record.recommendation.proposed);
+            }
+            if was_changed(&quota, month.start) {
+                let applied = self.parts.registry.applied_to(&tenant.id, quota.resource, month.start).await?;
+                changes = applied.iter().map(cost::Change::from).collect();
+            }
+            let needed = assessment.and_then(|(_, said)| said.needed);
+            lines.push(Line { resource: quota.resource, limit: quota.limit, recommended, needed, changes });
+        }
+        Ok(lines)
+    }
+
+    /// What changes of quotas have saved within a time that ends by now, of one
+    /// tenant or of all, with each of them, the newest first.
+    ///
+    /// # Errors
+    /// Where there are no prices, or the state can't be read.
+    pub async fn savings(
+        &self,
+        tenant: Option<&TenantId>,
+        range: TimeRange,
+    ) -> Result<(Savings, Vec<AppliedChange>), CostError> {
+        let prices = self.known_prices()?;
+        let mut changes = self.parts.registry.applied(tenant).await?;
+        self.measure(&mut changes);
+        changes.retain(|change| cost::counts_in(change, range));
+        changes.sort_by_cached_key(|change| std::cmp::Reverse(change.position()));
+        Ok((cost::savings(prices, &changes, range)?, changes))
+    }
+
+    /// Measures what usage did before and after each of the latest changes, and
+    /// writes it down before the usage is forgotten. Once a day.
+    pub(super) async fn measure_changes(&self) -> Result<(), EngineError> {
+        let (registry, now) = (&self.parts.registry, self.now());
+        if self.workspace.measured_at.lock().is_some_and(|at| now.since(at) < MEASURE_EVERY) {
+            return Ok(());
+        }
+        registry.forget_applied_before(now.minus(self.settings.keep_changes)).await?;
+        let since = now.minus(self.settings.window);
+        for tenant in registry.all_tenants().await? {
+            for quota in registry.quotas(&tenant.id).await? {
+                if !was_changed(&quota, since) {
+                    continue;
+                }
+                let known = registry.applied_to(&tenant.id, quota.resource, since).await?;
+                let mut anew = known.clone();
+                self.measure(&mut anew);
+                for (before, after) in known.iter().zip(&anew) {
+                    if let Some(measured) = after.measured.filter(|_| before.measured != after.measured) {
+                        registry.measured(after, measured).await?;
+                    }
+                }
+            }
+        }
+        *self.workspace.measured_at.lock() = Some(now);
+        Ok(())
+    }
+
+    /// Measures changes as far as their usage is in memory; they are in the
+    /// order of tenant, resource and time.
+    fn measure(&self, changes: &mut [AppliedChange]) {
+        for index in 0..changes.len() {
+            let change = &changes[index];
+            let same =
+                |other: &&AppliedChange| (&other.tenant, other.resource) == (&change.tenant, change.resource);
+            let before = index.checked_sub(1).and_then(|index| changes.get(index)).filter(same);
+            let next = changes.get(index + 1).filter(same);
+            let key = SeriesKey { tenant: change.tenant.clone(), resource: change.resource };
+            let frame = self.workspace.frame(key.resource);
+            let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&key.tenant)) else {
+                continue;
+            };
+            let measured = measured(usage, change, before.map(|one| one.at), next.map(|one| one.at));
+            // What was seen of it while more of its usage was known stays.
+            let more = |known: Measured| measured.is_some_and(|now| now.since.samples > known.since.samples);
+            if changes[index].measured.is_none_or(more) {
+                changes[index].measured = measured;
+            }
+        }
+    }
+}
+
+fn was_changed(quota: &Quota, since: Timestamp) -> bool {
+    quota.generation > 1 && quota.changed_at >= since
+}
+
+/// What usage did before and after a change, up to the changes before and after.
+fn measured(
+    usage: &UsageSeries,
+    change: &AppliedChange,
+    before: Option<Timestamp>,
+    next: Option<Timestamp>,
+) -> Option<Measured> {
+    let from = change.at.minus(LOOK).max(before.unwrap_or_default());
+    let until = [next, change.left_at].into_iter().flatten().fold(change.at.plus(LOOK), Timestamp::min);
+    let until = until.min(usage.end());
+    let within = |start: Timestamp, end: Timestamp| {
+        let inside = move |(index, _): &(usize, &f64)| (start..end).contains(&usage.at(*index));
+        usage.values.iter().enumerate().filter(inside).map(|(_, value)| *value)
+    };
+    let measured = Measured {
+        before: Violations::count(within(from, change.at), change.before),
+        since: Violations::count(within(change.at, until), change.after),
+        until,
+    };
+    (measured.before.samples + measured.since.samples > 0).then_some(measured)
+}
