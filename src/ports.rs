@@ -132,11 +132,13 @@ pub enum Table {
     Watermarks,
     /// The audit log: appended to, never changed.
     Audit,
+    /// Signed checkpoints of the audit log, by its length.
+    Checkpoints,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 20] = [
+    pub const ALL: [Table; 21] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
@@ -157,6 +159,7 @@ impl Table {
         Table::Models,
         Table::Watermarks,
         Table::Audit,
+        Table::Checkpoints,
     ];
 
     /// The name under which a store keeps it. Never change one.
@@ -182,7 +185,15 @@ impl Table {
             Table::Models => "models",
             Table::Watermarks => "watermarks",
             Table::Audit => "audit",
+            Table::Checkpoints => "checkpoints",
         }
+    }
+
+    /// Whether appended values hang together: each begins with the SHA-256 of
+    /// the value before it, the first with zeros. None can be changed, left out
+    /// or moved unseen then.
+    pub fn is_chained(self) -> bool {
+        self == Table::Audit
     }
 }
 
@@ -231,7 +242,8 @@ pub enum Write {
         expect: Expect,
     },
     /// Adds a value under the table's next number: a key of 20 digits that
-    /// begins at 1 and leaves no number out, in the order of the commits.
+    /// begins at 1 and leaves no number out, in the order of the commits. In a
+    /// chained table the hash of the value before is put in front of it.
     Append {
         /// Where.
         table: Table,

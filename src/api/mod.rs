@@ -171,6 +171,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(receivers::dead_letters))
         .routes(routes!(receivers::send_again))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::checkpoints))
         .routes(routes!(summary::get))
         .routes(routes!(operations::metrics))
 }

@@ -9,6 +9,7 @@ mod prices;
 mod server;
 mod shutdown;
 mod token;
+mod witness;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,13 +25,14 @@ pub use parts::{Closing, engine_settings, prometheus_source};
 pub use prices::{named_book, prices_of};
 
 use crate::api::ApiSettings;
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::engine::{Deliverer, Engine, drive, drive_deliveries};
 
 /// Everything that a daemon is, ready to serve.
 pub struct App {
     engine: Arc<Engine>,
     deliverer: Arc<Deliverer>,
+    witness: Option<witness::Witness>,
     closing: Closing,
     listener: TcpListener,
     api: ApiSettings,
@@ -50,7 +52,13 @@ impl App {
         let deliverer = deliverer_over(&engine, &outlet::Outlet::of(&config))?;
         token::ensure(engine.registry(), config.server.token.clone()).await?;
         engine.restore().await.context("failed to restore what was kept")?;
+        // A log that is forgotten at the end can't be held against what was signed before.
+        let witness = match config.store.kind {
+            StoreKind::Memory => None,
+            StoreKind::Sled => Some(witness::Witness::of(&config, Arc::clone(&engine))?),
+        };
         Ok(App {
+            witness,
             engine,
             deliverer,
             closing,
@@ -73,6 +81,7 @@ impl App {
         let driver = tokio::spawn(drive(Arc::clone(&self.engine), self.every, self.grace, stop.clone()));
         let deliveries =
             tokio::spawn(drive_deliveries(Arc::clone(&self.deliverer), self.grace, stop.clone()));
+        let witness = self.witness.map(|witness| tokio::spawn(witness.run(stop.clone())));
         let served =
             server::serve(self.listener, self.engine, self.deliverer, self.api, self.grace, stop.clone())
                 .await;
@@ -80,6 +89,9 @@ impl App {
         stop.cancel();
         driver.await.context("failed to end the engine's driver")?;
         deliveries.await.context("failed to end the deliveries")?;
+        if let Some(witness) = witness {
+            witness.await.context("failed to sign for the audit log")?;
+        }
         self.closing.close().await.context("failed to close the store")?;
         tracing::info!("stopped");
         served

@@ -5,6 +5,7 @@
 //! output is left behind. The process ends with 2 where the command line or
 //! the input is at fault, with 1 for anything else.
 
+mod audit;
 pub mod backtest;
 pub mod check_config;
 pub mod client;
@@ -73,6 +74,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Try receivers out, and look after the notices that they did not take
     Notify(notify::Notify),
+    /// Read the audit log, export it, verify that nobody changed it
+    Audit(audit::Audit),
     /// Say whether a config can be used, and what it means
     CheckConfig(ConfigFile),
 }
@@ -132,6 +135,10 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Replay(arguments) => replay::run(&arguments, out)?,
         Command::Simulate(arguments) => simulate::run(&arguments)?,
         Command::Notify(arguments) => notify::run(&arguments, out)?,
+        Command::Audit(arguments) => {
+            let whole = audit::run(&arguments, out)?;
+            return Ok(if whole { DONE } else { FAILED });
+        }
         Command::CheckConfig(arguments) => {
             let valid = check_config::run(&arguments.file, out)?;
             return Ok(if valid { DONE } else { BAD_INPUT });

@@ -8,6 +8,7 @@
 //! all of them are reported at once, each with its place and its mend.
 
 mod analysis;
+mod audit;
 mod checks;
 mod costs;
 mod incidents;
@@ -30,6 +31,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use analysis::{Anomaly, Cycle, Forecast};
+pub use audit::Audit;
 pub use costs::Costs;
 pub use incidents::Incidents;
 pub use notify::Notify;
@@ -80,6 +82,8 @@ pub struct Config {
     pub notify: Notify,
     /// Who is told of incidents.
     pub receivers: Vec<Receiver>,
+    /// How the audit log is signed for.
+    pub audit: Audit,
     /// What the daemon says of itself.
     pub log: Log,
 }
@@ -153,6 +157,7 @@ impl Config {
             tenants: Tenants::read(reader),
             notify: Notify::read(reader),
             receivers: notify::read_receivers(reader),
+            audit: Audit::read(reader),
             log: Log::read(reader),
         };
         checks::check(&config, reader);

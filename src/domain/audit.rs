@@ -31,6 +31,8 @@ pub enum AuditAction {
     ModelRolledBack,
     /// A token was made.
     TokenCreated,
+    /// The oldest lines of this log were removed.
+    AuditCut,
     /// Somebody takes care of an incident.
     IncidentAcknowledged,
     /// Somebody said whether an incident was one.
@@ -60,6 +62,10 @@ pub enum AuditAction {
 }
 
 /// One line of the audit log. Its place in the log is its number.
+///
+/// Lines are hashed as they are written. So that a line of an older version
+/// still reads and hashes as it did, a field that is added must be an `Option`
+/// with a default, and left out where it is `None`; names never change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEvent {
     /// When.

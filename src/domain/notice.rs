@@ -23,17 +23,20 @@ pub enum NoticeKind {
     IncidentResolved,
     /// More incidents than the alert budget allows, told of together.
     IncidentsSummarised,
+    /// The audit log was signed for. Only receivers that name this kind get it.
+    AuditCheckpoint,
     /// Somebody tries out a receiver.
     Test,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [NoticeKind; 5] = [
+    pub const ALL: [NoticeKind; 6] = [
         NoticeKind::IncidentOpened,
         NoticeKind::IncidentWorsened,
         NoticeKind::IncidentResolved,
         NoticeKind::IncidentsSummarised,
+        NoticeKind::AuditCheckpoint,
         NoticeKind::Test,
     ];
 
@@ -44,6 +47,7 @@ impl NoticeKind {
             NoticeKind::IncidentWorsened => "incident_worsened",
             NoticeKind::IncidentResolved => "incident_resolved",
             NoticeKind::IncidentsSummarised => "incidents_summarised",
+            NoticeKind::AuditCheckpoint => "audit_checkpoint",
             NoticeKind::Test => "test",
         }
     }
@@ -55,8 +59,15 @@ impl NoticeKind {
             NoticeKind::IncidentWorsened => "plimsoll.incident.worsened",
             NoticeKind::IncidentResolved => "plimsoll.incident.resolved",
             NoticeKind::IncidentsSummarised => "plimsoll.incidents.summarised",
+            NoticeKind::AuditCheckpoint => "plimsoll.audit.checkpoint",
             NoticeKind::Test => "plimsoll.test",
         }
+    }
+
+    /// Whether receivers that name no kinds get it: not what machines keep
+    /// rather than people read.
+    pub fn is_for_everybody(self) -> bool {
+        self != NoticeKind::AuditCheckpoint
     }
 
     /// Whether what it tells of goes on until another notice ends it.

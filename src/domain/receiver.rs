@@ -105,7 +105,7 @@ pub struct Wanted {
     pub tenants: Vec<TenantId>,
     /// Only those that matter at least so much.
     pub least_severity: Severity,
-    /// Only those of these kinds; all where empty.
+    /// Only those of these kinds; where empty, all but audit_checkpoint.
     pub kinds: Vec<NoticeKind>,
 }
 
@@ -120,7 +120,10 @@ impl Wanted {
     pub fn takes(&self, notice: &Notice) -> bool {
         let tenant = self.tenants.is_empty()
             || notice.tenant.as_ref().is_some_and(|tenant| self.tenants.contains(tenant));
-        let kind = self.kinds.is_empty() || self.kinds.contains(&notice.kind);
+        let kind = match self.kinds.is_empty() {
+            true => notice.kind.is_for_everybody(),
+            false => self.kinds.contains(&notice.kind),
+        };
         let severe = notice.severity >= self.least_severity;
         tenant && kind && severe
     }

@@ -24,6 +24,7 @@ pub fn is_over(notice: &Notice) -> bool {
 pub fn labels(notice: &Notice) -> BTreeMap<&'static str, String> {
     let name = match notice.kind {
         NoticeKind::Test => "PlimsollTest",
+        NoticeKind::AuditCheckpoint => "PlimsollAuditCheckpoint",
         NoticeKind::IncidentsSummarised => "PlimsollIncidents",
         _ => "PlimsollIncident",
     };

@@ -1,11 +1,23 @@
 //! The audit log: how a line of it is made, and how it is read. It is written
-//! by the changes themselves.
+//! by the changes themselves. Each line holds the hash of the line before;
+//! signed checkpoints say from time to time how long the log is and what stands
+//! for all of it, and leave the host.
 
-use serde::Serialize;
+mod checkpoints;
+mod inspection;
+mod retention;
+#[cfg(test)]
+mod tests;
 
-use super::{Registry, RegistryError, decode};
+use serde::{Deserialize, Serialize};
+
+pub use checkpoints::CheckpointRecord;
+pub use inspection::{Cut, Finding, Inspection, Report};
+
+use super::{Registry, RegistryError};
 use crate::domain::{Actor, AuditAction, AuditEvent, Resource, TenantId};
-use crate::ports::{StoreError, Table, append_key};
+use crate::ports::{Order, StoreError, Table, Versioned, append_key};
+use crate::security::{hex, sha256};
 
 /// Who changes something, and what they say of it.
 #[derive(Debug, Clone)]
@@ -18,11 +30,16 @@ pub struct Remark {
     pub request_id: Option<String>,
 }
 
-/// A line of the log with its number; the first is 1.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+/// A line of the log with its place in the chain; the first has the number 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NumberedAuditEvent {
     /// Its place in the log.
     pub number: u64,
+    /// The hash of the line before as hexadecimal digits, zeros for the first.
+    pub previous: String,
+    /// Its own hash: the SHA-256 of the 32 bytes of `previous` and of the line
+    /// as JSON with its keys sorted and no spaces.
+    pub hash: String,
     /// The line.
     #[serde(flatten)]
     pub event: AuditEvent,
@@ -43,8 +60,8 @@ impl Registry {
         AuditEvent { at: self.now(), actor, action, tenant, resource, before, after, reason, request_id }
     }
 
-    /// Up to `limit` lines below the number `before`, the newest first, of one
-    /// tenant or of all.
+    /// Up to `limit` lines of one tenant or of all, the newest first, of those
+    /// below the number `before`.
     pub async fn audit(
         &self,
         tenant: Option<&TenantId>,
@@ -52,12 +69,42 @@ impl Registry {
         limit: usize,
     ) -> Result<Vec<NumberedAuditEvent>, RegistryError> {
         self.newest(Table::Audit, before.map(append_key), limit, |key, value| {
-            let event: AuditEvent = decode(Table::Audit, key, value)?;
-            let wanted = tenant.is_none_or(|tenant| event.tenant.as_ref() == Some(tenant));
-            Ok(if wanted { Some(NumberedAuditEvent { number: number_of(key)?, event }) } else { None })
+            let line = line(key, value)?;
+            let wanted = tenant.is_none_or(|tenant| line.event.tenant.as_ref() == Some(tenant));
+            Ok(wanted.then_some(line))
         })
         .await
     }
+
+    /// Up to `limit` lines, the oldest first, of those above the number `after`.
+    pub async fn audit_after(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<NumberedAuditEvent>, RegistryError> {
+        let after = append_key(after);
+        let found = self.store.scan(Table::Audit, "", Some(&after), Order::Upwards, limit).await?;
+        found.iter().map(|(key, value)| Ok(line(key, value)?)).collect()
+    }
+}
+
+/// A line as it is stored: the hash of the line before, and the event.
+fn line(key: &str, value: &Versioned) -> Result<NumberedAuditEvent, StoreError> {
+    let corrupt = |message: String| StoreError::Corrupt { table: Table::Audit, key: key.to_owned(), message };
+    let (previous, body) = value
+        .bytes
+        .split_first_chunk::<32>()
+        .ok_or_else(|| corrupt("it is shorter than a hash".to_owned()))?;
+    let event = serde_json::from_slice(body).map_err(|error| corrupt(error.to_string()))?;
+    let number = number_of(key)?;
+    Ok(NumberedAuditEvent { number, previous: hex(previous), hash: hex(&sha256([&*value.bytes])), event })
+}
+
+/// An event as it is hashed and stored: JSON with sorted keys, no spaces.
+pub(super) fn canonical(event: &AuditEvent) -> Result<Vec<u8>, StoreError> {
+    // Objects of serde_json's values are sorted by key.
+    let value = serde_json::to_value(event).map_err(|error| StoreError::Io(error.to_string()))?;
+    super::encode(&value)
 }
 
 fn number_of(key: &str) -> Result<u64, StoreError> {

@@ -23,10 +23,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub use audit::{NumberedAuditEvent, Remark};
+pub use audit::{
+    CheckpointRecord, Cut, Finding as AuditFinding, Inspection, NumberedAuditEvent, Remark,
+    Report as AuditReport,
+};
 pub use changes::Outcome as ChangeOutcome;
 pub use incidents::{AlertBudget, IncidentFilter, IncidentWrite, NotToLearn};
 pub use models::Replacement;
+use outbox::enqueue;
 pub use receivers::{Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use tenants::{NewTenant, TenantEdit};
@@ -190,7 +194,7 @@ fn put<T: Serialize>(table: Table, key: String, expect: Expect, record: &T) -> R
 }
 
 fn append_audit(event: &AuditEvent) -> Result<Write, StoreError> {
-    Ok(Write::Append { table: Table::Audit, bytes: encode(event)? })
+    Ok(Write::Append { table: Table::Audit, bytes: audit::canonical(event)? })
 }
 
 /// The key of what belongs to one resource of one tenant. No tenant id holds a

@@ -1,9 +1,9 @@
 //! Bearer tokens: 256 random bits, written so that a leak can be searched for.
 
-use std::fmt::Write as _;
-
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::rand;
 use secrecy::{ExposeSecret, SecretString};
+
+use super::digest::{hex, sha256};
 
 /// What every token that Plimsoll makes begins with.
 const PREFIX: &str = "plim_";
@@ -62,15 +62,7 @@ impl Token {
 /// the hash, so it needs no salt and no slow hash; looking the hash up instead
 /// of comparing tokens leaks nothing through time.
 pub fn hash(token: &str) -> String {
-    hex(digest::digest(&digest::SHA256, token.as_bytes()).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing into a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&sha256([token.as_bytes()]))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ports::{Batch, Expect, StoreError, Table, Write, append_key};
+use crate::security::{Digest, sha256};
 
 /// A write whose key is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +19,21 @@ pub(super) struct Planned {
     pub bytes: Option<Vec<u8>>,
 }
 
-/// The writes of a batch with their keys; `last_key` gives the last key of a
+/// The last value of a table.
+pub(super) struct Last {
+    /// Its key.
+    pub key: String,
+    /// The SHA-256 of the value.
+    pub hash: Digest,
+}
+
+/// The writes of a batch with their keys; `last` gives the last value of a
 /// table, behind which appended values go.
 pub(super) fn plan(
     batch: Batch,
-    mut last_key: impl FnMut(Table) -> Result<Option<String>, StoreError>,
+    mut last: impl FnMut(Table) -> Result<Option<Last>, StoreError>,
 ) -> Result<Vec<Planned>, StoreError> {
-    let mut last_numbers: BTreeMap<Table, u64> = BTreeMap::new();
+    let mut ends: BTreeMap<Table, (u64, Digest)> = BTreeMap::new();
     let mut named = BTreeSet::new();
     let mut planned = Vec::with_capacity(batch.writes.len());
     for write in batch.writes {
@@ -32,12 +41,14 @@ pub(super) fn plan(
             Write::Put { table, key, expect, bytes } => Planned { table, key, expect, bytes: Some(bytes) },
             Write::Delete { table, key, expect } => Planned { table, key, expect, bytes: None },
             Write::Append { table, bytes } => {
-                let last = match last_numbers.get(&table) {
-                    Some(number) => *number,
-                    None => number_of(table, last_key(table)?)?,
+                let (number, hash) = match (ends.get(&table), last(table)?) {
+                    (Some(end), _) => *end,
+                    (None, Some(last)) => (number_of(table, last.key)?, last.hash),
+                    (None, None) => (0, Digest::default()),
                 };
-                last_numbers.insert(table, last + 1);
-                Planned { table, key: append_key(last + 1), expect: Expect::Absent, bytes: Some(bytes) }
+                let bytes = if table.is_chained() { [&hash[..], &*bytes].concat() } else { bytes };
+                ends.insert(table, (number + 1, sha256([&*bytes])));
+                Planned { table, key: append_key(number + 1), expect: Expect::Absent, bytes: Some(bytes) }
             }
         };
         if !named.insert((write.table, write.key.clone())) {
@@ -48,9 +59,8 @@ pub(super) fn plan(
     Ok(planned)
 }
 
-/// The number of a table's last key, zero for an empty table.
-fn number_of(table: Table, key: Option<String>) -> Result<u64, StoreError> {
-    let Some(key) = key else { return Ok(0) };
+/// The number of a table's last key.
+fn number_of(table: Table, key: String) -> Result<u64, StoreError> {
     match key.parse() {
         Ok(number) if append_key(number) == key => Ok(number),
         _ => Err(StoreError::Corrupt {

@@ -5,8 +5,6 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
-
 /// What a file that is not yet in its place ends with.
 const TEMPORARY: &str = "tmp";
 
@@ -122,23 +120,6 @@ pub(super) fn size_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// The SHA-256 of some bytes.
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    hash
-}
-
-/// Bytes as lowercase hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,11 +140,5 @@ mod tests {
         fs::write(temporary(&path), b"half").unwrap();
         sweep_temporaries(path.parent().unwrap()).unwrap();
         assert_eq!(size_of(folder.path()), 3);
-    }
-
-    #[test]
-    fn hashes_read_as_usual() {
-        let empty = hex(&sha256(b""));
-        assert_eq!(empty, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use parking_lot::RwLock;
 
-use super::batch::plan;
+use super::batch::{Last, plan};
 use super::keys;
 use crate::domain::{Resource, Step, Timestamp};
 use crate::ports::{Batch, History, HistoryError, Order, Store, StoreError, StoreHealth, Table, Versioned};
+use crate::security::sha256;
 use crate::series::Frame;
 
 /// State that is lost when it is dropped; else it does what every store does.
@@ -49,7 +50,10 @@ impl Store for MemoryStore {
         let planned = plan(batch, |table| {
             let all = keys::places(table, "", None, Order::Upwards);
             let last = all.and_then(|places| values.range(places).next_back());
-            Ok(last.and_then(|(place, _)| keys::decode(place)).map(|(_, key)| key.to_owned()))
+            Ok(last.and_then(|(place, value)| {
+                let (_, key) = keys::decode(place)?;
+                Some(Last { key: key.to_owned(), hash: sha256([&*value.bytes]) })
+            }))
         })?;
         let mut changes = Vec::with_capacity(planned.len());
         for write in planned {

@@ -91,6 +91,8 @@ async fn acknowledged_changes_survive_kill_9() {
     for (index, line) in audit.iter().enumerate() {
         assert_eq!(line["number"].as_u64(), Some(index as u64 + 1), "the log leaves no number out");
     }
+    let verified = crate::audit::audit(&daemon, &["verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     for (tenant, mine) in tenants.iter().zip(&acknowledged) {
         let (_, quota) = caller.get(&quota_path(tenant)).await;
         check(tenant, &quota, mine, &audit);

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::entry::Hash;
+use crate::security::{hex, sha256};
 use crate::store::files;
 
 /// The files, and how many values refer to each.
@@ -67,7 +68,7 @@ impl Blobs {
 }
 
 fn path(folder: &Path, hash: &Hash) -> PathBuf {
-    folder.join(files::hex(hash))
+    folder.join(hex(hash))
 }
 
 /// Reads a value and holds it against its hash; says what is wrong.
@@ -75,7 +76,7 @@ pub(super) fn read(folder: &Path, hash: &Hash, length: u64) -> Result<Vec<u8>, S
     let path = path(folder, hash);
     let mend = "restore the file from a backup";
     let bytes = fs::read(&path).map_err(|error| format!("{}: {error}; {mend}", path.display()))?;
-    if bytes.len() as u64 == length && files::sha256(&bytes) == *hash {
+    if bytes.len() as u64 == length && sha256([&*bytes]) == *hash {
         Ok(bytes)
     } else {
         Err(format!("{}: its bytes are not those that were written; {mend}", path.display()))

@@ -13,8 +13,9 @@ use super::entry::{self, Body, Hash};
 use super::tally::{self, Tally};
 use super::{corrupt, io_error, sled_error};
 use crate::ports::{Batch, Expect, Order, StoreError, Table};
-use crate::store::batch::{Planned, plan};
-use crate::store::{files, keys};
+use crate::security::sha256;
+use crate::store::batch::{Last, Planned, plan};
+use crate::store::keys;
 
 /// What a group of batches changes.
 pub(super) struct Group<'a> {
@@ -41,7 +42,7 @@ impl<'a> Group<'a> {
     /// Adds a batch if all that it expects holds, and makes the files of its
     /// large values durable; else leaves the group as it was.
     pub fn add(&mut self, batch: Batch, blobs: &mut Blobs) -> Result<(), StoreError> {
-        let planned = plan(batch, |table| self.last_key(table))?;
+        let planned = plan(batch, |table| self.last(table))?;
         let mut change =
             Change { tally: self.tally.clone(), writes: Vec::new(), large: Vec::new(), released: Vec::new() };
         for write in &planned {
@@ -98,7 +99,7 @@ impl<'a> Group<'a> {
             return Ok(());
         };
         let body = if bytes.len() > self.inline_bytes {
-            let hash = files::sha256(bytes);
+            let hash = sha256([&**bytes]);
             change.large.push((hash, bytes));
             Body::InFile { hash, length: bytes.len() as u64 }
         } else {
@@ -120,7 +121,22 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn last_key(&self, table: Table) -> Result<Option<String>, StoreError> {
+    /// The last value of a table. A damaged one is linked to as it stands: what
+    /// happens next must be written down all the same, and whoever verifies the
+    /// log finds the place.
+    fn last(&self, table: Table) -> Result<Option<Last>, StoreError> {
+        let Some(place) = self.last_place(table)? else { return Ok(None) };
+        let Some((_, key)) = keys::decode(&place) else { return Ok(None) };
+        let raw = self.get(&place)?.unwrap_or_default();
+        let hash = match entry::decode(&place, &raw).map(|entry| entry.body) {
+            Ok(Body::Inline(bytes)) => sha256([bytes]),
+            Ok(Body::InFile { hash, .. }) => hash,
+            Err(_) => sha256([&*raw]),
+        };
+        Ok(Some(Last { key: key.to_owned(), hash }))
+    }
+
+    fn last_place(&self, table: Table) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(places) = keys::places(table, "", None, Order::Upwards) else { return Ok(None) };
         let written = self.writes.range(places.clone()).rev().find(|(_, raw)| raw.is_some());
         let mut last = written.map(|(place, _)| place.clone());
@@ -132,6 +148,6 @@ impl<'a> Group<'a> {
                 break;
             }
         }
-        Ok(last.and_then(|place| keys::decode(&place).map(|(_, key)| key.to_owned())))
+        Ok(last)
     }
 }

@@ -16,6 +16,7 @@ use sled::{IVec, Tree};
 
 use super::layout::Layout;
 use crate::ports::StoreError;
+use crate::security::hex;
 use crate::store::files;
 
 /// What the seal says of a file.
@@ -66,7 +67,7 @@ fn hash(path: &Path) -> io::Result<(u64, String)> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            return Ok((bytes, files::hex(hash.finish().as_ref())));
+            return Ok((bytes, hex(hash.finish().as_ref())));
         }
         hash.update(&buffer[..read]);
         bytes += read as u64;

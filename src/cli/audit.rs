@@ -1,0 +1,278 @@
+//! `plimsoll audit`: the audit log of a running daemon, and whether it is as
+//! it was written.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+use reqwest::Method;
+
+use super::BadUsage;
+use super::client::Server;
+use crate::domain::TenantId;
+use crate::registry::{AuditReport, Cut, Inspection, NumberedAuditEvent};
+use crate::security::{Verifier, notes};
+
+/// Lines that are asked for at once.
+const PAGE: usize = 500;
+
+/// The command's arguments.
+#[derive(Debug, Args)]
+pub struct Audit {
+    #[command(flatten)]
+    server: Server,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List lines, the newest first
+    List {
+        /// Those of this tenant
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// The most that are listed
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Write all lines to a file, the oldest first
+    Export {
+        /// jsonl can be verified again, csv is for spreadsheets
+        #[arg(long, value_enum, default_value_t = Form::Jsonl)]
+        format: Form,
+        /// The file; - for standard output
+        #[arg(short, long, default_value = "-")]
+        output: PathBuf,
+    },
+    /// Hold the log against itself and against signed checkpoints
+    ///
+    /// Finds lines that were edited, left out, moved or cut off. Ends with 1
+    /// where it finds any.
+    Verify {
+        /// An export as jsonl; without it the running daemon is asked
+        #[arg(short, long)]
+        input: Option<PathBuf>,
+        /// Signed checkpoints that were kept elsewhere, one after the other
+        #[arg(long)]
+        checkpoints: Option<PathBuf>,
+        /// The key that they were signed with, as `plimsoll audit key` shows it
+        #[arg(long, requires = "checkpoints")]
+        key: Option<String>,
+    },
+    /// Show the newest signed checkpoint
+    Checkpoint,
+    /// Show the key that checkpoints are verified with; keep it elsewhere
+    Key,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    Jsonl,
+    Csv,
+}
+
+/// Runs the command; gives whether all is as it was written.
+///
+/// # Errors
+/// Where the daemon can't be reached, or a file can't be used.
+pub fn run(arguments: &Audit, out: &mut impl Write) -> anyhow::Result<bool> {
+    let server = &arguments.server;
+    match &arguments.what {
+        What::List { tenant, limit } => list(server, tenant.as_ref(), *limit, out)?,
+        What::Export { format, output } if output == Path::new("-") => export(server, *format, out)?,
+        What::Export { format, output } => {
+            let mut file = File::create(output).with_context(|| output.display().to_string())?;
+            export(server, *format, &mut file)?;
+        }
+        What::Checkpoint => write!(out, "{}", newest(server, "note")?)?,
+        What::Key => writeln!(out, "{}", newest(server, "key")?)?,
+        What::Verify { input, checkpoints, key } => {
+            let report = verify(server, input.as_deref(), checkpoints.as_deref(), key.as_deref())?;
+            return tell(&report, checkpoints.is_some(), out);
+        }
+    }
+    Ok(true)
+}
+
+fn list(
+    server: &Server,
+    tenant: Option<&TenantId>,
+    limit: usize,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let mut query = vec![("limit", limit.to_string())];
+    query.extend(tenant.map(|tenant| ("tenant", tenant.to_string())));
+    let lines = page(server, &query)?;
+    let mut sheet = Table::new();
+    sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    sheet.set_header(["line", "when", "who", "what", "on", "why"]);
+    for NumberedAuditEvent { number, event, .. } in lines {
+        let on =
+            event.tenant.iter().map(ToString::to_string).chain(event.resource.map(|one| one.to_string()));
+        sheet.add_row([
+            number.to_string(),
+            event.at.to_string(),
+            event.actor.to_string(),
+            name(&event.action)?,
+            on.collect::<Vec<_>>().join(" "),
+            event.reason,
+        ]);
+    }
+    writeln!(out, "{sheet}")?;
+    Ok(())
+}
+
+fn name(action: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_value(action)?.as_str().unwrap_or_default().to_owned())
+}
+
+fn page(server: &Server, query: &[(&str, String)]) -> anyhow::Result<Vec<NumberedAuditEvent>> {
+    let mut answer = server.call(Method::GET, "/v1/audit", query, None)?;
+    Ok(serde_json::from_value(answer["items"].take())?)
+}
+
+/// All lines, the oldest first.
+fn each(
+    server: &Server,
+    mut take: impl FnMut(&NumberedAuditEvent) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut last = 0;
+    loop {
+        let query =
+            [("order", "oldest".to_owned()), ("cursor", last.to_string()), ("limit", PAGE.to_string())];
+        let lines = page(server, &query)?;
+        let Some(end) = lines.last() else { return Ok(()) };
+        last = end.number;
+        lines.iter().try_for_each(&mut take)?;
+    }
+}
+
+fn export(server: &Server, form: Form, out: &mut impl Write) -> anyhow::Result<()> {
+    match form {
+        Form::Jsonl => each(server, |line| Ok(writeln!(out, "{}", serde_json::to_string(line)?)?)),
+        Form::Csv => {
+            let mut sheet = csv::Writer::from_writer(out);
+            sheet.write_record([
+                "number",
+                "at",
+                "actor",
+                "action",
+                "tenant",
+                "resource",
+                "before",
+                "after",
+                "reason",
+                "request_id",
+                "previous",
+                "hash",
+            ])?;
+            each(server, |line| {
+                let event = &line.event;
+                let text = |one: Option<String>| one.unwrap_or_default();
+                Ok(sheet.write_record([
+                    line.number.to_string(),
+                    event.at.to_string(),
+                    event.actor.to_string(),
+                    name(&event.action)?,
+                    text(event.tenant.as_ref().map(ToString::to_string)),
+                    text(event.resource.map(|one| one.to_string())),
+                    event.before.to_string(),
+                    event.after.to_string(),
+                    event.reason.clone(),
+                    text(event.request_id.clone()),
+                    line.previous.clone(),
+                    line.hash.clone(),
+                ])?)
+            })?;
+            Ok(sheet.flush()?)
+        }
+    }
+}
+
+/// A field of the newest checkpoint.
+fn newest(server: &Server, field: &str) -> anyhow::Result<String> {
+    let answer = server.call(Method::GET, "/v1/audit/checkpoints", &[("limit", "1".to_owned())], None)?;
+    let newest = answer["items"].get(0).and_then(|one| one[field].as_str());
+    Ok(newest.ok_or_else(|| BadUsage("find a checkpoint: none was signed yet".to_owned()))?.to_owned())
+}
+
+fn verify(
+    server: &Server,
+    input: Option<&Path>,
+    checkpoints: Option<&Path>,
+    key: Option<&str>,
+) -> anyhow::Result<AuditReport> {
+    // What the daemon gives is read twice, and so kept meanwhile.
+    let mut kept = tempfile::NamedTempFile::new()?;
+    let input = match input {
+        Some(input) => input,
+        None => {
+            export(server, Form::Jsonl, &mut kept)?;
+            kept.path()
+        }
+    };
+    let signed = match (checkpoints, key) {
+        (Some(file), Some(key)) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("failed to read {}", file.display()))?;
+            let verifier = Verifier::parse(key)?;
+            let signed: Result<Vec<_>, _> = notes(&text).iter().map(|note| verifier.read(note)).collect();
+            signed.with_context(|| format!("failed to use {}", file.display()))?
+        }
+        (Some(_), None) => {
+            return Err(BadUsage("verify checkpoints without the --key that signed them".to_owned()).into());
+        }
+        (None, _) => Vec::new(),
+    };
+    let mut first = None;
+    let mut cut = None;
+    read(input, |line| {
+        let first = *first.get_or_insert(line.number);
+        let one = Cut::of(&line.event).filter(|one| one.through + 1 == first);
+        cut = cut.take().or(one);
+        Ok(())
+    })?;
+    let mut inspection = Inspection::new(cut.as_ref(), signed);
+    read(input, |line| Ok(inspection.take(&line)?))?;
+    Ok(inspection.end())
+}
+
+fn read(input: &Path, mut take: impl FnMut(NumberedAuditEvent) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let file = File::open(input).with_context(|| format!("failed to open {}", input.display()))?;
+    for (index, text) in BufReader::new(file).lines().enumerate() {
+        let line = serde_json::from_str(&text?).map_err(|error| {
+            BadUsage(format!(
+                "read line {} of {}: {error}; is it an export as jsonl?",
+                index + 1,
+                input.display()
+            ))
+        })?;
+        take(line)?;
+    }
+    Ok(())
+}
+
+fn tell(report: &AuditReport, beside_checkpoints: bool, out: &mut impl Write) -> anyhow::Result<bool> {
+    for finding in &report.findings {
+        writeln!(out, "{finding}")?;
+    }
+    let cut = match report.cut {
+        0 => String::new(),
+        cut => format!(" behind {cut} that were removed, as the log says"),
+    };
+    let whole = report.findings.is_empty();
+    let verdict = if whole { "whole" } else { "NOT as it was written" };
+    writeln!(out, "{} lines{cut}, {} checkpoints: {verdict}", report.lines, report.checkpoints)?;
+    if whole && !beside_checkpoints {
+        writeln!(
+            out,
+            "without checkpoints that were kept elsewhere nobody can tell whether its end was cut off, or all of \
+             it written anew"
+        )?;
+    }
+    Ok(whole)
+}
