@@ -124,6 +124,10 @@ pub enum Table {
     Delivered,
     /// Receivers that were made over the API, and which ones are disabled.
     Receivers,
+    /// The newest version of each template, by name.
+    Templates,
+    /// All versions of templates, by name and number.
+    TemplateVersions,
     /// Hashes of tokens.
     Tokens,
     /// Versions of the forecasting models, by resource and number.
@@ -138,7 +142,7 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 21] = [
+    pub const ALL: [Table; 23] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
@@ -155,6 +159,8 @@ impl Table {
         Table::DeadLetters,
         Table::Delivered,
         Table::Receivers,
+        Table::Templates,
+        Table::TemplateVersions,
         Table::Tokens,
         Table::Models,
         Table::Watermarks,
@@ -181,6 +187,8 @@ impl Table {
             Table::DeadLetters => "dead_letters",
             Table::Delivered => "delivered",
             Table::Receivers => "receivers",
+            Table::Templates => "templates",
+            Table::TemplateVersions => "template_versions",
             Table::Tokens => "tokens",
             Table::Models => "models",
             Table::Watermarks => "watermarks",

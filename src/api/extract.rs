@@ -28,11 +28,29 @@ fn refused(rejection: JsonRejection, max_body: usize) -> Problem {
     let detail = rejection.body_text();
     match rejection {
         JsonRejection::JsonDataError(_) => Problem::unprocessable(detail),
-        other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than {max_body} bytes; send less, or raise server.max_body"),
-        ),
+        other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => too_large(max_body),
         other => Problem::new(other.status(), detail),
+    }
+}
+
+fn too_large(max_body: usize) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the body is larger than {max_body} bytes; send less, or raise server.max_body"),
+    )
+}
+
+/// A body of text, of whatever type it says it is.
+pub struct Text(pub String);
+
+impl FromRequest<ApiState> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        String::from_request(request, state).await.map(Text).map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(state.settings.max_body),
+            status => Problem::new(status, rejection.body_text()),
+        })
     }
 }
 

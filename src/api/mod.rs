@@ -20,7 +20,10 @@ mod quiet;
 mod quotas;
 mod receivers;
 mod recommendations;
+mod settings;
 mod summary;
+mod template_files;
+mod templates;
 mod tenants;
 
 #[cfg(test)]
@@ -39,6 +42,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::engine::{Deliverer, Engine};
+use crate::registry::TemplateLimits;
 
 /// How the API is set.
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ pub struct ApiSettings {
     pub deploy_quiet: Duration,
     /// The longest silence or marker.
     pub longest_quiet: Duration,
+    /// How many templates there may be.
+    pub templates: TemplateLimits,
     /// Whether the usage is made up, which callers are told.
     pub simulated: bool,
 }
@@ -71,6 +77,7 @@ impl Default for ApiSettings {
             max_points: 11_000,
             deploy_quiet: Duration::from_secs(1800),
             longest_quiet: Duration::from_secs(30 * 86_400),
+            templates: TemplateLimits::default(),
             simulated: false,
         }
     }
@@ -99,6 +106,7 @@ impl ApiState {
     ),
     tags(
         (name = "tenants", description = "The platform's customers"),
+        (name = "templates", description = "Named, versioned settings that tenants are made from"),
         (name = "quotas", description = "What each tenant may use"),
         (name = "recommendations", description = "What each quota should be, and why"),
         (name = "costs", description = "What quotas cost, and what changing them has saved"),
@@ -140,6 +148,15 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(tenants::list, tenants::create))
         .routes(routes!(tenants::get, tenants::change, tenants::remove))
         .routes(routes!(tenants::tier_fit))
+        .routes(routes!(settings::get))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(templates::get, templates::put))
+        .routes(routes!(templates::clone))
+        .routes(routes!(templates::versions))
+        .routes(routes!(templates::version))
+        .routes(routes!(templates::diff))
+        .routes(routes!(template_files::export))
+        .routes(routes!(template_files::import))
         .routes(routes!(quotas::list))
         .routes(routes!(quotas::get, quotas::put))
         .routes(routes!(recommendations::list))

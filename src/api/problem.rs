@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::template::Fault;
 use crate::domain::{DomainError, Objection};
 use crate::engine::{ApplyError, RollBackError};
 use crate::ports::StoreError;
@@ -29,6 +30,9 @@ pub struct Problem {
     /// The rules that stand against a change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     objections: Vec<Objection>,
+    /// What is wrong with a template, each with its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<Fault>,
 }
 
 impl Problem {
@@ -40,7 +44,14 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             objections: Vec::new(),
+            faults: Vec::new(),
         }
+    }
+
+    /// Templates that can't be, with all that is wrong with them.
+    pub fn faulty(faults: Vec<Fault>) -> Self {
+        let words: Vec<String> = faults.iter().map(Fault::to_string).collect();
+        Problem { faults, ..Problem::unprocessable(format!("can't take the template: {}", words.join("; "))) }
     }
 
     /// Something in the request can't be used.
@@ -101,6 +112,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::NoSuchMarker(_)
             | RegistryError::NoSuchRecommendation(_)
             | RegistryError::NoSuchReceiver(_)
+            | RegistryError::NoSuchTemplate(..)
             | RegistryError::NoSuchDeadLetter(..) => Problem::not_found(detail),
             RegistryError::TenantExists(_)
             | RegistryError::IncidentOver(_)
@@ -110,6 +122,8 @@ impl From<RegistryError> for Problem {
             | RegistryError::ReceiverOfConfig(_)
             | RegistryError::TooManyReceivers(_)
             | RegistryError::WouldOvertake(..)
+            | RegistryError::TemplateExists(_)
+            | RegistryError::TooManyTemplates(_)
             | RegistryError::Store(StoreError::Conflict { .. }) => Problem::new(StatusCode::CONFLICT, detail),
             RegistryError::Refused(verdict) => {
                 let moved = verdict.objections.iter().any(|one| matches!(one, Objection::QuotaMoved { .. }));
@@ -120,6 +134,11 @@ impl From<RegistryError> for Problem {
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 Problem { objections: verdict.objections, ..Problem::new(status, detail) }
+            }
+            RegistryError::TemplateMoved { .. } => Problem::new(StatusCode::PRECONDITION_FAILED, detail),
+            RegistryError::TemplateRefused(faults) => {
+                let faults = faults.into_iter().map(|one| one.fault).collect();
+                Problem { detail, ..Problem::faulty(faults) }
             }
             RegistryError::Domain(error) => error.into(),
             RegistryError::Store(error) => Problem::internal(&error),

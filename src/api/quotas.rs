@@ -133,11 +133,13 @@ pub async fn put(
     Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())
 }
 
-fn tag(generation: u64) -> String {
+/// The ETag of a generation or version.
+pub(super) fn tag(generation: u64) -> String {
     format!("\"{generation}\"")
 }
 
-fn matches(headers: &HeaderMap, tag: &str) -> bool {
+/// Whether a caller knows this ETag already.
+pub(super) fn matches(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
     known.split(',').any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == tag)
 }

@@ -14,7 +14,8 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
-use crate::domain::{ApplyMode, Cadence, Resource, Tenant, TenantId, Tier, TierFit};
+use crate::domain::template::{Extends, Resolved};
+use crate::domain::{ApplyMode, AssignedTemplate, Cadence, Resource, Tenant, TenantId, Tier, TierFit};
 use crate::registry::{NewTenant, TenantEdit};
 
 /// One change an hour is the most that any cadence can make.
@@ -28,8 +29,12 @@ pub struct TenantToCreate {
     id: TenantId,
     /// The name that people read; the id where it is left out.
     name: Option<String>,
-    /// Its plan, which gives its quotas.
-    tier: Tier,
+    /// Its plan, which gives its quotas; that of the template where one is named.
+    tier: Option<Tier>,
+    /// The template that it is made from, as `gold` for the newest version or
+    /// `gold@3`; it gives the quotas in the place of the tier.
+    #[schema(value_type = Option<String>)]
+    template: Option<Extends>,
     /// The provider whose prices apply.
     #[serde(default = "on_premises")]
     provider: String,
@@ -66,6 +71,10 @@ pub struct TenantChange {
     /// Its plan: floors, ceilings and the violation budget. Quotas stay as
     /// they are until one of them is changed.
     tier: Option<Tier>,
+    /// The template whose settings hold from now on, as `gold` or `gold@3`; its
+    /// tier becomes the tenant's. Quotas stay as they are.
+    #[schema(value_type = Option<String>)]
+    template: Option<Extends>,
     /// The provider whose prices apply.
     provider: Option<String>,
     /// The region whose prices apply.
@@ -88,6 +97,7 @@ pub struct TenantChange {
         (status = 201, body = Tenant, headers(("Location", description = "where it is"))),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such template"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
@@ -98,12 +108,37 @@ pub async fn create(
     Extension(caller): Extension<Caller>,
     Body(new): Body<TenantToCreate>,
 ) -> Result<impl IntoResponse, Problem> {
-    let TenantToCreate { id, name, tier, provider, region, apply_mode, quotas } = new;
-    let new = NewTenant { id, name, tier, provider, region, apply_mode, quotas };
+    let TenantToCreate { id, name, tier, template, provider, region, apply_mode, quotas: wished } = new;
+    let (resolved, template) = match (template, tier) {
+        (Some(template), tier) => chosen(&state, &template, tier).await?,
+        (None, Some(tier)) => (Resolved::of_tier(tier), None),
+        (None, None) => return Err(Problem::unprocessable("give a tier or a template")),
+    };
+    let mut quotas = resolved.settings.resource_quotas.unwrap_or_default().0;
+    quotas.extend(wished);
+    let new = NewTenant { id, name, tier: resolved.tier, provider, region, apply_mode, template, quotas };
     let tenant = state.engine.registry().create_tenant(new, caller.actor(), caller.request_id()).await?;
     state.engine.wake();
     let location = format!("/v1/tenants/{}", tenant.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(tenant)))
+}
+
+/// A template that a caller names, with what holds under it.
+async fn chosen(
+    state: &ApiState,
+    template: &Extends,
+    tier: Option<Tier>,
+) -> Result<(Resolved, Option<AssignedTemplate>), Problem> {
+    let registry = state.engine.registry();
+    let record = registry.template_named(template).await?;
+    let resolved = registry.resolved(&record).await?;
+    if let Some(tier) = tier.filter(|tier| *tier != resolved.tier) {
+        let text =
+            format!("the template {template} is of the tier {}, not {tier}; leave one out", resolved.tier);
+        return Err(Problem::unprocessable(text));
+    }
+    let assigned = resolved.assigned(record.template.name, record.version);
+    Ok((resolved, Some(assigned)))
 }
 
 /// List the tenants by id.
@@ -157,12 +192,20 @@ pub async fn change(
     Path(id): Path<TenantId>,
     Body(change): Body<TenantChange>,
 ) -> Result<Json<Tenant>, Problem> {
-    let TenantChange { name, tier, provider, region, apply_mode, cadence, changes_per_day, reason } = change;
+    let TenantChange { name, tier, template, provider, region, apply_mode, .. } = change;
+    let TenantChange { cadence, changes_per_day, reason, .. } = change;
     if changes_per_day.is_some_and(|changes| !(changes > 0.0 && changes <= MOST_CHANGES)) {
         let text = format!("changes_per_day must be a number above 0 and at most {MOST_CHANGES}");
         return Err(Problem::unprocessable(text));
     }
-    let edit = TenantEdit { name, tier, provider, region, apply_mode, cadence, changes_per_day };
+    let (tier, template) = match template {
+        None => (tier, None),
+        Some(template) => {
+            let (resolved, template) = chosen(&state, &template, tier).await?;
+            (Some(resolved.tier), template)
+        }
+    };
+    let edit = TenantEdit { name, tier, provider, region, apply_mode, cadence, changes_per_day, template };
     let registry = state.engine.registry();
     let tenant = registry.edit_tenant(&id, edit, caller.remark(Some(reason))).await?;
     state.engine.wake();

@@ -12,7 +12,7 @@ use crate::config::{Config, StoreKind};
 use crate::domain::Step;
 use crate::engine::{Compute, Engine, Ids, Parts, Settings, incidents};
 use crate::ports::{Clock, History, Store};
-use crate::registry::Registry;
+use crate::registry::{Registry, TemplateLimits};
 use crate::rightsize;
 use crate::source::{PrometheusSettings, PrometheusSource};
 use crate::store::{MemoryStore, NoHistory, ParquetHistory, SledSettings, SledStore};
@@ -100,6 +100,7 @@ pub fn api_settings(config: &Config) -> ApiSettings {
         request_time_out: config.server.request_time_out,
         max_page: config.server.max_page,
         max_points: config.server.max_points,
+        templates: TemplateLimits { most: config.templates.max_templates, depth: config.templates.max_depth },
         deploy_quiet: config.incidents.deploy_quiet,
         longest_quiet: config.incidents.longest_quiet,
         ..ApiSettings::default()

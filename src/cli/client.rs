@@ -62,6 +62,26 @@ impl ClientError {
     }
 }
 
+/// What a request carries.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Nothing.
+    Nothing,
+    /// JSON.
+    Json(Value),
+    /// YAML, as text.
+    Yaml(String),
+}
+
+/// A request that is on its way.
+struct Outgoing<'a> {
+    method: Method,
+    path: &'a str,
+    query: &'a [(&'a str, String)],
+    headers: &'a [(&'a str, String)],
+    body: Body,
+}
+
 impl Server {
     /// Calls one path such as `/v1/incidents` and waits for the answer; an
     /// empty one is `null`.
@@ -75,17 +95,65 @@ impl Server {
         query: &[(&str, String)],
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(self.send(method, path, query, body))?)
+        let body = body.map_or(Body::Nothing, |body| Body::Json(body.clone()));
+        self.send_body(method, path, query, &[], body)
     }
 
-    async fn send(
+    /// The same with any body and further headers.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the daemon refuses.
+    pub fn send_body(
         &self,
         method: Method,
         path: &str,
         query: &[(&str, String)],
-        body: Option<&Value>,
-    ) -> Result<Value, ClientError> {
+        headers: &[(&str, String)],
+        body: Body,
+    ) -> anyhow::Result<Value> {
+        let request = Outgoing { method, path, query, headers, body };
+        let (url, text) = self.run(request)?;
+        match text.is_empty() {
+            true => Ok(Value::Null),
+            false => Ok(serde_json::from_str(&text).map_err(|_| ClientError::NoJson(url))?),
+        }
+    }
+
+    /// Reads a path whose answer is no JSON.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the daemon refuses.
+    pub fn text(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
+        let (method, body) = (Method::GET, Body::Nothing);
+        Ok(self.run(Outgoing { method, path, query, headers: &[], body })?.1)
+    }
+
+    /// All pages of a list, as one.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the daemon refuses.
+    pub fn all(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+        let (mut items, mut query) = (Vec::new(), query.to_vec());
+        loop {
+            let mut page = self.call(Method::GET, path, &query, None)?;
+            if let Some(more) = page["items"].as_array_mut() {
+                items.append(more);
+            }
+            let Some(next) = page["next"].as_str() else {
+                return Ok(serde_json::json!({"items": items, "next": null}));
+            };
+            query.retain(|(name, _)| *name != "cursor");
+            query.push(("cursor", next.to_owned()));
+        }
+    }
+
+    fn run(&self, request: Outgoing<'_>) -> anyhow::Result<(Url, String)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(self.send(request))?)
+    }
+
+    async fn send(&self, outgoing: Outgoing<'_>) -> Result<(Url, String), ClientError> {
+        let Outgoing { method, path, query, headers, body } = outgoing;
         let token = self.token.as_ref().ok_or(ClientError::NoToken)?;
         let mut url = self.server.clone();
         url.set_path(&format!("{}{path}", self.server.path().trim_end_matches('/')));
@@ -98,21 +166,23 @@ impl Server {
         };
         let http = reqwest::Client::builder().timeout(self.time_out).build().map_err(unreachable)?;
         let mut request = http.request(method, url.clone()).bearer_auth(token.expose_secret());
-        if let Some(body) = body {
-            request = request.json(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
         }
+        request = match body {
+            Body::Nothing => request,
+            Body::Json(json) => request.json(&json),
+            Body::Yaml(text) => request.header("content-type", "application/yaml").body(text),
+        };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let text = response.text().await.map_err(unreachable)?;
-        let json = match text.is_empty() {
-            true => Ok(Value::Null),
-            false => serde_json::from_str::<Value>(&text),
-        };
         if !status.is_success() {
-            let detail = json.ok().and_then(|problem| problem["detail"].as_str().map(str::to_owned));
+            let json = serde_json::from_str::<Value>(&text).ok();
+            let detail = json.and_then(|problem| problem["detail"].as_str().map(str::to_owned));
             return Err(ClientError::Refused { status, detail: detail.unwrap_or(text) });
         }
-        json.map_err(|_| ClientError::NoJson(url))
+        Ok((url, text))
     }
 }
 

@@ -12,6 +12,7 @@ pub fn registered(tenants: Vec<FleetTenant>, provider: &str, region: &str) -> Ve
         provider: provider.to_owned(),
         region: region.to_owned(),
         apply_mode: tenant.apply_mode,
+        template: None,
         quotas: tenant.quotas,
     };
     tenants.into_iter().map(new).collect()

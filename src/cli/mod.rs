@@ -5,6 +5,7 @@
 //! output is left behind. The process ends with 2 where the command line or
 //! the input is at fault, with 1 for anything else.
 
+mod answer;
 mod audit;
 pub mod backtest;
 pub mod check_config;
@@ -24,6 +25,7 @@ mod seasons;
 mod serve;
 pub mod simulate;
 mod table;
+mod template;
 pub mod train;
 
 use std::io::Write;
@@ -68,6 +70,8 @@ enum Command {
     Detect(detect::Detect),
     /// List incidents of a running daemon, take care of them, keep alerts back
     Incident(incident::Incident),
+    /// List, make, change, compare, export and import templates of a running daemon
+    Template(template::Template),
     /// Set limits through past usage, to see what they would have been worth
     Replay(replay::Replay),
     /// Make up a fleet of tenants with their usage, out of a seed
@@ -132,6 +136,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
                 warn(&disorder);
             }
         }
+        Command::Template(arguments) => template::run(&arguments, out)?,
         Command::Replay(arguments) => replay::run(&arguments, out)?,
         Command::Simulate(arguments) => simulate::run(&arguments)?,
         Command::Notify(arguments) => notify::run(&arguments, out)?,

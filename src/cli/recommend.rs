@@ -200,6 +200,7 @@ async fn from_prometheus(url: &str, arguments: &Recommend) -> anyhow::Result<(Us
         provider: arguments.provider.clone(),
         region: arguments.region.clone(),
         apply_mode: ApplyMode::Observe,
+        template: None,
         quotas,
     });
     Ok((Usage::Source(Arc::new(source)), tenants.collect()))

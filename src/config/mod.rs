@@ -38,7 +38,7 @@ pub use notify::Notify;
 pub use problem::{ConfigProblems, Place, Problem};
 pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
 pub use reader::Environment;
-pub use records::{History, Log, Tenants};
+pub use records::{History, Log, Templates, Tenants};
 pub use reference::{KeyInfo, Reference, SectionInfo};
 pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
@@ -78,6 +78,8 @@ pub struct Config {
     pub history: History,
     /// Who the tenants are.
     pub tenants: Tenants,
+    /// How many templates there may be.
+    pub templates: Templates,
     /// How receivers are told.
     pub notify: Notify,
     /// Who is told of incidents.
@@ -155,6 +157,7 @@ impl Config {
             costs: Costs::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),
+            templates: Templates::read(reader),
             notify: Notify::read(reader),
             receivers: notify::read_receivers(reader),
             audit: Audit::read(reader),

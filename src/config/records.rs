@@ -108,6 +108,36 @@ impl Tenants {
     }
 }
 
+/// How many templates there may be.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    /// The most templates.
+    pub max_templates: usize,
+    /// The most templates of a chain.
+    pub max_depth: usize,
+}
+
+impl Templates {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let about = "The templates that tenants are made from; docs/tenants.md says what one can hold.";
+        let mut section = reader.section("templates", about);
+        Templates {
+            max_templates: section.count(
+                "max_templates",
+                "The most templates. All of their versions are kept.",
+                1_000,
+                1..=100_000,
+            ),
+            max_depth: section.count(
+                "max_depth",
+                "The most templates of a chain in which each extends the next, both ends included.",
+                8,
+                1..=64,
+            ),
+        }
+    }
+}
+
 /// What the daemon says of itself.
 #[derive(Debug, Clone)]
 pub struct Log {

@@ -29,6 +29,10 @@ pub enum AuditAction {
     ModelReplaced,
     /// A person went back to the forecasting model before.
     ModelRolledBack,
+    /// A template was made.
+    TemplateCreated,
+    /// A template got a new version.
+    TemplateChanged,
     /// A token was made.
     TokenCreated,
     /// The oldest lines of this log were removed.

@@ -22,6 +22,7 @@ pub mod receiver;
 pub mod recommendation;
 pub mod resource;
 pub mod sizing;
+pub mod template;
 pub mod tenant;
 pub mod tier;
 pub mod time;
@@ -46,6 +47,7 @@ pub use receiver::{Receiver, ReceiverKind, ReceiverName, Wanted};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
 pub use resource::Resource;
 pub use sizing::Cadence;
+pub use template::{AssignedTemplate, Template, TemplateName};
 pub use tenant::{ApplyMode, Site, Tenant, TenantId};
 pub use tier::Tier;
 pub use time::{Step, TimeRange, Timestamp};
@@ -89,6 +91,17 @@ pub enum DomainError {
         /// The refused value, in the resource's unit.
         value: f64,
     },
+    /// A short text has the wrong form.
+    #[error("take {text:?} as {wanted}")]
+    BadText {
+        /// The refused text.
+        text: String,
+        /// What it should be, and how to write it.
+        wanted: &'static str,
+    },
+    /// A value has no form in YAML.
+    #[error("write the template as YAML: {0}")]
+    NotWritten(String),
     /// A time has the wrong form.
     #[error("read {0:?} as a time; use RFC 3339 such as 2026-11-23T05:00:00Z")]
     BadTime(String),

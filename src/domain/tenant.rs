@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Cadence, DomainError, Tier, Timestamp};
+use super::{AssignedTemplate, Cadence, DomainError, Tier, Timestamp};
 
 /// A tenant's name in labels, URLs and files: 1 to 128 of `a-z A-Z 0-9 . _ -`,
 /// beginning with a letter or digit.
@@ -119,6 +119,9 @@ pub struct Tenant {
     /// config's.
     #[serde(default)]
     pub changes_per_day: Option<f64>,
+    /// The template that it was made from, with what the daemon sees to.
+    #[serde(default)]
+    pub template: Option<AssignedTemplate>,
     /// When it was registered.
     pub created_at: Timestamp,
 }

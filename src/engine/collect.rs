@@ -131,6 +131,7 @@ impl Engine {
                 provider: self.settings.provider.clone(),
                 region: self.settings.region.clone(),
                 apply_mode: ApplyMode::Observe,
+                template: None,
                 quotas: Default::default(),
             };
             match self.parts.registry.create_tenant(new, Actor::Daemon, None).await {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{Engine, SeriesKey};
-use crate::domain::{ApplyMode, Cadence, Quota, Resource, Tenant, Timestamp};
+use crate::domain::{ApplyMode, Cadence, Quota, Resource, Tenant, Tier, Timestamp};
 use crate::rightsize::{Budget, Course, StandingQuota, Walk};
 use crate::series::{Frame, UsageSeries};
 
@@ -41,7 +41,18 @@ impl Engine {
             unit.per_hour(1.0).ok()
         });
         let hourly = price.and_then(|price| price.amount.to_f64());
+        let promised =
+            tenant.template.as_ref().and_then(|template| Some((template, template.violation_budget?)));
+        if let Some((template, share)) = promised {
+            let because = format!("the promise of the template {}@{}", template.name, template.version);
+            return Budget { share, because };
+        }
         self.settings.rightsizing.budgets.of(tenant.tier, resource, hourly)
+    }
+
+    /// The violation budget that the config promises a tier.
+    pub fn promised(&self, tier: Tier) -> f64 {
+        self.settings.rightsizing.budgets.of_tier(tier)
     }
 
     /// The walk of one quota, brought up to date.

@@ -13,6 +13,7 @@ pub mod outbox;
 mod quiet;
 mod receivers;
 mod recommendations;
+mod templates;
 mod tenants;
 mod tokens;
 mod watermarks;
@@ -33,12 +34,13 @@ pub use models::Replacement;
 use outbox::enqueue;
 pub use receivers::{Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
+pub use templates::{Standing, TemplateFault, TemplateLimits, TemplateRecord, TemplateWritten};
 pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::TokenRecord;
 
 use crate::domain::{
-    AuditEvent, DomainError, IncidentId, ReceiverName, RecommendationId, Resource, TenantId, Timestamp,
-    Verdict,
+    AuditEvent, DomainError, IncidentId, ReceiverName, RecommendationId, Resource, TemplateName, TenantId,
+    Timestamp, Verdict,
 };
 use crate::ports::{Batch, Clock, Expect, Order, Store, StoreError, StoreHealth, Table, Versioned, Write};
 
@@ -111,6 +113,30 @@ pub enum RegistryError {
     /// Sending it now would turn the order round.
     #[error("send the dead letter {1} to {0} again: it has taken a later notice of the same incident since")]
     WouldOvertake(ReceiverName, u64),
+    /// There is no such template, or not this version of it.
+    #[error("find the template {0}{at}", at = .1.map(|version| format!("@{version}")).unwrap_or_default())]
+    NoSuchTemplate(TemplateName, Option<u64>),
+    /// There is already such a template.
+    #[error("create the template {0}: there is one already")]
+    TemplateExists(TemplateName),
+    /// The template has a newer version.
+    #[error(
+        "change the template {name}: it has moved on from version {expected} to {found}; look at it again"
+    )]
+    TemplateMoved {
+        /// Which.
+        name: TemplateName,
+        /// The version that was seen.
+        expected: u64,
+        /// The version that stands.
+        found: u64,
+    },
+    /// There may be no more templates.
+    #[error("create a template: there may be {0}, as templates.max_templates says")]
+    TooManyTemplates(usize),
+    /// Something is wrong with templates.
+    #[error("take the template: {}", faults_of(.0))]
+    TemplateRefused(Vec<TemplateFault>),
     /// A value that breaks a rule of the domain.
     #[error(transparent)]
     Domain(#[from] DomainError),
@@ -195,6 +221,11 @@ fn put<T: Serialize>(table: Table, key: String, expect: Expect, record: &T) -> R
 
 fn append_audit(event: &AuditEvent) -> Result<Write, StoreError> {
     Ok(Write::Append { table: Table::Audit, bytes: audit::canonical(event)? })
+}
+
+fn faults_of(faults: &[TemplateFault]) -> String {
+    let all: Vec<String> = faults.iter().map(|one| format!("{}: {}", one.template, one.fault)).collect();
+    all.join("; ")
 }
 
 /// The key of what belongs to one resource of one tenant. No tenant id holds a

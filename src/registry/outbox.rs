@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Registry, RegistryError, decode, encode, put};
-use crate::domain::{Notice, Receiver, ReceiverName, Timestamp};
+use crate::domain::{Notice, Receiver, ReceiverName, Tenant, Timestamp};
 use crate::ports::{Batch, Expect, Order, StoreError, Table, Write};
 
 /// Notices that are handed out in one commit.
@@ -100,7 +100,9 @@ impl Registry {
             let Some(notice) = notice else { continue };
             handed_out += 1;
             let number = number_of(Table::Notices, key)?;
+            let chosen = self.chosen_receivers(&notice, recipients).await?;
             let wanting = recipients.iter().filter(|one| one.receiver.wanted.takes(&notice));
+            let wanting = wanting.filter(|one| chosen.is_empty() || chosen.contains(&one.receiver.name));
             for recipient in wanting {
                 writes.push(queued(recipient, number, &notice, now)?);
             }
@@ -109,6 +111,22 @@ impl Registry {
             self.commit(writes).await?;
         }
         Ok(handed_out)
+    }
+
+    /// The receivers that the template of a notice's tenant names, of those
+    /// that there are; none where it names none, and then all are meant.
+    async fn chosen_receivers(
+        &self,
+        notice: &Notice,
+        recipients: &[Recipient],
+    ) -> Result<Vec<ReceiverName>, RegistryError> {
+        let Some(tenant) = &notice.tenant else { return Ok(Vec::new()) };
+        let found: Option<(Tenant, u64)> = self.read(Table::Tenants, tenant.as_str()).await?;
+        let template = found.and_then(|(tenant, _)| tenant.template);
+        let mut named = template.map(|template| template.alert_receivers).unwrap_or_default();
+        // If all of them are gone, everybody is told rather than nobody.
+        named.retain(|name| recipients.iter().any(|one| one.receiver.name == *name));
+        Ok(named)
     }
 
     /// What is on its way, by receiver and then in the order of the commits,

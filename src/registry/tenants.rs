@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{Registry, RegistryError, Remark, append_audit, decode, put, resource_key};
 use crate::domain::quota::checked_limit;
 use crate::domain::{
-    Actor, ApplyMode, AuditAction, AuditEvent, Cadence, Quota, Resource, Tenant, TenantId, Tier,
+    Actor, ApplyMode, AssignedTemplate, AuditAction, AuditEvent, Cadence, Quota, Resource, Tenant, TenantId,
+    Tier,
 };
 use crate::ports::{Expect, Order, StoreError, Table, Write};
 
@@ -24,6 +25,8 @@ pub struct NewTenant {
     pub region: String,
     /// What may happen to its recommendations.
     pub apply_mode: ApplyMode,
+    /// The template that it is made from, where it is made from one.
+    pub template: Option<AssignedTemplate>,
     /// Quotas that differ from the tier's, in the resource's unit.
     pub quotas: BTreeMap<Resource, f64>,
 }
@@ -45,6 +48,8 @@ pub struct TenantEdit {
     pub cadence: Option<Cadence>,
     /// The most changes of a quota a day, above 0.
     pub changes_per_day: Option<f64>,
+    /// The template whose settings hold; quotas stay as they are.
+    pub template: Option<AssignedTemplate>,
 }
 
 impl TenantEdit {
@@ -58,6 +63,7 @@ impl TenantEdit {
             apply_mode: self.apply_mode.unwrap_or(before.apply_mode),
             cadence: self.cadence.or(before.cadence),
             changes_per_day: self.changes_per_day.or(before.changes_per_day),
+            template: self.template.or_else(|| before.template.clone()),
             created_at: before.created_at,
         }
     }
@@ -84,6 +90,7 @@ impl Registry {
             apply_mode: new.apply_mode,
             cadence: None,
             changes_per_day: None,
+            template: new.template,
             created_at: now,
         };
         let mut quotas = BTreeMap::new();
@@ -105,7 +112,10 @@ impl Registry {
             resource: None,
             before: serde_json::Value::Null,
             after: serde_json::json!({"tier": tenant.tier, "apply_mode": tenant.apply_mode, "quotas": quotas}),
-            reason: format!("created from the tier {}", tenant.tier),
+            reason: match &tenant.template {
+                Some(template) => format!("created from the template {}@{}", template.name, template.version),
+                None => format!("created from the tier {}", tenant.tier),
+            },
             request_id,
         })?);
         match self.commit(writes).await {

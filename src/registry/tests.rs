@@ -50,6 +50,7 @@ fn new_tenant(id: &str) -> NewTenant {
         provider: "aws".to_owned(),
         region: "eu".to_owned(),
         apply_mode: ApplyMode::Review,
+        template: None,
         quotas: BTreeMap::from([(Resource::MemoryGb, 20.0)]),
     }
 }

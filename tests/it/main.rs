@@ -16,5 +16,6 @@ mod recommend;
 mod rig;
 mod setup;
 mod shutdown;
+mod templates;
 mod train;
 mod webhooks;

@@ -152,6 +152,7 @@ mod tests {
             apply_mode: ApplyMode::Observe,
             cadence: None,
             changes_per_day: None,
+            template: None,
             created_at: start,
         };
         let usage = |hour: usize| match hour / 24 {

@@ -1,0 +1,93 @@
+//! Answers of the daemon, as tables for people or as they are for machines.
+
+use std::io::Write;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// How an answer is written.
+#[derive(Debug, Clone, Args)]
+pub struct Output {
+    /// How the answer is written
+    #[arg(long, short, value_enum, default_value_t = Form::Table, global = true)]
+    output: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people
+    Table,
+    /// As the API gives it
+    Json,
+    /// The same in YAML
+    Yaml,
+}
+
+impl Output {
+    /// Writes the answer for machines, if that was asked for; `false` where
+    /// people are to read it.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn show(&self, answer: &Value, out: &mut impl Write) -> anyhow::Result<bool> {
+        match self.output {
+            Form::Table => return Ok(false),
+            Form::Json => writeln!(out, "{answer:#}")?,
+            Form::Yaml => {
+                let text = serde_saphyr::to_string(answer).context("failed to write the answer as YAML")?;
+                write!(out, "{text}")?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The entries of a list.
+pub fn items(answer: &Value) -> &[Value] {
+    answer["items"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A text as it is, anything else as JSON, and a dash for nothing.
+pub fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() == 0.0) => {
+            number.as_f64().map_or_else(|| number.to_string(), |number| format!("{number:.0}"))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A table with these headings.
+pub fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(headings.iter().copied());
+    table
+}
+
+/// A table of settings, with where each comes from.
+///
+/// # Errors
+/// Where it can't be written.
+pub fn settings(values: &Value, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut table = table(&["setting", "value", "from", "held by"]);
+    for one in values.as_array().map_or(&[][..], Vec::as_slice) {
+        let held_by = if one["enforcement"] == "enforced" { "plimsoll" } else { "the platform" };
+        table.add_row([word(&one["path"]), word(&one["value"]), origin(&one["origin"]), held_by.to_owned()]);
+    }
+    Ok(writeln!(out, "{table}")?)
+}
+
+fn origin(origin: &Value) -> String {
+    let field = |name: &str| word(&origin[name]);
+    match origin["kind"].as_str() {
+        Some("tier") => format!("tier {}", field("tier")),
+        Some("template") => format!("template {}@{}", field("name"), field("version")),
+        Some("config") => format!("config {}", field("key")),
+        _ => field("kind"),
+    }
+}
