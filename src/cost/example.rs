@@ -43,6 +43,7 @@ pub fn tenant(id: &str, tier: Tier, created_at: &str) -> Tenant {
         apply_mode: ApplyMode::Observe,
         cadence: None,
         changes_per_day: None,
+        template: None,
         created_at: at(created_at),
     }
 }
