@@ -215,8 +215,11 @@ async fn a_person_keeps_templates_at_the_command_line() {
     );
     assert!(made.contains("gold@1 was written"), "{made}");
     wrote(&daemon, &["clone", "gold", "gold-eu", "--reason", "for Europe"]);
-    std::fs::write(daemon.folder().join("gold.yaml"), wrote(&daemon, &["export", "gold"]) + "branding: {}\n")
-        .unwrap();
+    std::fs::write(
+        daemon.folder().join("gold.yaml"),
+        wrote(&daemon, &["export", "gold"]) + "branding: {product_name: Mine}\n",
+    )
+    .unwrap();
     let said = refused(&daemon, &["update", "gold.yaml"]);
     assert!(said.contains("WHITE_LABEL"), "{said}");
     let text = wrote(&daemon, &["export", "gold"]).replace("cpu_cores: 10", "cpu_cores: 11");
