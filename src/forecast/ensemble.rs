@@ -143,14 +143,21 @@ impl Ensemble {
             fitting.into_iter().step_by(every).map(|(place, case)| (place, case.clone())).unzip();
         let sure = members.iter().map(|member| member.sure_weight()).collect();
         let members: Vec<Named> = members.iter().map(|member| (member.name(), member.fit(&sample))).collect();
-        let tried: Vec<Vec<Tried>> = sample.par_iter().map(|case| attempt(&members, case)).collect();
+        let tried: Vec<Vec<Tried>> = sample
+            .par_iter()
+            .map(|case| members.iter().map(|(_, member)| attempt(&**member, case)).collect())
+            .collect();
         let pairs: Vec<_> = sample.iter().zip(&tried).collect();
         let pool = Pool::learn(&pairs, sure);
         (Ensemble { members, pool }, places.into_iter().zip(tried).collect())
     }
 
+    /// What the members do in the trial, but for those that the fleet gives no weight.
     fn attempt(&self, case: &Case<'_>) -> Vec<Tried> {
-        attempt(&self.members, case)
+        let one = |(place, (_, member)): (usize, &Named)| {
+            if self.pool.is_idle(place, case) { Err(Abstention::Idle) } else { attempt(&**member, case) }
+        };
+        self.members.iter().enumerate().map(one).collect()
     }
 
     /// The weighted mean of what the members say.
@@ -181,8 +188,8 @@ impl Ensemble {
     }
 }
 
-fn attempt(members: &[Named], case: &Case<'_>) -> Vec<Tried> {
-    members.iter().map(|(_, member)| Ok(weigh(case, member.outlook(case)?))).collect()
+fn attempt(member: &dyn Fitted, case: &Case<'_>) -> Tried {
+    Ok(weigh(case, member.outlook(case)?))
 }
 
 /// Adds `part` to `values`, each step with its weight.
@@ -249,18 +256,27 @@ fn weigh_points(case: &Case<'_>, link: Link, tried: &Array2<f64>, ahead: &Array1
     let (history, trial) = (case.history, case.trial);
     let (least, most) = plausible(history);
     let tried = tried.mapv(|value| value.clamp(least, most));
-    let half = trial.origins.len() / 2;
-    let residuals =
-        |used: &dyn Fn(usize) -> bool| Residuals::of(link, &history.known, &trial.origins, &tried, used);
-    let halves = [residuals(&|index| index >= half), residuals(&|index| index < half)];
+    let linked = tried.mapv(|value| link.apply(value));
+    let truth: Vec<f64> = history
+        .known
+        .iter()
+        .enumerate()
+        .map(
+            |(step, value)| {
+                if step >= trial.start && value.is_finite() { link.apply(*value) } else { f64::NAN }
+            },
+        )
+        .collect();
+    let (half, origins) = (trial.origins.len() / 2, &trial.origins);
+    let residuals = |used| Residuals::of(link, &truth, origins, &linked, used);
+    let (first, second) = (residuals(0..half), residuals(half..origins.len()));
+    let others = [second.offsets(&COMPARED_LEVELS), first.offsets(&COMPARED_LEVELS)];
     let compared: Vec<Array2<f64>> = trial
         .compared
         .iter()
-        .map(|index| {
-            halves[usize::from(*index >= half)].around(&tried.column(*index).to_owned(), &COMPARED_LEVELS)
-        })
+        .map(|index| others[usize::from(*index >= half)].around(tried.column(*index).iter().copied()))
         .collect();
-    let offsets = residuals(&|_| true).offsets(case.levels);
+    let offsets = first.and(second).offsets(case.levels);
     let values = about(&offsets, ahead, history);
     let losses = Losses::of(history, trial, &compared);
     Weighed { tried: compared, values, losses, offsets: Some(offsets) }
@@ -269,7 +285,7 @@ fn weigh_points(case: &Case<'_>, link: Link, tried: &Array2<f64>, ahead: &Array1
 /// The quantiles about a point forecast that is held to what is plausible.
 fn about(offsets: &Offsets, ahead: &Array1<f64>, history: &History) -> Array2<f64> {
     let (least, most) = plausible(history);
-    let mut values = offsets.around(&ahead.mapv(|value| value.clamp(least, most)));
+    let mut values = offsets.around(ahead.iter().map(|value| value.clamp(least, most)));
     values.mapv_inplace(|value| value.min(most));
     values
 }
@@ -298,8 +314,8 @@ fn finish(
 /// Between what a point forecast may lie: as far outside all that was seen as
 /// that spans. Where nothing was zero nothing is, as a logarithm needs.
 pub(super) fn plausible(history: &History) -> (f64, f64) {
-    let seen = || history.known.iter().copied().filter(|value| value.is_finite());
-    let (least, most) = (seen().fold(f64::INFINITY, f64::min), seen().fold(f64::NEG_INFINITY, f64::max));
+    let seen = |end: Option<&(f64, usize)>| end.map_or(0.0, |(value, _)| *value);
+    let (least, most) = (seen(history.sorted.first()), seen(history.sorted.last()));
     let span = most - least;
     (if history.never_negative { least / 4.0 } else { least - span }, most + span)
 }

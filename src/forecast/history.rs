@@ -5,6 +5,7 @@
 use ndarray::ArrayView1;
 
 use super::Abstention;
+use super::link::Link;
 
 /// Samples without which no forecast is made.
 const LEAST_SAMPLES: usize = 12;
@@ -22,6 +23,8 @@ pub(super) struct History {
     pub filled: Vec<f64>,
     /// The samples with their steps, the smallest value first.
     pub sorted: Vec<(f64, usize)>,
+    /// The logarithm that suits them; the values themselves where some are negative.
+    pub log: Link,
     /// The shortest season in steps; 1 where the history shows none twice.
     pub season: usize,
     /// The longest season in steps, where it is another one.
@@ -59,15 +62,24 @@ impl History {
         let mut fitting: Vec<usize> =
             seasons.iter().copied().filter(|season| *season > 1 && known.len() >= 2 * season).collect();
         fitting.sort_unstable();
+        let sorted = sorted(&known);
+        let never_negative = sorted.first().is_none_or(|(least, _)| *least >= 0.0);
+        let values: Vec<f64> = sorted.iter().map(|(value, _)| *value).collect();
         let season = fitting.first().copied().unwrap_or(1);
         Ok(History {
             filled: filled(&known, season),
-            sorted: sorted(&known),
+            log: if never_negative { Link::log_for(&values) } else { Link::Level },
+            sorted,
             season,
             long_season: fitting.last().copied().filter(|longest| *longest > season),
-            never_negative: known.iter().all(|value| value.is_nan() || *value >= 0.0),
+            never_negative,
             known,
         })
+    }
+
+    /// The samples before `end`, the smallest first.
+    pub fn sorted_before(&self, end: usize) -> Vec<f64> {
+        self.sorted.iter().filter(|(_, step)| *step < end).map(|(value, _)| *value).collect()
     }
 
     /// How many steps there are.

@@ -22,16 +22,13 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// The logarithm that suits `values`, none of them negative, in any order.
-    pub fn log_for(values: &[f64]) -> Self {
-        let mut positive: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0).collect();
-        let middle = positive.len() / 2;
-        if positive.is_empty() {
+    /// The logarithm that suits values sorted upwards, none of them negative.
+    pub fn log_for(sorted: &[f64]) -> Self {
+        let positive = &sorted[sorted.partition_point(|value| *value <= 0.0)..];
+        let (Some(median), Some(least)) = (positive.get(positive.len() / 2).copied(), sorted.first()) else {
             return Link::Log { offset: 1.0 };
-        }
-        let median = *positive.select_nth_unstable_by(middle, f64::total_cmp).1;
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let offset = if least > NEAR_ZERO * median { 0.0 } else { OFFSET_SHARE * median };
+        };
+        let offset = if *least > NEAR_ZERO * median { 0.0 } else { OFFSET_SHARE * median };
         Link::Log { offset }
     }
 
@@ -50,6 +47,33 @@ impl Link {
             Link::Level => value,
             Link::Root => value.max(0.0) * value.max(0.0),
             Link::Log { offset } => (value.min(300.0).exp() - offset).max(0.0),
+        }
+    }
+
+    /// The move by `by` on the scale.
+    pub fn shift(self, by: f64) -> Shift {
+        let by = if matches!(self, Link::Log { .. }) { by.min(300.0).exp() } else { by };
+        Shift { link: self, by }
+    }
+}
+
+/// A move on the scale of a link, for values on the level.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shift {
+    link: Link,
+    /// A factor where the scale is a logarithm.
+    by: f64,
+}
+
+impl Shift {
+    /// Where `value` comes to lie.
+    pub fn of(self, value: f64) -> f64 {
+        match self.link {
+            Link::Level => value + self.by,
+            Link::Root => (value.max(0.0).sqrt() + self.by).max(0.0).powi(2),
+            Link::Log { offset } => {
+                ((value.max(0.0) + offset).max(f64::MIN_POSITIVE) * self.by - offset).max(0.0)
+            }
         }
     }
 }

@@ -118,6 +118,9 @@ pub enum Abstention {
         /// How many there are.
         have: usize,
     },
+    /// Other series of the fleet gave it no weight.
+    #[error("it weighed nothing on the series of the fleet that were tried")]
+    Idle,
     /// The weights of the network can't be used.
     #[error("the network's weights can't be used")]
     NoNetwork,

@@ -1,9 +1,10 @@
 //! What a point forecast missed by, and the quantiles that follow from it.
 
+use std::ops::Range;
+
 use ndarray::{Array1, Array2};
 
 use super::link::Link;
-use super::windows::weighted_quantiles;
 
 /// The ends of the blocks of steps ahead that share their misses.
 const BLOCK_ENDS: [usize; 9] = [1, 3, 6, 12, 24, 48, 96, 192, usize::MAX];
@@ -12,64 +13,71 @@ const BLOCK_ENDS: [usize; 9] = [1, 3, 6, 12, 24, 48, 96, 192, usize::MAX];
 #[derive(Debug, Clone)]
 pub(super) struct Residuals {
     link: Link,
-    /// Sorted upwards, with their weights.
-    blocks: Vec<Vec<(f64, f64)>>,
+    /// Sorted upwards.
+    blocks: Vec<Vec<f64>>,
 }
 
 impl Residuals {
     /// Collects the misses of the forecasts in `tried`, shape
-    /// `[horizon, origins]`, made at those `origins` that are `used`, against
-    /// the samples `known`.
+    /// `[horizon, origins]`, made at those `origins` with a place in `used`,
+    /// against the samples. Both are on the scale of the link.
     pub fn of(
         link: Link,
-        known: &[f64],
+        linked: &[f64],
         origins: &[usize],
         tried: &Array2<f64>,
-        used: impl Fn(usize) -> bool,
+        used: Range<usize>,
     ) -> Self {
-        let mut blocks: Vec<Vec<(f64, f64)>> = Vec::new();
-        let mut ahead = 0;
-        for block_end in BLOCK_ENDS {
-            let mut block = Vec::new();
-            for step in ahead..block_end.min(tried.nrows()) {
-                for (column, origin) in origins.iter().enumerate().filter(|(column, _)| used(*column)) {
-                    let Some(value) = known.get(origin + step).filter(|value| value.is_finite()) else {
-                        continue;
-                    };
-                    block.push((link.apply(*value) - link.apply(tried[[step, column]]), 1.0));
-                }
+        let ends = BLOCK_ENDS.iter().map(|end| *end.min(&tried.nrows()));
+        let starts = std::iter::once(0).chain(BLOCK_ENDS);
+        let block = |(start, end): (usize, usize)| {
+            let mut block = Vec::with_capacity((end - start) * used.len());
+            for step in start..end {
+                let forecasts = tried.row(step);
+                let pairs = used
+                    .clone()
+                    .filter_map(|place| Some(linked.get(origins[place] + step)? - forecasts[place]));
+                block.extend(pairs.filter(|miss| miss.is_finite()));
             }
-            block.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-            if !block.is_empty() {
-                blocks.push(block);
-            }
-            ahead = block_end;
-            if ahead >= tried.nrows() {
-                break;
-            }
-        }
-        Residuals { link, blocks }
+            block.sort_unstable_by(f64::total_cmp);
+            block
+        };
+        let spans = starts.zip(ends).filter(|(start, end)| start < end);
+        Residuals { link, blocks: spans.map(block).collect() }
     }
 
-    /// The quantiles about `path`, shape `[horizon, levels]`. Beyond the blocks
-    /// that are known the last one counts.
-    pub fn around(&self, path: &Array1<f64>, levels: &[f64]) -> Array2<f64> {
-        self.offsets(levels).around(path)
+    /// These misses and `others` of the same forecasts.
+    pub fn and(mut self, others: Residuals) -> Self {
+        for (block, others) in self.blocks.iter_mut().zip(others.blocks) {
+            block.extend(others);
+            // Two sorted runs, which a stable sort merges.
+            block.sort_by(f64::total_cmp);
+        }
+        self
     }
 
     /// The quantiles of each block's misses about their median. The median
     /// itself is left out: misses of neighbouring origins are so alike that it
     /// is noise, and moving the forecast by it did harm on every set tried.
     pub fn offsets(&self, levels: &[f64]) -> Offsets {
-        let mut rows = Array2::zeros((self.blocks.len(), levels.len()));
-        for (block, mut row) in self.blocks.iter().zip(rows.rows_mut()) {
-            let (mut median, mut found) = ([0.0], vec![0.0; levels.len()]);
-            weighted_quantiles(block, &[0.5], &mut median);
-            weighted_quantiles(block, levels, &mut found);
-            row.iter_mut().zip(&found).for_each(|(cell, offset)| *cell = (offset - median[0]) as f32);
+        let blocks: Vec<&Vec<f64>> = self.blocks.iter().filter(|block| !block.is_empty()).collect();
+        let mut rows = Array2::zeros((blocks.len(), levels.len()));
+        for (block, mut row) in blocks.into_iter().zip(rows.rows_mut()) {
+            let median = middle_quantile(block, 0.5);
+            let found = levels.iter().map(|level| middle_quantile(block, *level));
+            row.iter_mut().zip(found).for_each(|(cell, offset)| *cell = (offset - median) as f32);
         }
         Offsets { link: self.link, rows }
     }
+}
+
+/// The `q` quantile of values sorted upwards, at least one: each stands at the
+/// middle of its share (Hyndman and Fan 1996, type 5).
+fn middle_quantile(sorted: &[f64], q: f64) -> f64 {
+    let last = sorted.len() - 1;
+    let place = (q * sorted.len() as f64 - 0.5).clamp(0.0, last as f64);
+    let (below, part) = (place as usize, place.fract());
+    sorted[below] + (sorted[(below + 1).min(last)] - sorted[below]) * part
 }
 
 /// How far the quantiles lie from a point forecast.
@@ -82,16 +90,16 @@ pub(super) struct Offsets {
 }
 
 impl Offsets {
-    /// The quantiles about `path`, shape `[horizon, levels]`.
-    pub fn around(&self, path: &Array1<f64>) -> Array2<f64> {
+    /// The quantiles about `path`, shape `[horizon, levels]`. Beyond the blocks
+    /// that are known the last one counts.
+    pub fn around(&self, path: impl ExactSizeIterator<Item = f64>) -> Array2<f64> {
+        let moves = self.rows.mapv(|offset| self.link.shift(f64::from(offset)));
         let mut values = Array2::zeros((path.len(), self.rows.ncols()));
-        for (step, (centre, mut row)) in path.iter().zip(values.rows_mut()).enumerate() {
+        for (step, (centre, mut row)) in path.zip(values.rows_mut()).enumerate() {
             let wanted = BLOCK_ENDS.iter().position(|end| step < *end).unwrap_or(0);
             let wanted = wanted.min(self.rows.nrows().saturating_sub(1));
-            let centre = self.link.apply(*centre);
             for (column, cell) in row.iter_mut().enumerate() {
-                let offset = self.rows.get([wanted, column]).copied().unwrap_or(0.0);
-                *cell = self.link.invert(centre + f64::from(offset));
+                *cell = moves.get([wanted, column]).map_or(centre, |shift| shift.of(centre));
             }
         }
         values

@@ -113,11 +113,18 @@ impl<'a> SortedPast<'a> {
         levels: &[f64],
     ) -> Array2<f64> {
         let mut values = Array2::zeros((horizon, levels.len()));
+        let (by_age, kernel) = (self.fading(window, end), self.kernel(window));
         // Without a focus all steps ahead look the same.
-        let period = if self.is_focused(window) { self.season } else { 1 };
+        let period = kernel.len().max(1);
         let mut row = vec![0.0; levels.len()];
+        let (mut weights, mut seen) = (by_age.clone(), Vec::with_capacity(by_age.len()));
         for place in (0..period.min(horizon)).step_by(stride) {
-            self.quantiles(window, end, place, levels, &mut row);
+            if !kernel.is_empty() {
+                let focused = by_age.iter().zip(kernel.iter().cycle().skip((place + 1) % period));
+                weights.iter_mut().zip(focused).for_each(|(weight, (age, place))| *weight = age * place);
+            }
+            self.see(end, &weights, &mut seen);
+            weighted_quantiles(&seen, levels, &mut row);
             let ahead =
                 (place..(place + stride).min(period)).flat_map(|place| (place..horizon).step_by(period));
             for step in ahead {
@@ -127,47 +134,32 @@ impl<'a> SortedPast<'a> {
         values
     }
 
-    /// Whether a window gives other quantiles for other places in the season.
-    fn is_focused(&self, window: Window) -> bool {
-        window.focus.is_some() && self.has_season
+    /// The samples before `end` with the weights of their ages, the smallest
+    /// value first.
+    fn see(&self, end: usize, weights: &[f64], seen: &mut Vec<(f64, f64)>) {
+        seen.clear();
+        // Steps after the end wrap to ages that no weight is kept for.
+        seen.extend(self.sorted.iter().filter_map(|(value, step)| {
+            let weight = weights.get(end.wrapping_sub(step + 1))?;
+            (*weight > 0.0).then_some((*value, *weight))
+        }));
     }
 
-    /// The quantiles at rising `levels` of what `window` sees before `end`, for
-    /// the step `end + ahead`, into `found`. Leaves `found` as it is without any
-    /// sample in sight.
-    fn quantiles(&self, window: Window, end: usize, ahead: usize, levels: &[f64], found: &mut [f64]) {
-        let weights = self.weights(window, end, ahead);
-        let mut seen: Vec<(f64, f64)> = Vec::with_capacity(weights.len());
-        for (value, step) in self.sorted {
-            // Steps after the end wrap to ages that no weight is kept for.
-            let weight = weights.get(end.wrapping_sub(step + 1)).copied().unwrap_or(0.0);
-            if weight > 0.0 {
-                seen.push((*value, weight));
-            }
-        }
-        weighted_quantiles(&seen, levels, found);
-    }
-
-    /// The weight of each age, from the youngest sample on.
-    fn weights(&self, window: Window, end: usize, ahead: usize) -> Vec<f64> {
+    /// The weight of each age, from the youngest sample before `end` on.
+    fn fading(&self, window: Window, end: usize) -> Vec<f64> {
         let seen = (SEASONS_SEEN * self.season).min(end);
         let fading = 0.5_f64.powf(1.0 / (window.half_life * self.season as f64));
-        let focus = window.focus.filter(|_| self.has_season).map(|focus| self.kernel(focus));
-        let fading = (0..seen).scan(1.0, |weight, _| {
+        let older = |weight: &mut f64, _| {
             *weight *= fading;
             Some(*weight)
-        });
-        match focus {
-            Some(kernel) => {
-                let places = kernel.iter().cycle().skip((ahead + 1) % self.season);
-                fading.zip(places).map(|(weight, place)| weight * place).collect()
-            }
-            None => fading.collect(),
-        }
+        };
+        (0..seen).scan(1.0, older).collect()
     }
 
-    /// The weight of each distance from the wanted place in the season.
-    fn kernel(&self, focus: f64) -> Vec<f64> {
+    /// The weight of each distance from the wanted place in the season; empty
+    /// where a window gives the same quantiles for all places.
+    fn kernel(&self, window: Window) -> Vec<f64> {
+        let Some(focus) = window.focus.filter(|_| self.has_season) else { return Vec::new() };
         let width = focus * self.season as f64;
         let distance = |steps: usize| steps.min(self.season - steps) as f64 / width;
         (0..self.season).map(|steps| (-0.5 * distance(steps).powi(2)).exp()).collect()

@@ -28,82 +28,117 @@ pub(super) struct Equations {
     pub rows: usize,
 }
 
-impl Equations {
-    /// Sums up `values` for `lags` (rising). `None` where fewer rows than two
-    /// are left, or where nothing varies.
-    pub fn of(values: &[f64], lags: &[usize]) -> Option<Self> {
-        let (first, end) = (*lags.last()?, values.len());
-        let rows = end.checked_sub(first).filter(|rows| *rows >= 2)?;
+/// Weighted sums over the rows up to some end, by distance: all that the
+/// equations of any lags follow from. More rows are added at little cost.
+#[derive(Debug, Clone)]
+pub(super) struct Sums {
+    /// The first row, and so the longest lag.
+    first: usize,
+    /// How many values were summed up.
+    end: usize,
+    /// Of the targets with the values so many steps before.
+    products: Vec<f64>,
+    /// Of the targets.
+    values: f64,
+    /// Of the weights.
+    weights: f64,
+}
+
+impl Sums {
+    /// Over all of `values` that have one `longest` steps before.
+    pub fn of(values: &[f64], longest: usize) -> Self {
+        let empty = Sums {
+            first: longest,
+            end: longest.min(values.len()),
+            products: vec![0.0; longest + 1],
+            values: 0.0,
+            weights: 0.0,
+        };
+        empty.grown(values)
+    }
+
+    /// The same over the longer `values`.
+    pub fn grown(&self, values: &[f64]) -> Self {
+        let weights = fading(values.len() - self.end);
+        let left = FADING.powi(weights.len() as i32);
+        let weighted: Array1<f64> =
+            weights.iter().zip(&values[self.end..]).map(|(weight, value)| weight * value).collect();
+        let shifted =
+            |distance: usize| ArrayView1::from(&values[self.end - distance..values.len() - distance]);
+        let product = |(distance, sum): (usize, &f64)| left * sum + weighted.dot(&shifted(distance));
+        Sums {
+            first: self.first,
+            end: values.len(),
+            products: self.products.iter().enumerate().map(product).collect(),
+            values: left * self.values + weighted.sum(),
+            weights: left * self.weights + weights.iter().sum::<f64>(),
+        }
+    }
+
+    /// The equations of `values`, which were summed up, for `lags` (rising, the
+    /// last being the longest). `None` where fewer rows than two are left, or
+    /// where nothing varies.
+    pub fn equations(&self, values: &[f64], lags: &[usize]) -> Option<Equations> {
+        let rows = self.end.checked_sub(self.first).filter(|rows| *rows >= 2)?;
         // The target is the lag 0.
         let columns: Vec<usize> = std::iter::once(0).chain(lags.iter().copied()).collect();
-        let weights: Vec<f64> = fading(rows);
-        let weighted: Array1<f64> =
-            weights.iter().zip(&values[first..]).map(|(weight, value)| weight * value).collect();
-        let total: f64 = weights.iter().sum();
-        let means: Array1<f64> =
-            column_sums(values, &columns, &weights).into_iter().map(|sum| sum / total).collect();
-        let mut sums = products(values, &columns, &weighted, weights[0]);
-        for ((row, column), sum) in sums.indexed_iter_mut() {
-            *sum -= total * means[row] * means[column];
+        let total = self.weights;
+        let oldest = FADING.powi(rows as i32 - 1);
+        let (mut products, sums) = self.by_recursion(&values[..self.end], &columns, oldest);
+        let means: Vec<f64> = sums.iter().map(|sum| sum / total).collect();
+        for ((row, column), product) in products.indexed_iter_mut() {
+            *product -= total * means[row] * means[column];
         }
-        let power = sums[[0, 0]];
+        let power = products[[0, 0]];
         let scale = power / rows as f64;
         (scale.is_finite() && scale > 1e-12).then(|| Equations {
-            gram: sums
+            gram: products
                 .slice_axis(ndarray::Axis(0), (1..).into())
                 .slice_axis(ndarray::Axis(1), (1..).into())
                 .to_owned(),
-            moment: sums.row(0).iter().skip(1).copied().collect(),
+            moment: products.row(0).iter().skip(1).copied().collect(),
             power,
             target_mean: means[0],
             means: means.iter().skip(1).copied().collect(),
             rows,
         })
     }
+
+    /// The weighted sums of the products of each two columns, and of each
+    /// column. `oldest` is the weight of the oldest row.
+    fn by_recursion(&self, values: &[f64], columns: &[usize], oldest: f64) -> (Array2<f64>, Vec<f64>) {
+        let rows = self.end - self.first;
+        let (mut by_distance, mut value_sum) = (self.products.clone(), self.values);
+        // The youngest first, so that what a step changes lies side by side.
+        let youngest: Vec<f64> = values.iter().rev().copied().collect();
+        let mut products = Array2::zeros((columns.len(), columns.len()));
+        let mut sums = Vec::with_capacity(columns.len());
+        for lag in 0..=self.first {
+            if columns.get(sums.len()) == Some(&lag) {
+                let column = sums.len();
+                for (other, longer) in columns.iter().enumerate().skip(column) {
+                    products[[column, other]] = by_distance[longer - lag];
+                    products[[other, column]] = by_distance[longer - lag];
+                }
+                sums.push(value_sum);
+            }
+            let (dropped, gained) = (&youngest[lag..], &youngest[(rows + lag).min(values.len())..]);
+            let (drop, gain) = (dropped[0], oldest * gained.first().copied().unwrap_or(0.0));
+            value_sum = (value_sum - drop) * (1.0 / FADING) + gain;
+            for ((sum, dropped), gained) in by_distance.iter_mut().zip(dropped).zip(gained) {
+                *sum = (*sum - drop * dropped) * (1.0 / FADING) + gain * gained;
+            }
+        }
+        (products, sums)
+    }
 }
 
 fn fading(rows: usize) -> Vec<f64> {
     let mut weights = vec![1.0; rows];
-    for row in (0..rows - 1).rev() {
+    for row in (0..rows.saturating_sub(1)).rev() {
         weights[row] = weights[row + 1] * FADING;
     }
     weights
-}
-
-/// The weighted sum of each column.
-fn column_sums(values: &[f64], columns: &[usize], weights: &[f64]) -> Vec<f64> {
-    let first = values.len() - weights.len();
-    let weights = ArrayView1::from(weights);
-    let sum = |lag: &usize| weights.dot(&ArrayView1::from(&values[first - lag..values.len() - lag]));
-    columns.iter().map(sum).collect()
-}
-
-/// The weighted sums of the products of each two columns. `weighted` is the
-/// target times its weights, `oldest` the weight of the oldest row.
-fn products(values: &[f64], columns: &[usize], weighted: &Array1<f64>, oldest: f64) -> Array2<f64> {
-    let (rows, first) = (weighted.len(), values.len() - weighted.len());
-    let shifted = |distance: usize| ArrayView1::from(&values[first - distance..values.len() - distance]);
-    // One sum a distance, for the lag 0 to begin with.
-    let mut by_distance: Vec<f64> = (0..=first).map(|distance| weighted.dot(&shifted(distance))).collect();
-    // The youngest first, so that what a step changes lies side by side.
-    let youngest: Vec<f64> = values.iter().rev().copied().collect();
-    let mut sums = Array2::zeros((columns.len(), columns.len()));
-    let mut column = 0;
-    for lag in 0..=first {
-        if columns.get(column) == Some(&lag) {
-            for (other, longer) in columns.iter().enumerate().skip(column) {
-                sums[[column, other]] = by_distance[longer - lag];
-                sums[[other, column]] = by_distance[longer - lag];
-            }
-            column += 1;
-        }
-        let (dropped, gained) = (&youngest[lag..], &youngest[(rows + lag).min(values.len())..]);
-        let (drop, gain) = (dropped[0], oldest * gained.first().copied().unwrap_or(0.0));
-        for ((sum, dropped), gained) in by_distance.iter_mut().zip(dropped).zip(gained) {
-            *sum = (*sum - drop * dropped) * (1.0 / FADING) + gain * gained;
-        }
-    }
-    sums
 }
 
 #[cfg(test)]
@@ -115,7 +150,9 @@ mod tests {
         let values: Vec<f64> =
             (0..200_u32).map(|i| f64::from(i.wrapping_mul(2_654_435_761) >> 8) / 1e7).collect();
         let lags = [1, 2, 3, 11, 12, 24, 25, 50];
-        let found = Equations::of(&values, &lags).unwrap();
+        // Half of them first, the rest later.
+        let sums = Sums::of(&values[..120], 50).grown(&values);
+        let found = sums.equations(&values, &lags).unwrap();
         let weight = |t: usize| FADING.powi((values.len() - 1 - t) as i32);
         let sum = |f: &dyn Fn(usize) -> f64| (50..200).map(|t| weight(t) * f(t)).sum::<f64>();
         let total = sum(&|_| 1.0);

@@ -16,7 +16,7 @@ mod ridge;
 
 use ndarray::{Array1, Array2};
 
-use self::equations::Equations;
+use self::equations::{Equations, Sums};
 pub(super) use self::kept::KeptRegressions;
 use self::lags::{Density, lags};
 pub(super) use self::priors::Priors;
@@ -98,17 +98,14 @@ impl Lens {
             Change::Season => Some(history.season).filter(|season| *season > 1)?,
             Change::LongSeason => history.long_season?,
         };
-        let past = &history.filled[..end];
+        let sorted = history.sorted_before(end);
         let link = match variant.scale {
             _ if !history.never_negative => Link::Level,
-            Scale::Log => Link::log_for(past),
+            Scale::Log => Link::log_for(&sorted),
             Scale::Root => Link::Root,
         };
-        let linked: Vec<f64> = past.iter().map(|value| link.apply(*value)).collect();
-        let sorted = stats::sorted_finite(&linked);
-        let (low, high) =
-            (stats::quantile_of_sorted(&sorted, 0.05)?, stats::quantile_of_sorted(&sorted, 0.95)?);
-        let centre = stats::quantile_of_sorted(&sorted, 0.5)?;
+        let at = |level: f64| Some(link.apply(stats::quantile_of_sorted(&sorted, level)?));
+        let (low, centre, high) = (at(0.05)?, at(0.5)?, at(0.95)?);
         let width = high - low;
         if !width.is_finite() || width <= 1e-9 * centre.abs().max(1e-9) {
             return None;
@@ -125,8 +122,8 @@ impl Lens {
             width,
             seen: (scaled(low) - OUTLIER_WIDTHS, scaled(high) + OUTLIER_WIDTHS),
             plausible: (
-                scaled(*sorted.first()?) - FORECAST_WIDTHS,
-                scaled(*sorted.last()?) + FORECAST_WIDTHS,
+                scaled(link.apply(*sorted.first()?)) - FORECAST_WIDTHS,
+                scaled(link.apply(*sorted.last()?)) + FORECAST_WIDTHS,
             ),
             step,
             lags,
@@ -135,7 +132,11 @@ impl Lens {
 
     /// Steps that a forecast looks back at.
     fn reach(&self) -> usize {
-        self.lags.last().copied().unwrap_or(0) + self.step
+        self.longest_lag() + self.step
+    }
+
+    fn longest_lag(&self) -> usize {
+        self.lags.last().copied().unwrap_or(0)
     }
 }
 
@@ -166,26 +167,46 @@ impl View {
         View { lens, scaled, changes }
     }
 
+    /// The equations of what lies before `end`.
     fn equations(&self, end: usize) -> Option<Equations> {
-        Equations::of(&self.changes[..end - self.lens.step], &self.lens.lags)
+        let past = &self.changes[..end - self.lens.step];
+        Sums::of(past, self.lens.longest_lag()).equations(past, &self.lens.lags)
+    }
+
+    /// The equations of what lies before `end`, and those of all.
+    fn both_equations(&self, end: usize) -> Option<(Equations, Equations)> {
+        let past = Sums::of(&self.changes[..end - self.lens.step], self.lens.longest_lag());
+        let whole = past.grown(&self.changes);
+        let equations = |sums: Sums| sums.equations(&self.changes, &self.lens.lags);
+        Some((equations(past)?, equations(whole)?))
     }
 
     /// The forecasts after each of `ends`, in levels, shape `[horizon, ends]`.
     fn paths(&self, model: &Linear, ends: &[usize], horizon: usize) -> Array2<f64> {
-        let (reach, width) = (self.lens.lags.last().copied().unwrap_or(0), ends.len());
+        let (reach, width) = (self.lens.longest_lag(), ends.len());
         // Step by step for all ends at once, so that the sums vectorise.
         let mut rows = vec![0.0; (reach + horizon) * width];
         for (column, end) in ends.iter().enumerate() {
             let past = &self.changes[end - self.lens.step - reach..end - self.lens.step];
             rows.iter_mut().skip(column).step_by(width).zip(past).for_each(|(cell, value)| *cell = *value);
         }
+        let (lags, coefficients) = (&self.lens.lags, model.coefficients.to_vec());
         for ahead in reach..reach + horizon {
             let (known, coming) = rows.split_at_mut(ahead * width);
             let sums = &mut coming[..width];
             sums.fill(model.intercept);
-            for (lag, coefficient) in self.lens.lags.iter().zip(&model.coefficients) {
-                let row = &known[(ahead - lag) * width..(ahead - lag + 1) * width];
-                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += coefficient * value);
+            let row = |lag: usize| &known[(ahead - lag) * width..(ahead - lag + 1) * width];
+            let (fours, rest) = lags.as_chunks::<4>();
+            let (fours_of, rest_of) = coefficients.as_chunks::<4>();
+            // Four lags at a time, so that a sum is seldom loaded and stored.
+            for (lags, [a, b, c, d]) in fours.iter().zip(fours_of) {
+                let [one, two, three, four] = lags.map(row);
+                for place in 0..width {
+                    sums[place] += a * one[place] + b * two[place] + c * three[place] + d * four[place];
+                }
+            }
+            for (lag, coefficient) in rest.iter().zip(rest_of) {
+                sums.iter_mut().zip(row(*lag)).for_each(|(sum, value)| *sum += coefficient * value);
             }
             // An explosive recursion is stopped before it overflows.
             sums.iter_mut().for_each(|sum| *sum = sum.clamp(-LARGEST_STEP, LARGEST_STEP));
@@ -242,7 +263,7 @@ pub(super) fn outlooks(
 ) -> Vec<Outlook> {
     let views = origins.first().and_then(|first| {
         let view = View::of(history, variant, *first)?;
-        let (past, whole) = (view.equations(*first)?, view.equations(history.len())?);
+        let (past, whole) = view.both_equations(*first)?;
         Some((view, past, whole))
     });
     let Some((view, past, whole)) = views else { return Vec::new() };

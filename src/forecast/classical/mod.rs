@@ -83,7 +83,7 @@ fn walk<F: Filter>(case: &Case<'_>) -> Result<(Outlook, KeptFilter<F>), Abstenti
     if trial.start < need {
         return Err(Abstention::TooShort { have: trial.start, need });
     }
-    let link = link_of(history);
+    let link = history.log;
     let linked: Vec<f64> = history.filled.iter().map(|value| link.apply(*value)).collect();
     let mut filter = F::fit(&linked[..trial.start], &seasons_of(history, trial.start))?;
     let mut tried = Array2::zeros((trial.horizon, trial.origins.len()));
@@ -122,10 +122,6 @@ impl<F: Filter> Kept for KeptFilter<F> {
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.filter.bytes()
     }
-}
-
-fn link_of(history: &History) -> Link {
-    if history.never_negative { Link::log_for(&history.filled) } else { Link::Level }
 }
 
 /// The seasons of a history that its first `known` steps hold twice.

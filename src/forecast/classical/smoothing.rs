@@ -74,29 +74,35 @@ impl Smoothing {
     /// `lead` steps ahead.
     fn walk(&mut self, values: &[f64], lead: usize) -> f64 {
         let mut pending = vec![f64::NAN; lead];
+        let rise = DAMPING * (1.0 - DAMPING.powi(lead as i32)) / (1.0 - DAMPING);
         let mut missed = 0.0;
         for value in values {
             let place = self.step % lead;
-            missed += (value - self.expected(1)).abs();
+            let miss = value - self.expected(1, DAMPING);
+            missed += miss.abs();
             if pending[place].is_finite() {
                 missed += (value - pending[place]).abs();
             }
-            self.update(*value);
+            self.follow(miss);
             // What is expected at the step `lead` after the one just seen.
-            pending[place] = self.expected(lead);
+            pending[place] = self.expected(lead, rise);
         }
         missed
     }
 
-    /// The value `ahead` steps after the last sample; 1 is the next.
-    fn expected(&self, ahead: usize) -> f64 {
+    /// The value `ahead` steps after the last sample, 1 being the next, where
+    /// the damped trend adds up to so many of its steps.
+    fn expected(&self, ahead: usize, rise: f64) -> f64 {
         let step = self.step + ahead - 1;
-        let rise = DAMPING * (1.0 - DAMPING.powi(ahead as i32)) / (1.0 - DAMPING);
         self.level + self.trend * rise + self.rhythms.iter().map(|rhythm| rhythm.at(step)).sum::<f64>()
     }
 
     fn update(&mut self, value: f64) {
-        let miss = value - self.expected(1);
+        self.follow(value - self.expected(1, DAMPING));
+    }
+
+    /// Goes on by a sample that was missed by `miss`.
+    fn follow(&mut self, miss: f64) {
         let Speeds { level, trend, rhythm } = self.speeds;
         self.level += DAMPING * self.trend + level * miss;
         self.trend = DAMPING * self.trend + level * trend * miss;

@@ -99,15 +99,15 @@ impl Fleet {
 
     fn take_in(self: &Arc<Self>, case: &Case<'_>) -> Result<(Learned, Forecast), Abstention> {
         let (mut tried, mut kept) = (Vec::new(), Vec::new());
-        for (_, member) in &self.ensemble.members {
-            let learnt = member.learn(case).map(|(outlook, one)| {
-                kept.push(one);
-                weigh(case, outlook)
-            });
-            if learnt.is_err() {
-                kept.push(None);
-            }
-            tried.push(learnt);
+        for (place, (_, member)) in self.ensemble.members.iter().enumerate() {
+            let idle = self.ensemble.pool.is_idle(place, case);
+            let learnt = if idle { Err(Abstention::Idle) } else { member.learn(case) };
+            let (weighed, one) = match learnt {
+                Ok((outlook, one)) => (Ok(weigh(case, outlook)), one),
+                Err(reason) => (Err(reason), None),
+            };
+            tried.push(weighed);
+            kept.push(one);
         }
         let forecast = self.ensemble.combine(case, &tried, &self.asked, &self.quantiles)?;
         let weights = self.ensemble.pool.weights(case, &tried);

@@ -7,7 +7,7 @@ use ndarray::Array2;
 use super::COMPARED_LEVELS;
 use super::member::Case;
 use super::weights::{BLOCKS, Blocks, Losses, relative, weights};
-use super::{Tried, add_weighed};
+use super::{Tried, add_weighed, share};
 use crate::series::stats;
 
 /// The widening where nothing is known of the fleet: the weights are chosen on
@@ -27,6 +27,13 @@ const FAILED: f64 = 4.0;
 /// A miss of more widths than this says no more than this.
 const MOST_WIDTHS: f64 = 1e3;
 
+/// Long histories on which all members must have been tried before any is left out.
+const LEAST_TRIED: usize = 32;
+/// A member that weighs less than this on average is left out of the other series.
+const IDLE_MEAN: f64 = 0.01;
+/// And on each of the tried ones less than this.
+const IDLE_MOST: f64 = 0.2;
+
 /// What the fleet says.
 pub(super) struct Pool {
     /// Each member's mean relative losses; `None` where it always abstained.
@@ -35,6 +42,8 @@ pub(super) struct Pool {
     sure: Vec<f64>,
     /// For young and for long histories.
     widenings: [f64; 2],
+    /// Which members need not be asked about further long histories.
+    idle: Vec<bool>,
 }
 
 impl Pool {
@@ -52,9 +61,38 @@ impl Pool {
         let mean =
             |(blocks, count): (Blocks, u32)| (count > 0).then(|| blocks.map(|sum| sum / f64::from(count)));
         let relative = sums.into_iter().map(mean).collect();
-        let mut pool = Pool { relative, sure, widenings: [WIDENING; 2] };
+        let idle = vec![false; sure.len()];
+        let mut pool = Pool { relative, sure, widenings: [WIDENING; 2], idle };
         pool.widenings = [false, true].map(|long| pool.learn_widening(sample, long));
+        pool.idle = pool.learn_idle(sample);
         pool
+    }
+
+    /// Whether a member need not be asked about a series.
+    pub fn is_idle(&self, member: usize, case: &Case<'_>) -> bool {
+        is_long(case) && self.idle[member]
+    }
+
+    /// The members that weighed next to nothing on all long histories: trying
+    /// them on the others costs time and moves no forecast.
+    fn learn_idle(&self, sample: &[(&Case<'_>, &Vec<Tried>)]) -> Vec<bool> {
+        let long = sample.iter().filter(|(case, _)| is_long(case));
+        let shares: Vec<Vec<f64>> = long
+            .map(|(case, tried)| {
+                let weights = self.weights(case, tried);
+                weights.iter().map(|blocks| share(blocks, case.horizon)).collect()
+            })
+            .collect();
+        if shares.len() < LEAST_TRIED {
+            return vec![false; self.sure.len()];
+        }
+        (0..self.sure.len())
+            .map(|member| {
+                let of_member = || shares.iter().map(|shares| shares[member]);
+                let mean = of_member().sum::<f64>() / shares.len() as f64;
+                mean < IDLE_MEAN && of_member().all(|share| share < IDLE_MOST)
+            })
+            .collect()
     }
 
     /// The weight of each member of a series in each block.

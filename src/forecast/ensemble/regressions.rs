@@ -7,7 +7,6 @@ use super::weights::{absolute_miss, softmax};
 use crate::forecast::Abstention;
 use crate::forecast::autoregression::{self, KeptRegressions, Priors, VARIANTS};
 use crate::forecast::history::History;
-use crate::forecast::link::Link;
 
 /// How strongly the regressions' weights follow their misses.
 const SHARPNESS: f64 = 3.0;
@@ -67,6 +66,5 @@ fn mean(case: &Case<'_>, outlooks: &[autoregression::Outlook], weights: &[f64]) 
         tried.scaled_add(*weight, &outlook.tried);
         ahead.scaled_add(*weight, &outlook.ahead);
     }
-    let link = if history.never_negative { Link::log_for(&history.filled) } else { Link::Level };
-    Outlook::Points { link, tried, ahead }
+    Outlook::Points { link: history.log, tried, ahead }
 }
