@@ -10,6 +10,7 @@
 
 mod learned;
 pub(super) mod member;
+mod mixture;
 mod naive;
 mod pool;
 mod regressions;
@@ -22,6 +23,7 @@ use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
 
 use self::member::{Case, Fitted, Member, Outlook};
+use self::mixture::mix;
 use self::pool::Pool;
 use self::trial::Trial;
 use self::weights::{Blocks, Losses, block_of};
@@ -160,7 +162,7 @@ impl Ensemble {
         self.members.iter().enumerate().map(one).collect()
     }
 
-    /// The weighted mean of what the members say.
+    /// The mixture of what the members say.
     fn combine(
         &self,
         case: &Case<'_>,
@@ -174,15 +176,18 @@ impl Ensemble {
             return Err(reason.clone());
         }
         let weights = self.pool.weights(case, tried);
-        let mut values = Array2::zeros((case.horizon, asked.levels.len()));
-        let mut verdicts = Vec::with_capacity(tried.len());
-        for (((name, _), tried), weights) in self.members.iter().zip(tried).zip(weights) {
-            let outcome = tried.as_ref().map_err(Abstention::clone).map(|member| {
-                add_weighed(&mut values, &member.values, &weights);
-                Share { weight: share(&weights, case.horizon), loss: member.losses.total }
-            });
-            verdicts.push(Verdict { member: name, outcome });
-        }
+        let parts = tried.iter().zip(&weights);
+        let parts: Vec<_> =
+            parts.filter_map(|(tried, weights)| Some((&tried.as_ref().ok()?.values, weights))).collect();
+        let mut values = mix(&parts, &asked.levels);
+        let verdict = |((named, tried), weights): ((&Named, &Tried), &Blocks)| {
+            let outcome = tried
+                .as_ref()
+                .map_err(Abstention::clone)
+                .map(|member| Share { weight: share(weights, case.horizon), loss: member.losses.total });
+            Verdict { member: named.0, outcome }
+        };
+        let verdicts = self.members.iter().zip(tried).zip(&weights).map(verdict).collect();
         widen(&mut values, asked.median, self.pool.widening(case));
         Ok(finish(case.history, values, asked.median, quantiles, verdicts))
     }
@@ -190,13 +195,6 @@ impl Ensemble {
 
 fn attempt(member: &dyn Fitted, case: &Case<'_>) -> Tried {
     Ok(weigh(case, member.outlook(case)?))
-}
-
-/// Adds `part` to `values`, each step with its weight.
-fn add_weighed(values: &mut Array2<f64>, part: &Array2<f64>, weights: &Blocks) {
-    for (step, (mut row, part)) in values.rows_mut().into_iter().zip(part.rows()).enumerate() {
-        row.scaled_add(weights[block_of(step)], &part);
-    }
 }
 
 /// The mean weight over the steps.

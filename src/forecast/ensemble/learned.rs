@@ -9,9 +9,10 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::member::{self, Ahead, Case, Kept, Member};
+use super::mixture::mix;
 use super::trial::Trial;
 use super::weights::{BLOCKS, Blocks, block_of};
-use super::{Asked, Ensemble, Past, Tried, about, add_weighed, cases, finish, prepare_all, weigh, widen};
+use super::{Asked, Ensemble, Past, Tried, about, cases, finish, prepare_all, weigh, widen};
 use crate::forecast::history::History;
 use crate::forecast::residuals::Offsets;
 use crate::forecast::{Abstention, Forecast, Quantiles};
@@ -132,25 +133,23 @@ impl Learned {
     pub fn forecast(&self, past: &Past<'_>, fresh: usize) -> Result<Forecast, Abstention> {
         let Fleet { asked, quantiles, horizon, .. } = &*self.fleet;
         let history = History::prepare(past.values, past.seasons)?;
-        let mut values = Array2::zeros((*horizon, asked.levels.len()));
-        let (mut totals, mut reason) = ([0.0; BLOCKS], Abstention::NoSamples);
+        let (mut ahead, mut totals) = (Vec::with_capacity(self.parts.len()), [0.0; BLOCKS]);
+        let mut reason = Abstention::NoSamples;
         for part in &self.parts {
             match self.part_ahead(part, &history, fresh) {
-                Ok(ahead) => {
-                    add_weighed(&mut values, &ahead, &part.weights);
+                Ok(values) => {
                     totals.iter_mut().zip(part.weights).for_each(|(total, weight)| *total += weight);
+                    ahead.push((values, &part.weights));
                 }
                 Err(abstention) => reason = abstention,
             }
         }
-        let rows = values.rows_mut().into_iter().enumerate();
-        for (mut row, total) in rows.map(|(step, row)| (row, totals[block_of(step)])) {
-            // A block without any of its members has no forecast.
-            if total <= 0.0 {
-                return Err(reason);
-            }
-            row /= total;
+        // A block without any of its members has no forecast.
+        if (0..*horizon).any(|step| totals[block_of(step)] <= 0.0) {
+            return Err(reason);
         }
+        let ahead: Vec<_> = ahead.iter().map(|(values, weights)| (values, *weights)).collect();
+        let mut values = mix(&ahead, &asked.levels);
         widen(&mut values, asked.median, self.widening);
         Ok(finish(&history, values, asked.median, quantiles, Vec::new()))
     }

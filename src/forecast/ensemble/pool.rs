@@ -2,12 +2,11 @@
 //! fleet, and how much wider than the members' mean the quantiles have to be.
 //! A series with a long history needs little of it, a new tenant nearly all.
 
-use ndarray::Array2;
-
 use super::COMPARED_LEVELS;
 use super::member::Case;
+use super::mixture::mix;
 use super::weights::{BLOCKS, Blocks, Losses, relative, weights};
-use super::{Tried, add_weighed, share};
+use super::{Tried, share};
 use crate::series::stats;
 
 /// The widening where nothing is known of the fleet: the weights are chosen on
@@ -137,12 +136,11 @@ impl Pool {
     fn needed_widths(&self, case: &Case<'_>, tried: &[Tried], widths: &mut Vec<f64>) {
         let weights = self.weights(case, tried);
         for (index, origin) in case.trial.compared_origins().enumerate() {
-            let mut values = Array2::zeros((case.trial.horizon, COMPARED_LEVELS.len()));
             let parts = tried.iter().zip(&weights);
-            for (part, weights) in parts.filter_map(|(tried, weights)| Some((tried.as_ref().ok()?, weights)))
-            {
-                add_weighed(&mut values, &part.tried[index], weights);
-            }
+            let parts: Vec<_> = parts
+                .filter_map(|(tried, weights)| Some((&tried.as_ref().ok()?.tried[index], weights)))
+                .collect();
+            let values = mix(&parts, &COMPARED_LEVELS);
             let truth = case.history.known[origin..].iter().zip(values.rows());
             widths.extend(truth.filter(|(value, _)| value.is_finite()).map(|(value, row)| {
                 let (low, median, high) =
