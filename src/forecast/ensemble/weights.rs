@@ -20,7 +20,7 @@ const BLOCK_SHRINKAGE: f64 = 0.5;
 /// No member counts as worse than this many times the best.
 const WORST: f64 = 5.0;
 /// How strongly the members' weights follow their losses.
-const SHARPNESS: f64 = 7.0;
+const SHARPNESS: f64 = 5.0;
 /// A weight below this is none: it would only blur what others know exactly.
 const LEAST_WEIGHT: f64 = 1e-6;
 /// How many compared origins of its own weigh as much as the rest of the fleet.
