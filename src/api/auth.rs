@@ -1,22 +1,136 @@
-//! Who calls: the bearer of a token whose hash is kept.
+//! Who calls, and whether they may: the bearer of a token whose hash is kept,
+//! with the role that the route asks for, from where the tenant allows, and
+//! with a second factor where its template asks for one.
 
-use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
+
+use axum::extract::{ConnectInfo, MatchedPath, RawPathParams, Request, State};
+use axum::http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use governor::clock::{Clock, DefaultClock};
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+use parking_lot::RwLock;
+use serde::Deserialize;
 
 use super::ApiState;
+use super::access::{Reach, Rule, rule_of};
 use super::observe::RequestId;
 use super::problem::Problem;
-use crate::domain::Actor;
-use crate::registry::Remark;
+use crate::domain::template::Network;
+use crate::domain::{Actor, Role, Tenant, TenantId};
+use crate::registry::{RegistryError, Remark, TokenRecord};
 use crate::security;
+
+/// Carries the code of a second factor.
+const CODE: HeaderName = HeaderName::from_static("x-totp-code");
+/// Where a proxy names whom it speaks for.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// From how many addresses on those that are quiet are forgotten.
+const MANY_ADDRESSES: usize = 10_000;
+
+/// How callers are held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// How many tokens that were not seen before may be tried from one address
+    /// in a minute.
+    pub new_tokens_per_minute: u32,
+    /// How many requests a second one token may make.
+    pub requests_per_second: u32,
+    /// The proxies whose word on the caller's address counts.
+    pub trusted_proxies: Vec<Network>,
+    /// How long a token lets its bearer in where nobody says.
+    pub token_life: std::time::Duration,
+    /// The longest that a token may let its bearer in.
+    pub longest_token_life: std::time::Duration,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        let days = |days: u64| std::time::Duration::from_secs(days * 86_400);
+        AccessSettings {
+            new_tokens_per_minute: 30,
+            requests_per_second: 20_000,
+            trusted_proxies: Vec::new(),
+            token_life: days(90),
+            longest_token_life: days(730),
+        }
+    }
+}
+
+type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock>;
+
+/// What is remembered of callers: how often they called, and which tokens let
+/// their bearers in, so that guessing never locks those out.
+pub(super) struct Gate {
+    attempts: Limiter<IpAddr>,
+    requests: Limiter<String>,
+    seen: RwLock<HashSet<String>>,
+}
+
+impl Gate {
+    pub(super) fn new(settings: &AccessSettings) -> Self {
+        let some = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Gate {
+            attempts: RateLimiter::hashmap(Quota::per_minute(some(settings.new_tokens_per_minute))),
+            requests: RateLimiter::hashmap(Quota::per_second(some(settings.requests_per_second))),
+            seen: RwLock::default(),
+        }
+    }
+
+    /// Slows down whoever tries one token after another.
+    fn attempt(&self, hash: &str, address: IpAddr) -> Result<(), Problem> {
+        if self.seen.read().contains(hash) {
+            return Ok(());
+        }
+        if self.attempts.len() > MANY_ADDRESSES {
+            self.attempts.retain_recent();
+        }
+        self.attempts.check_key(&block(address)).map_err(|until| {
+            too_many(until.wait_time_from(DefaultClock::default().now()), "tokens tried from this address")
+        })
+    }
+
+    fn request(&self, hash: &str) -> Result<(), Problem> {
+        let known = hash.to_owned();
+        self.requests.check_key(&known).map_err(|until| {
+            too_many(until.wait_time_from(DefaultClock::default().now()), "requests with this token")
+        })
+    }
+}
+
+/// The addresses that one caller can choose from freely: of IPv6, 64 bits.
+fn block(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        four => four,
+    }
+}
+
+fn too_many(wait: std::time::Duration, of_what: &str) -> Problem {
+    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, format!("too many {of_what}; come again in {seconds} s"))
+        .retry_after(seconds)
+}
 
 /// Who calls, and which call it is.
 #[derive(Debug, Clone)]
 pub struct Caller {
     name: String,
+    hash: String,
+    role: Role,
+    tenants: Vec<TenantId>,
+    address: Option<IpAddr>,
+    code: Option<String>,
+    rule: Rule,
     request_id: Option<String>,
 }
 
@@ -35,22 +149,222 @@ impl Caller {
     pub fn request_id(&self) -> Option<String> {
         self.request_id.clone()
     }
+
+    /// The hash of its token.
+    pub(super) fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the caller may act for a tenant: its token is for it, it calls
+    /// from where the tenant's template allows, and with a second factor where
+    /// that is asked for. A tenant that is not there allows everything; what
+    /// follows will not find it.
+    ///
+    /// # Errors
+    /// 403 with what is missing.
+    pub async fn admit(&self, state: &ApiState, id: &TenantId) -> Result<(), Problem> {
+        if !self.tenants.is_empty() && !self.tenants.contains(id) {
+            let names: Vec<&str> = self.tenants.iter().map(TenantId::as_str).collect();
+            return Err(forbidden(format!("this token is for {} only, not for {id}", names.join(", "))));
+        }
+        let tenant = match state.engine.registry().tenant(id).await {
+            Err(RegistryError::NoSuchTenant(_)) => return Ok(()),
+            other => other?,
+        };
+        self.check_address(&tenant)?;
+        let asked = tenant.template.as_ref().is_some_and(|template| template.mfa_required);
+        if asked && self.rule.decides { self.check_code(state).await } else { Ok(()) }
+    }
+
+    /// An administrator may come from anywhere: somebody must be able to mend
+    /// the list.
+    fn check_address(&self, tenant: &Tenant) -> Result<(), Problem> {
+        let allowed = tenant.template.as_ref().map_or(&[][..], |template| &template.ip_whitelist);
+        let is_in = |address| allowed.iter().any(|network| network.contains(address));
+        if allowed.is_empty() || self.role == Role::Admin || self.address.is_some_and(is_in) {
+            return Ok(());
+        }
+        let from =
+            self.address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+        Err(forbidden(format!("{} may not be acted for from {from}; see its ip_whitelist", tenant.id)))
+    }
+
+    async fn check_code(&self, state: &ApiState) -> Result<(), Problem> {
+        let Some(code) = &self.code else {
+            return Err(forbidden(
+                "the tenant's template asks for a second factor: send the code of your authenticator as \
+                 X-TOTP-Code; POST /v1/token/second-factor sets one up",
+            ));
+        };
+        self.use_code(state, code).await
+    }
+
+    /// Uses a code of the caller's second factor up. Guessing is as slow as
+    /// with tokens.
+    ///
+    /// # Errors
+    /// 403 where it is wrong or was used, 409 where there is no second factor.
+    pub(super) async fn use_code(&self, state: &ApiState, code: &str) -> Result<(), Problem> {
+        let address = block(self.address.unwrap_or(NOWHERE));
+        state.gate.attempts.check_key(&address).map_err(|until| {
+            too_many(until.wait_time_from(DefaultClock::default().now()), "codes from this address")
+        })?;
+        if state.engine.registry().use_code(&self.hash, code, self.remark(None)).await? {
+            return Ok(());
+        }
+        let why = format!("a wrong code of {}", self.name);
+        audit_failure(state, self.address, &why, self.request_id.clone()).await?;
+        Err(forbidden("this code is wrong, or was used already; wait for the next"))
+    }
 }
 
-/// Lets only bearers of a known token through.
-pub async fn require_token(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
-    let Some(token) = bearer(request.headers()) else {
-        return refused("send a token, as in Authorization: Bearer plim_…");
-    };
-    match state.engine.registry().token(&security::hash(token)).await {
-        Ok(Some(record)) => {
-            let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
-            request.extensions_mut().insert(Caller { name: record.name, request_id });
-            next.run(request).await
+/// Where a caller is whose address nobody knows.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+fn forbidden(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, detail)
+}
+
+/// Lets only bearers of a token through that may do what they ask for.
+pub async fn require_token(
+    State(state): State<ApiState>,
+    parameters: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match admitted(&state, &parameters, &parts).await {
+        Ok(caller) => {
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, body)).await
         }
-        Ok(None) => refused("this token is not known"),
-        Err(error) => Problem::from(error).into_response(),
+        Err(problem) => {
+            let unknown = problem.is(StatusCode::UNAUTHORIZED);
+            let mut response = problem.into_response();
+            if unknown {
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            response
+        }
     }
+}
+
+async fn admitted(state: &ApiState, parameters: &RawPathParams, request: &Parts) -> Result<Caller, Problem> {
+    let address = address_of(request, &state.settings.access.trusted_proxies);
+    let request_id = request.extensions.get::<RequestId>().map(|id| id.0.clone());
+    let Some(token) = bearer(&request.headers) else {
+        return Err(unauthorized("send a token, as in Authorization: Bearer plim_…"));
+    };
+    let hash = security::hash(token);
+    state.gate.attempt(&hash, address.unwrap_or(NOWHERE))?;
+    let record = known(state, &hash, address, request_id.clone()).await?;
+    state.gate.request(&hash)?;
+    let path = request.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    let rule = rule_of(&request.method, path);
+    let code = request.headers.get(CODE).and_then(|code| code.to_str().ok()).map(str::to_owned);
+    let TokenRecord { name, role, tenants, .. } = record;
+    let caller = Caller { name, hash, role, tenants, address, code, rule, request_id };
+    if caller.role < rule.role {
+        let text = format!("this needs the role {}; this token has {}", rule.role, caller.role);
+        return Err(forbidden(text));
+    }
+    check_reach(state, &caller, parameters, &request.uri).await?;
+    Ok(caller)
+}
+
+/// What is kept of a token that lets its bearer in.
+async fn known(
+    state: &ApiState,
+    hash: &str,
+    address: Option<IpAddr>,
+    request_id: Option<String>,
+) -> Result<TokenRecord, Problem> {
+    let registry = state.engine.registry();
+    let why = match registry.token(hash).await? {
+        None => "this token is not known",
+        Some(record) => match record.refusal(registry.now()) {
+            Some(why) => {
+                state.gate.seen.write().remove(hash);
+                why
+            }
+            None => {
+                if !state.gate.seen.read().contains(hash) {
+                    state.gate.seen.write().insert(hash.to_owned());
+                }
+                return Ok(record);
+            }
+        },
+    };
+    audit_failure(state, address, why, request_id).await?;
+    Err(unauthorized(why))
+}
+
+async fn audit_failure(
+    state: &ApiState,
+    address: Option<IpAddr>,
+    why: &str,
+    request_id: Option<String>,
+) -> Result<(), Problem> {
+    let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    Ok(state.engine.registry().login_failed(&address, why, request_id).await?)
+}
+
+/// Whether the token reaches what the route concerns.
+async fn check_reach(
+    state: &ApiState,
+    caller: &Caller,
+    parameters: &RawPathParams,
+    uri: &Uri,
+) -> Result<(), Problem> {
+    let tenant = match caller.rule.reach {
+        Reach::Caller | Reach::Record => return Ok(()),
+        Reach::Fleet => None,
+        Reach::Path => parameters.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned()),
+        Reach::Query => tenant_of(uri),
+    };
+    // What is no id is refused by the handler.
+    match tenant.map(|id| id.parse::<TenantId>()) {
+        Some(Ok(id)) => caller.admit(state, &id).await,
+        None | Some(Err(_)) if caller.tenants.is_empty() => Ok(()),
+        _ => {
+            let names: Vec<&str> = caller.tenants.iter().map(TenantId::as_str).collect();
+            let text = "this token is for some tenants only";
+            Err(forbidden(format!("{text} ({}); ask for one of them by its name", names.join(", "))))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct OfTenant {
+    tenant: Option<String>,
+}
+
+fn tenant_of(uri: &Uri) -> Option<String> {
+    axum::extract::Query::<OfTenant>::try_from_uri(uri).ok().and_then(|query| query.0.tenant)
+}
+
+/// Where the caller is: the peer, or whom a trusted proxy speaks for.
+fn address_of(request: &Parts, trusted: &[Network]) -> Option<IpAddr> {
+    let peer = request.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+    let is_proxy = |address: &IpAddr| trusted.iter().any(|network| network.contains(*address));
+    if !is_proxy(&peer) {
+        return Some(peer);
+    }
+    let hops = request.headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
+    // The last hop that is no proxy of ours is the first that can be believed.
+    for hop in hops.iter().rev() {
+        let address: IpAddr = hop.parse().ok()?;
+        if !is_proxy(&address) {
+            return Some(address.to_canonical());
+        }
+    }
+    Some(peer)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -59,8 +373,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-fn refused(detail: &str) -> Response {
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
+fn unauthorized(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
 }

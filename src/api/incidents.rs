@@ -111,9 +111,10 @@ pub async fn of_tenant(
     ))]
 pub async fn get(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<IncidentId>,
 ) -> Result<Json<Incident>, Problem> {
-    Ok(Json(state.engine.registry().incident(id).await?.0))
+    Ok(Json(admitted(&state, &caller, id).await?))
 }
 
 /// Say that you take care of an incident. Nothing is applied to the tenant automatically until it is resolved.
@@ -136,6 +137,7 @@ pub async fn acknowledge(
     Path(id): Path<IncidentId>,
     Body(given): Body<AcknowledgementToGive>,
 ) -> Result<Json<Incident>, Problem> {
+    admitted(&state, &caller, id).await?;
     Ok(Json(state.engine.registry().acknowledge(id, caller.remark(given.comment)).await?))
 }
 
@@ -160,7 +162,15 @@ pub async fn feedback(
     Body(given): Body<FeedbackToGive>,
 ) -> Result<Json<Incident>, Problem> {
     let FeedbackToGive { is_true, comment } = given;
+    admitted(&state, &caller, id).await?;
     let incident = state.engine.registry().judge_incident(id, is_true, caller.remark(comment)).await?;
     state.engine.metrics().incident_judged(is_true);
     Ok(Json(incident))
+}
+
+/// The incident, where the caller may act for its tenant.
+async fn admitted(state: &ApiState, caller: &Caller, id: IncidentId) -> Result<Incident, Problem> {
+    let (incident, _) = state.engine.registry().incident(id).await?;
+    caller.admit(state, &incident.tenant).await?;
+    Ok(incident)
 }

@@ -5,6 +5,7 @@
 //! Routes and the OpenAPI document are made from the same lines, so that they
 //! can't differ.
 
+mod access;
 mod analysis;
 mod audit;
 mod auth;
@@ -25,6 +26,7 @@ mod summary;
 mod template_files;
 mod templates;
 mod tenants;
+mod tokens;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub use auth::AccessSettings;
 
 use crate::engine::{Deliverer, Engine};
 use crate::registry::TemplateLimits;
@@ -61,6 +65,8 @@ pub struct ApiSettings {
     pub deploy_quiet: Duration,
     /// The longest silence or marker.
     pub longest_quiet: Duration,
+    /// How callers are held.
+    pub access: AccessSettings,
     /// How many templates there may be.
     pub templates: TemplateLimits,
     /// Whether the usage is made up, which callers are told.
@@ -77,6 +83,7 @@ impl Default for ApiSettings {
             max_points: 11_000,
             deploy_quiet: Duration::from_secs(1800),
             longest_quiet: Duration::from_secs(30 * 86_400),
+            access: AccessSettings::default(),
             templates: TemplateLimits::default(),
             simulated: false,
         }
@@ -89,12 +96,14 @@ pub struct ApiState {
     engine: Arc<Engine>,
     deliverer: Arc<Deliverer>,
     settings: Arc<ApiSettings>,
+    gate: Arc<auth::Gate>,
 }
 
 impl ApiState {
     /// The state over an engine and what delivers its notices.
     pub fn new(engine: Arc<Engine>, deliverer: Arc<Deliverer>, settings: ApiSettings) -> Self {
-        ApiState { engine, deliverer, settings: Arc::new(settings) }
+        let gate = Arc::new(auth::Gate::new(&settings.access));
+        ApiState { engine, deliverer, settings: Arc::new(settings), gate }
     }
 }
 
@@ -113,6 +122,7 @@ impl ApiState {
         (name = "analysis", description = "Usage, forecasts, anomalies and incidents"),
         (name = "incidents", description = "What goes wrong with tenants, and when nobody is to be told"),
         (name = "receivers", description = "Who is told of incidents, and what they did not take"),
+        (name = "tokens", description = "Who may call"),
         (name = "audit", description = "Who changed what, when and why"),
         (name = "operations", description = "Health and metrics of the daemon itself"),
     )
@@ -127,6 +137,7 @@ pub fn router(state: ApiState) -> Router {
     if let Some(components) = &mut document.components {
         components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
+    access::describe(&mut document);
     let document = Arc::new(document);
     let guarded = guarded
         .route("/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }))
@@ -187,6 +198,12 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(receivers::test))
         .routes(routes!(receivers::dead_letters))
         .routes(routes!(receivers::send_again))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::reset_second_factor))
+        .routes(routes!(tokens::own))
+        .routes(routes!(tokens::begin_second_factor))
+        .routes(routes!(tokens::confirm_second_factor))
         .routes(routes!(audit::list))
         .routes(routes!(audit::checkpoints))
         .routes(routes!(summary::get))

@@ -33,6 +33,9 @@ pub struct Problem {
     /// What is wrong with a template, each with its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<Fault>,
+    /// After how many seconds to come again.
+    #[serde(skip)]
+    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -45,7 +48,18 @@ impl Problem {
             detail: detail.into(),
             objections: Vec::new(),
             faults: Vec::new(),
+            retry_after: None,
         }
+    }
+
+    /// With the time after which to come again.
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Problem { retry_after: Some(seconds), ..self }
+    }
+
+    /// Whether it is of this status.
+    pub fn is(&self, status: StatusCode) -> bool {
+        self.status == status.as_u16()
     }
 
     /// Templates that can't be, with all that is wrong with them.
@@ -91,6 +105,9 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(&self)).into_response();
         let kind = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }
@@ -113,6 +130,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::NoSuchRecommendation(_)
             | RegistryError::NoSuchReceiver(_)
             | RegistryError::NoSuchTemplate(..)
+            | RegistryError::NoSuchToken(_)
             | RegistryError::NoSuchDeadLetter(..) => Problem::not_found(detail),
             RegistryError::TenantExists(_)
             | RegistryError::IncidentOver(_)
@@ -123,6 +141,8 @@ impl From<RegistryError> for Problem {
             | RegistryError::TooManyReceivers(_)
             | RegistryError::WouldOvertake(..)
             | RegistryError::TemplateExists(_)
+            | RegistryError::HasSecondFactor
+            | RegistryError::NoSecondFactor
             | RegistryError::TooManyTemplates(_)
             | RegistryError::Store(StoreError::Conflict { .. }) => Problem::new(StatusCode::CONFLICT, detail),
             RegistryError::Refused(verdict) => {

@@ -115,9 +115,12 @@ pub async fn list(
     ))]
 pub async fn get(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<RecommendationId>,
 ) -> Result<Json<RecommendationView>, Problem> {
-    Ok(Json(state.engine.registry().recommendation(id).await?.into()))
+    let record = state.engine.registry().recommendation(id).await?;
+    caller.admit(&state, &record.recommendation.tenant).await?;
+    Ok(Json(record.into()))
 }
 
 /// Approve a recommendation and change the quota.
@@ -142,6 +145,7 @@ pub async fn approve(
     Path(id): Path<RecommendationId>,
     Body(approval): Body<ApprovalToGive>,
 ) -> Result<Json<Applied>, Problem> {
+    admit(&state, &caller, id).await?;
     let outcome = state.engine.approve(id, caller.remark(approval.comment)).await;
     let quota = outcome.map_err(|error| Problem::from(error).or_conflict())?;
     let recommendation = state.engine.registry().recommendation(id).await?;
@@ -171,7 +175,14 @@ pub async fn reject(
     if rejection.reason.trim().is_empty() {
         return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
     }
+    admit(&state, &caller, id).await?;
     let registry = state.engine.registry();
     let record = registry.reject(id, caller.actor(), rejection.reason, caller.request_id()).await?;
     Ok(Json(record.into()))
+}
+
+/// Whether the caller may decide for the recommendation's tenant.
+async fn admit(state: &ApiState, caller: &Caller, id: RecommendationId) -> Result<(), Problem> {
+    let record = state.engine.registry().recommendation(id).await?;
+    caller.admit(state, &record.recommendation.tenant).await
 }

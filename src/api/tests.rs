@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::domain::{AuditAction, Step, Timestamp};
+use crate::domain::{Actor, AuditAction, Role, Step, Timestamp};
 use crate::engine::{Compute, Ids, Parts, Settings, Silent};
 use crate::ports::Clock;
-use crate::registry::Registry;
+use crate::registry::{NewToken, Registry, Remark};
 use crate::security;
 use crate::source::FileSource;
 use crate::store::{MemoryStore, NoHistory};
@@ -44,7 +44,9 @@ async fn api() -> (Router, Arc<Engine>) {
     let engine = Arc::new(Engine::new(parts, Settings::default()));
     let deliverer = crate::app::deliverer_over(&engine, &crate::app::no_receivers()).unwrap();
     engine.registry().add_token(&security::hash(TOKEN), "tester").await.unwrap();
-    let settings = ApiSettings { max_body: 4096, max_page: 2, default_page: 2, ..ApiSettings::default() };
+    let access = AccessSettings { new_tokens_per_minute: 10_000, ..AccessSettings::default() };
+    let settings =
+        ApiSettings { access, max_body: 4096, max_page: 2, default_page: 2, ..ApiSettings::default() };
     let router = router(ApiState::new(engine.clone(), deliverer, settings));
     let created =
         call(&router, "POST", "/v1/tenants", &[], Some(json!({"id": "acme", "tier": "PREMIUM"}))).await;
@@ -291,5 +293,53 @@ async fn of_many_writers_at_once_just_one_is_heard() {
         }
         let (_, _, quota) = get(&api, path).await;
         assert_eq!((heard, quota["generation"].as_u64()), (1, Some(round + 1)), "round {round}");
+    }
+}
+
+/// The one table of roles and the document name the same routes; each route
+/// lets its role in, and no lower one.
+#[tokio::test]
+async fn each_route_asks_for_its_role() {
+    let (api, engine) = api().await;
+    let (_, _, document) = get(&api, "/openapi.json").await;
+    let mut documented: Vec<(String, String)> = vec![("GET".to_owned(), "/openapi.json".to_owned())];
+    for (path, methods) in
+        document["paths"].as_object().unwrap().iter().filter(|(path, _)| !path.starts_with("/-/"))
+    {
+        for (method, operation) in methods.as_object().unwrap() {
+            let told = operation["description"].as_str().unwrap_or_default();
+            assert!(told.contains("Needs a token of the role"), "{method} {path}: {told}");
+            for status in ["401", "403", "429"] {
+                assert!(
+                    operation["responses"][status].is_object(),
+                    "{method} {path} says nothing of {status}"
+                );
+            }
+            documented.push((method.to_uppercase(), path.clone()));
+        }
+    }
+    documented.sort();
+    let mut ruled: Vec<(String, String)> =
+        access::RULES.iter().map(|rule| (rule.method.to_owned(), rule.path.to_owned())).collect();
+    ruled.sort();
+    assert_eq!(documented, ruled);
+
+    for role in Role::ALL {
+        let new = NewToken { name: role.to_string(), role, tenants: Vec::new(), expires_at: None };
+        let remark = Remark { by: Actor::Daemon, comment: None, request_id: None };
+        let hash = security::hash(&format!("plim_{role}"));
+        engine.registry().create_token(&hash, new, remark).await.unwrap();
+    }
+    for rule in access::RULES {
+        // Nothing of this is there, so that nothing is changed.
+        let path = rule.path.replace("{id}", "nobody").replace("{resource}", "odd").replace("{number}", "1");
+        let path = path.replace("{name}", "nobody").replace("{receiver}", "nobody").replace("{version}", "1");
+        for role in Role::ALL {
+            let bearer = format!("Bearer plim_{role}");
+            let (status, _, answer) =
+                call(&api, rule.method, &path, &[("authorization", &bearer)], None).await;
+            let let_in = status != StatusCode::FORBIDDEN && status != StatusCode::UNAUTHORIZED;
+            assert_eq!(let_in, role >= rule.role, "{role}: {} {path}: {answer}", rule.method);
+        }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::clock::SystemClock;
 use super::prices::prices_of;
 use crate::anomaly;
-use crate::api::ApiSettings;
+use crate::api::{AccessSettings, ApiSettings};
 use crate::config::{Config, StoreKind};
 use crate::domain::Step;
 use crate::engine::{Compute, Engine, Ids, Parts, Settings, incidents};
@@ -100,10 +100,23 @@ pub fn api_settings(config: &Config) -> ApiSettings {
         request_time_out: config.server.request_time_out,
         max_page: config.server.max_page,
         max_points: config.server.max_points,
+        access: access_settings(config),
         templates: TemplateLimits { most: config.templates.max_templates, depth: config.templates.max_depth },
         deploy_quiet: config.incidents.deploy_quiet,
         longest_quiet: config.incidents.longest_quiet,
         ..ApiSettings::default()
+    }
+}
+
+fn access_settings(config: &Config) -> AccessSettings {
+    let access = &config.access;
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    AccessSettings {
+        new_tokens_per_minute: number(access.new_tokens_per_minute),
+        requests_per_second: number(access.requests_per_second),
+        trusted_proxies: access.trusted_proxies.clone(),
+        token_life: access.token_life,
+        longest_token_life: access.longest_token_life,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Serves the API and the pages on one listener.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,9 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let routes = api::router(ApiState::new(engine, deliverer, settings)).merge(web::router());
     let asked = stop.clone();
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async move { asked.cancelled().await });
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let server =
+        axum::serve(listener, service).with_graceful_shutdown(async move { asked.cancelled().await });
     tokio::select! {
         served = async { server.await } => served.context("failed to serve the API"),
         () = async { stop.cancelled().await; tokio::time::sleep(grace).await } => {

@@ -69,6 +69,42 @@ pub fn table(headings: &[&str]) -> Table {
     table
 }
 
+/// A table of some fields of each entry, by their paths such as `/actor/name`.
+///
+/// # Errors
+/// Where it can't be written.
+pub fn columns(answer: &Value, columns: &[(&str, &str)], out: &mut impl Write) -> anyhow::Result<()> {
+    let headings: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
+    let mut table = table(&headings);
+    for item in items(answer) {
+        table.add_row(columns.iter().map(|(_, path)| word(item.pointer(path).unwrap_or(&Value::Null))));
+    }
+    Ok(writeln!(out, "{table}")?)
+}
+
+/// The fields of one record, a line each; what is empty is left out.
+///
+/// # Errors
+/// Where it can't be written.
+pub fn fields(answer: &Value, out: &mut impl Write) -> anyhow::Result<()> {
+    let given = answer.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    for (name, value) in given {
+        writeln!(out, "{name:<16} {}", word(value))?;
+    }
+    Ok(())
+}
+
+/// Without what was left out.
+pub fn given(body: Value) -> Value {
+    let Value::Object(fields) = body else { return body };
+    Value::Object(fields.into_iter().filter(|(_, value)| !value.is_null()).collect())
+}
+
+/// The header that carries the code of a second factor.
+pub fn code(code: Option<&str>) -> Vec<(&'static str, String)> {
+    code.map(|code| ("x-totp-code", code.to_owned())).into_iter().collect()
+}
+
 /// A table of settings, with where each comes from.
 ///
 /// # Errors

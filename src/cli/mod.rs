@@ -19,20 +19,24 @@ pub mod forecast;
 mod incident;
 mod models;
 mod notify;
+mod quota;
 mod recommend;
+mod recommendation;
 pub mod replay;
 mod seasons;
 mod serve;
 pub mod simulate;
 mod table;
 mod template;
+mod tenant;
+mod token;
 pub mod train;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigProblems;
 use crate::series::table::TableError;
@@ -70,6 +74,14 @@ enum Command {
     Detect(detect::Detect),
     /// List incidents of a running daemon, take care of them, keep alerts back
     Incident(incident::Incident),
+    /// List, register, change and remove tenants of a running daemon
+    Tenant(tenant::Tenant),
+    /// List quotas of a running daemon, and change them
+    Quota(quota::Quota),
+    /// List recommendations of a running daemon, and decide on them
+    Recommendation(recommendation::Recommendation),
+    /// Give out tokens of a running daemon, revoke them, set up a second factor
+    Token(token::Token),
     /// List, make, change, compare, export and import templates of a running daemon
     Template(template::Template),
     /// Set limits through past usage, to see what they would have been worth
@@ -80,6 +92,11 @@ enum Command {
     Notify(notify::Notify),
     /// Read the audit log, export it, verify that nobody changed it
     Audit(audit::Audit),
+    /// Write completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
     /// Say whether a config can be used, and what it means
     CheckConfig(ConfigFile),
 }
@@ -135,6 +152,13 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
             if let Some(disorder) = detect::run(&arguments)? {
                 warn(&disorder);
             }
+        }
+        Command::Tenant(arguments) => tenant::run(&arguments, out)?,
+        Command::Quota(arguments) => quota::run(&arguments, out)?,
+        Command::Recommendation(arguments) => recommendation::run(&arguments, out)?,
+        Command::Token(arguments) => token::run(&arguments, out)?,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "plimsoll", out);
         }
         Command::Template(arguments) => template::run(&arguments, out)?,
         Command::Replay(arguments) => replay::run(&arguments, out)?,

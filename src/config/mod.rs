@@ -7,6 +7,7 @@
 //! is written from the same declarations. A problem does not end the reading:
 //! all of them are reported at once, each with its place and its mend.
 
+mod access;
 mod analysis;
 mod audit;
 mod checks;
@@ -30,6 +31,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use access::Access;
 pub use analysis::{Anomaly, Cycle, Forecast};
 pub use audit::Audit;
 pub use costs::Costs;
@@ -78,6 +80,8 @@ pub struct Config {
     pub history: History,
     /// Who the tenants are.
     pub tenants: Tenants,
+    /// How callers are held.
+    pub access: Access,
     /// How many templates there may be.
     pub templates: Templates,
     /// How receivers are told.
@@ -157,6 +161,7 @@ impl Config {
             costs: Costs::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),
+            access: Access::read(reader),
             templates: Templates::read(reader),
             notify: Notify::read(reader),
             receivers: notify::read_receivers(reader),

@@ -35,6 +35,16 @@ pub enum AuditAction {
     TemplateChanged,
     /// A token was made.
     TokenCreated,
+    /// A token lets nobody in any more.
+    TokenRevoked,
+    /// Somebody came with a token or a code that lets nobody in.
+    LoginFailed,
+    /// The bearer of a token begins to set up a second factor.
+    SecondFactorBegun,
+    /// A second factor counts from now on.
+    SecondFactorConfirmed,
+    /// A second factor was taken away.
+    SecondFactorRemoved,
     /// The oldest lines of this log were removed.
     AuditCut,
     /// Somebody takes care of an incident.

@@ -4,6 +4,7 @@
 //! that exists is valid; what can't be built is refused with a reason. Numbers
 //! carry their unit in their type or their name.
 
+pub mod access;
 pub mod applied;
 pub mod approval;
 pub mod audit;
@@ -27,6 +28,7 @@ pub mod tenant;
 pub mod tier;
 pub mod time;
 
+pub use access::Role;
 pub use applied::{AppliedChange, Measured, Violations};
 pub use approval::{Actor, Approved};
 pub use audit::{AuditAction, AuditEvent};

@@ -36,7 +36,7 @@ pub use receivers::{Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use templates::{Standing, TemplateFault, TemplateLimits, TemplateRecord, TemplateWritten};
 pub use tenants::{NewTenant, TenantEdit};
-pub use tokens::TokenRecord;
+pub use tokens::{NewToken, TokenRecord, TokenView};
 
 use crate::domain::{
     AuditEvent, DomainError, IncidentId, ReceiverName, RecommendationId, Resource, TemplateName, TenantId,
@@ -113,6 +113,15 @@ pub enum RegistryError {
     /// Sending it now would turn the order round.
     #[error("send the dead letter {1} to {0} again: it has taken a later notice of the same incident since")]
     WouldOvertake(ReceiverName, u64),
+    /// There is no such token.
+    #[error("find the token {0}")]
+    NoSuchToken(String),
+    /// The bearer has a second factor.
+    #[error("set up a second factor: this token has one; an administrator can take it away")]
+    HasSecondFactor,
+    /// The bearer has no second factor.
+    #[error("check the code: this token has no second factor; POST /v1/token/second-factor sets one up")]
+    NoSecondFactor,
     /// There is no such template, or not this version of it.
     #[error("find the template {0}{at}", at = .1.map(|version| format!("@{version}")).unwrap_or_default())]
     NoSuchTemplate(TemplateName, Option<u64>),

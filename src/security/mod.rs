@@ -7,6 +7,7 @@ mod checkpoint;
 mod digest;
 mod merkle;
 mod outbound;
+mod second_factor;
 mod signing;
 mod token;
 
@@ -14,5 +15,6 @@ pub use checkpoint::{Checkpoint, CheckpointError, Signer, Verifier, notes};
 pub use digest::{Digest, from_hex, hex, sha256};
 pub use merkle::{Tree, WrittenTree};
 pub use outbound::{AddressError, Addresses, check_url, shown_url};
+pub use second_factor::{SecondFactor, SecondFactorError};
 pub use signing::{SecretError, SigningSecret, hint};
 pub use token::{Token, TokenError, hash};

@@ -88,6 +88,9 @@ mod tests {
         }
         assert!(factor.url().unwrap().expose_secret().starts_with("otpauth://totp/Plimsoll:ada"));
         let new = SecondFactor::generate("ada").unwrap();
-        assert_ne!(new.secret().expose_secret(), SecondFactor::generate("ada").unwrap().secret().expose_secret());
+        assert_ne!(
+            new.secret().expose_secret(),
+            SecondFactor::generate("ada").unwrap().secret().expose_secret()
+        );
     }
 }

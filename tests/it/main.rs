@@ -17,5 +17,6 @@ mod rig;
 mod setup;
 mod shutdown;
 mod templates;
+mod tokens;
 mod train;
 mod webhooks;

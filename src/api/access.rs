@@ -1,0 +1,171 @@
+//! Which role each route asks for, and how far a token reaches that is for some
+//! tenants only. The one table; a test holds it against the OpenAPI document,
+//! and the document is told of it.
+
+use axum::http::{Method, StatusCode};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+
+use crate::domain::Role;
+
+/// How a route names the tenant that it concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It concerns all: only for tokens that are for all tenants.
+    Fleet,
+    /// The path names it.
+    Path,
+    /// The query can name it, as `tenant`, and must for a token that is for
+    /// some tenants only.
+    Query,
+    /// The record that is asked for names it: its handler asks.
+    Record,
+    /// It concerns no tenant, but the caller.
+    Caller,
+}
+
+/// What a route asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    /// The least role.
+    pub(super) role: Role,
+    /// How it names its tenant.
+    pub(super) reach: Reach,
+    /// Whether it decides on quotas or on what guards them, and so needs the
+    /// second factor where the tenant's template asks for one.
+    pub(super) decides: bool,
+}
+
+const fn rule(method: &'static str, path: &'static str, role: Role, reach: Reach) -> Rule {
+    Rule { method, path, role, reach, decides: false }
+}
+
+const fn deciding(method: &'static str, path: &'static str, role: Role, reach: Reach) -> Rule {
+    Rule { method, path, role, reach, decides: true }
+}
+
+use Reach::{Caller, Fleet, Path, Query, Record};
+use Role::{Admin, Approver, Operator, Viewer};
+
+/// Every route that needs a token.
+pub(super) const RULES: &[Rule] = &[
+    rule("GET", "/openapi.json", Viewer, Caller),
+    rule("GET", "/metrics", Viewer, Fleet),
+    rule("GET", "/v1/summary", Viewer, Fleet),
+    rule("GET", "/v1/costs", Viewer, Fleet),
+    rule("GET", "/v1/costs/tenants", Viewer, Fleet),
+    rule("GET", "/v1/costs/savings", Viewer, Fleet),
+    rule("GET", "/v1/tenants", Viewer, Fleet),
+    rule("POST", "/v1/tenants", Operator, Fleet),
+    rule("GET", "/v1/tenants/{id}", Viewer, Path),
+    deciding("PATCH", "/v1/tenants/{id}", Operator, Path),
+    deciding("DELETE", "/v1/tenants/{id}", Operator, Path),
+    rule("GET", "/v1/tenants/{id}/tier-fit", Viewer, Path),
+    rule("GET", "/v1/tenants/{id}/settings", Viewer, Path),
+    rule("GET", "/v1/tenants/{id}/quotas", Viewer, Path),
+    rule("GET", "/v1/tenants/{id}/quotas/{resource}", Viewer, Path),
+    deciding("PUT", "/v1/tenants/{id}/quotas/{resource}", Approver, Path),
+    rule("GET", "/v1/tenants/{id}/assessments", Viewer, Path),
+    rule("GET", "/v1/tenants/{id}/incidents", Viewer, Path),
+    rule("GET", "/v1/tenants/{id}/resources/{resource}/forecast", Viewer, Path),
+    rule("GET", "/v1/tenants/{id}/resources/{resource}/anomalies", Viewer, Path),
+    rule("GET", "/v1/tenants/{id}/resources/{resource}/usage", Viewer, Path),
+    rule("GET", "/v1/recommendations", Viewer, Query),
+    rule("GET", "/v1/recommendations/{id}", Viewer, Record),
+    deciding("POST", "/v1/recommendations/{id}/approve", Approver, Record),
+    deciding("POST", "/v1/recommendations/{id}/reject", Approver, Record),
+    rule("GET", "/v1/incidents", Viewer, Query),
+    rule("GET", "/v1/incidents/{id}", Viewer, Record),
+    rule("POST", "/v1/incidents/{id}/acknowledge", Operator, Record),
+    rule("POST", "/v1/incidents/{id}/feedback", Operator, Record),
+    rule("GET", "/v1/silences", Viewer, Fleet),
+    rule("POST", "/v1/silences", Operator, Fleet),
+    rule("DELETE", "/v1/silences/{id}", Operator, Fleet),
+    rule("GET", "/v1/markers", Viewer, Fleet),
+    rule("POST", "/v1/markers", Operator, Fleet),
+    rule("DELETE", "/v1/markers/{id}", Operator, Fleet),
+    rule("GET", "/v1/models", Viewer, Fleet),
+    rule("POST", "/v1/models/{resource}/rollback", Admin, Fleet),
+    rule("GET", "/v1/receivers", Viewer, Fleet),
+    rule("GET", "/v1/receivers/{name}", Viewer, Fleet),
+    rule("PUT", "/v1/receivers/{name}", Operator, Fleet),
+    rule("DELETE", "/v1/receivers/{name}", Operator, Fleet),
+    rule("POST", "/v1/receivers/{name}/enable", Operator, Fleet),
+    rule("POST", "/v1/receivers/{name}/test", Operator, Fleet),
+    rule("GET", "/v1/dead-letters", Viewer, Fleet),
+    rule("POST", "/v1/dead-letters/{receiver}/{number}/send-again", Operator, Fleet),
+    rule("GET", "/v1/templates", Viewer, Fleet),
+    rule("POST", "/v1/templates", Admin, Fleet),
+    rule("GET", "/v1/templates/{name}", Viewer, Fleet),
+    rule("PUT", "/v1/templates/{name}", Admin, Fleet),
+    rule("POST", "/v1/templates/{name}/clone", Admin, Fleet),
+    rule("GET", "/v1/templates/{name}/versions", Viewer, Fleet),
+    rule("GET", "/v1/templates/{name}/versions/{version}", Viewer, Fleet),
+    rule("GET", "/v1/templates/{name}/diff", Viewer, Fleet),
+    rule("GET", "/v1/templates/{name}/export", Viewer, Fleet),
+    rule("POST", "/v1/template-imports", Admin, Fleet),
+    rule("GET", "/v1/tokens", Admin, Fleet),
+    rule("POST", "/v1/tokens", Admin, Fleet),
+    rule("DELETE", "/v1/tokens/{id}", Admin, Fleet),
+    rule("DELETE", "/v1/tokens/{id}/second-factor", Admin, Fleet),
+    rule("GET", "/v1/token", Viewer, Caller),
+    rule("POST", "/v1/token/second-factor", Viewer, Caller),
+    rule("POST", "/v1/token/second-factor/confirm", Viewer, Caller),
+    rule("GET", "/v1/audit", Viewer, Query),
+    rule("GET", "/v1/audit/checkpoints", Viewer, Fleet),
+];
+
+/// What a route asks for; a route without a rule is for administrators.
+pub(super) fn rule_of(method: &Method, path: &str) -> Rule {
+    // A HEAD is answered by the GET's handler.
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let found = RULES.iter().find(|rule| rule.method == method && rule.path == path);
+    found.copied().unwrap_or(rule("", "", Admin, Fleet))
+}
+
+/// Tells the document what each route asks for, and how it is refused.
+pub(super) fn describe(document: &mut OpenApi) {
+    for rule in RULES {
+        let Some(item) = document.paths.paths.get_mut(rule.path) else { continue };
+        let operation = match rule.method {
+            "GET" => &mut item.get,
+            "PUT" => &mut item.put,
+            "POST" => &mut item.post,
+            "DELETE" => &mut item.delete,
+            _ => &mut item.patch,
+        };
+        if let Some(operation) = operation {
+            describe_one(operation, rule);
+        }
+    }
+}
+
+fn describe_one(operation: &mut Operation, rule: &Rule) {
+    let told = operation.description.take().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    let scope = match rule.reach {
+        Fleet => " for all tenants",
+        Query => " for all tenants, or name one of its own in tenant",
+        Path | Record => " for the tenant",
+        Caller => "",
+    };
+    let factor = match rule.decides {
+        true => " Where the tenant's template asks for a second factor, send its code as X-TOTP-Code.",
+        false => "",
+    };
+    operation.description = Some(format!("{told}Needs a token of the role {}{scope}.{factor}", rule.role));
+    for (status, what) in [
+        (StatusCode::FORBIDDEN, "The token may not do this, or not from here, or a second factor is missing"),
+        (StatusCode::TOO_MANY_REQUESTS, "Too many requests; Retry-After says when to come again"),
+    ] {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(problem(what)));
+    }
+}
+
+fn problem(what: &str) -> Response {
+    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(what).content("application/problem+json", content).build()
+}

@@ -1,0 +1,133 @@
+//! `plimsoll recommendation`: what waits for a decision at a running daemon.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::answer::{self, Output, columns, word};
+use super::client::{Body, Server};
+use crate::domain::{Resource, TenantId};
+
+/// The command's arguments.
+#[derive(Debug, Args)]
+pub struct Recommendation {
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List recommendations, the newest first
+    List {
+        /// Those of this tenant
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Those of this resource
+        #[arg(long)]
+        resource: Option<Resource>,
+        /// Those in this state, or any
+        #[arg(long, default_value = "proposed")]
+        state: String,
+    },
+    /// Show one recommendation; `plimsoll explain` shows its evidence
+    Get {
+        /// Its id
+        id: uuid::Uuid,
+    },
+    /// Approve a recommendation and change the quota
+    Approve {
+        /// Its id
+        id: uuid::Uuid,
+        /// What you say of it
+        #[arg(long)]
+        comment: Option<String>,
+        /// The code of your second factor, where the template asks for one
+        #[arg(long)]
+        code: Option<String>,
+    },
+    /// Reject a recommendation
+    Reject {
+        /// Its id
+        id: uuid::Uuid,
+        /// What is wrong with it
+        #[arg(long)]
+        reason: String,
+        /// The code of your second factor, where the template asks for one
+        #[arg(long)]
+        code: Option<String>,
+    },
+}
+
+const COLUMNS: [(&str, &str); 9] = [
+    ("id", "/id"),
+    ("tenant", "/tenant"),
+    ("resource", "/resource"),
+    ("now", "/current"),
+    ("recommended", "/proposed"),
+    ("unit", "/unit"),
+    ("confidence", "/confidence"),
+    ("saving a month", "/cost/saving/amount"),
+    ("state", "/state/state"),
+];
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the daemon can't be reached or refuses.
+pub fn run(arguments: &Recommendation, out: &mut impl Write) -> anyhow::Result<()> {
+    let Recommendation { server, output, what } = arguments;
+    let answer = call(server, what)?;
+    if output.show(&answer, out)? {
+        return Ok(());
+    }
+    match what {
+        What::List { .. } => columns(&answer, &COLUMNS, out),
+        What::Get { .. } | What::Reject { .. } => columns(&json!({ "items": [answer] }), &COLUMNS, out),
+        What::Approve { .. } => {
+            let quota = |name: &str| word(&answer["quota"][name]);
+            let tenant = word(&answer["recommendation"]["tenant"]);
+            writeln!(
+                out,
+                "{} of {tenant} is {} {} now, generation {}",
+                quota("resource"),
+                quota("limit"),
+                quota("unit"),
+                quota("generation")
+            )?;
+            Ok(())
+        }
+    }
+}
+
+fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
+    match what {
+        What::List { tenant, resource, state } => {
+            let state = (state != "any").then(|| state.clone());
+            let fields = [
+                ("tenant", tenant.as_ref().map(TenantId::to_string)),
+                ("resource", resource.map(|resource| resource.to_string())),
+                ("state", state),
+            ];
+            let query: Vec<(&str, String)> =
+                fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            server.all("/v1/recommendations", &query)
+        }
+        What::Get { id } => server.call(Method::GET, &format!("/v1/recommendations/{id}"), &[], None),
+        What::Approve { id, comment, code } => {
+            let path = format!("/v1/recommendations/{id}/approve");
+            let body = Body::Json(json!({ "comment": comment }));
+            server.send_body(Method::POST, &path, &[], &answer::code(code.as_deref()), body)
+        }
+        What::Reject { id, reason, code } => {
+            let path = format!("/v1/recommendations/{id}/reject");
+            let body = Body::Json(json!({ "reason": reason }));
+            server.send_body(Method::POST, &path, &[], &answer::code(code.as_deref()), body)
+        }
+    }
+}

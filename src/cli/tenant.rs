@@ -1,0 +1,182 @@
+//! `plimsoll tenant`: the tenants of a running daemon.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::BadUsage;
+use super::answer::{self, Output, columns, given, word};
+use super::client::{Body, Server};
+use crate::domain::template::Extends;
+use crate::domain::{ApplyMode, Cadence, Resource, TenantId, Tier};
+
+/// The command's arguments.
+#[derive(Debug, Args)]
+pub struct Tenant {
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the tenants
+    List,
+    /// Show one tenant
+    Get {
+        /// Its id
+        id: TenantId,
+    },
+    /// Register a tenant from a tier or a template
+    Create(Box<Create>),
+    /// Change a tenant; what is left out stays
+    Change(Box<Change>),
+    /// Remove a tenant with its quotas
+    Remove {
+        /// Its id
+        id: TenantId,
+    },
+    /// Show every setting with where it comes from
+    Settings {
+        /// Its id
+        id: TenantId,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// The value of its label in Prometheus
+    id: TenantId,
+    /// The name that people read
+    #[arg(long)]
+    name: Option<String>,
+    /// Its plan; that of the template where one is named
+    #[arg(long, required_unless_present = "template")]
+    tier: Option<Tier>,
+    /// The template: a name, or name@version
+    #[arg(long)]
+    template: Option<Extends>,
+    /// The provider whose prices apply
+    #[arg(long)]
+    provider: Option<String>,
+    /// The region whose prices apply
+    #[arg(long)]
+    region: Option<String>,
+    /// observe, review or approved
+    #[arg(long)]
+    apply_mode: Option<ApplyMode>,
+    /// A quota of its own, such as cpu_cores=12; may be repeated
+    #[arg(long = "quota", value_name = "RESOURCE=LIMIT", value_parser = quota)]
+    quotas: Vec<(Resource, f64)>,
+}
+
+#[derive(Debug, Args)]
+struct Change {
+    /// Its id
+    id: TenantId,
+    /// The name that people read
+    #[arg(long)]
+    name: Option<String>,
+    /// Its plan
+    #[arg(long)]
+    tier: Option<Tier>,
+    /// The template whose settings hold: a name, or name@version
+    #[arg(long)]
+    template: Option<Extends>,
+    /// The provider whose prices apply
+    #[arg(long)]
+    provider: Option<String>,
+    /// The region whose prices apply
+    #[arg(long)]
+    region: Option<String>,
+    /// observe, review or approved
+    #[arg(long)]
+    apply_mode: Option<ApplyMode>,
+    /// auto, hourly, six_hourly or daily
+    #[arg(long)]
+    cadence: Option<Cadence>,
+    /// The most changes of a quota a day
+    #[arg(long)]
+    changes_per_day: Option<f64>,
+    /// Why
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// The code of your second factor, where the template asks for one
+    #[arg(long)]
+    code: Option<String>,
+}
+
+fn quota(text: &str) -> Result<(Resource, f64), BadUsage> {
+    let form = || BadUsage(format!("read {text:?}; write it like cpu_cores=12"));
+    let (resource, limit) = text.split_once('=').ok_or_else(form)?;
+    let resource: Resource = resource.parse().map_err(|error| BadUsage(format!("{error}")))?;
+    Ok((resource, limit.parse().map_err(|_| form())?))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the daemon can't be reached or refuses.
+pub fn run(arguments: &Tenant, out: &mut impl Write) -> anyhow::Result<()> {
+    let Tenant { server, output, what } = arguments;
+    let answer = call(server, what)?;
+    if output.show(&answer, out)? {
+        return Ok(());
+    }
+    match what {
+        What::List => columns(
+            &answer,
+            &[
+                ("id", "/id"),
+                ("name", "/name"),
+                ("tier", "/tier"),
+                ("template", "/template/name"),
+                ("mode", "/apply_mode"),
+                ("provider", "/provider"),
+                ("region", "/region"),
+            ],
+            out,
+        ),
+        What::Settings { .. } => {
+            let field = |name: &str| word(&answer[name]);
+            writeln!(out, "{}, tier {}, template {}", field("tenant"), field("tier"), field("template"))?;
+            answer::settings(&answer["items"], out)
+        }
+        What::Remove { id } => Ok(writeln!(out, "{id} is gone")?),
+        What::Get { .. } | What::Create(_) | What::Change(_) => answer::fields(&answer, out),
+    }
+}
+
+fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
+    match what {
+        What::List => server.all("/v1/tenants", &[]),
+        What::Get { id } => server.call(Method::GET, &format!("/v1/tenants/{id}"), &[], None),
+        What::Settings { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/settings"), &[], None),
+        What::Remove { id } => server.call(Method::DELETE, &format!("/v1/tenants/{id}"), &[], None),
+        What::Create(new) => {
+            let quotas: serde_json::Map<String, Value> =
+                new.quotas.iter().map(|(resource, limit)| (resource.to_string(), json!(limit))).collect();
+            let body = given(json!({
+                "id": new.id, "name": new.name, "tier": new.tier, "template": new.template,
+                "provider": new.provider, "region": new.region, "apply_mode": new.apply_mode,
+                "quotas": quotas,
+            }));
+            server.call(Method::POST, "/v1/tenants", &[], Some(&body))
+        }
+        What::Change(change) => {
+            let body = given(json!({
+                "name": change.name, "tier": change.tier, "template": change.template,
+                "provider": change.provider, "region": change.region, "apply_mode": change.apply_mode,
+                "cadence": change.cadence, "changes_per_day": change.changes_per_day,
+                "reason": change.reason,
+            }));
+            let (path, code) = (format!("/v1/tenants/{}", change.id), answer::code(change.code.as_deref()));
+            server.send_body(Method::PATCH, &path, &[], &code, Body::Json(body))
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! How callers are held: how often they may call, how long their tokens live,
+//! and whose word on their address counts.
+
+use std::time::Duration;
+
+use super::reader::{Complaint, Key, Reader, Section};
+use super::units::{days, hours};
+use crate::domain::template::Network;
+
+/// How callers are held.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// How many tokens that were not seen before may be tried from one address
+    /// in a minute.
+    pub new_tokens_per_minute: usize,
+    /// How many requests a second one token may make.
+    pub requests_per_second: usize,
+    /// How long a token lets its bearer in where nobody says.
+    pub token_life: Duration,
+    /// The longest that one may.
+    pub longest_token_life: Duration,
+    /// The proxies whose word on the caller's address counts.
+    pub trusted_proxies: Vec<Network>,
+}
+
+impl Access {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let about =
+            "Who may call, how often and from where; docs/tenants.md tells of roles and second factors.";
+        let mut section = reader.section("access", about);
+        let access = Access {
+            new_tokens_per_minute: section.count(
+                "new_tokens_per_minute",
+                "How many tokens that have let nobody in since the start, and how many codes of second factors, \
+                 may be tried from one address in a minute. Then the answer is 429.",
+                30,
+                1..=1_000_000,
+            ),
+            requests_per_second: section.count(
+                "requests_per_second",
+                "How many requests a second one token may make. Then the answer is 429.",
+                20_000,
+                1..=10_000_000,
+            ),
+            token_life: section.duration(
+                "token_life",
+                "How long a token lets its bearer in where nobody says.",
+                days(90),
+                hours(1)..=days(3650),
+            ),
+            longest_token_life: section.duration(
+                "longest_token_life",
+                "The longest that a token may let its bearer in. It is at least token_life.",
+                days(730),
+                hours(1)..=days(3650),
+            ),
+            trusted_proxies: read_proxies(&mut section),
+        };
+        if access.token_life > access.longest_token_life {
+            section.conflict(
+                &["token_life"],
+                "is longer than longest_token_life",
+                "lower the one or raise the other",
+            );
+        }
+        access
+    }
+}
+
+fn read_proxies(section: &mut Section<'_, '_>) -> Vec<Network> {
+    let about = "The proxies before the daemon. Only of a call that comes from one of them X-Forwarded-For is \
+                 believed, which the addresses of a tenant's ip_whitelist are held against.";
+    let key = Key::new("trusted_proxies", about, "a list of networks").example("[\"10.0.0.5/32\"]");
+    let proxies = section.list(key, "\"10.0.0.5/32\"", |text| {
+        text.parse().map_err(|_| {
+            let mend = "write it like \"10.20.0.0/16\", with no bits set behind the prefix";
+            Complaint::new(format!("{text:?} is no network"), mend)
+        })
+    });
+    proxies.unwrap_or_default()
+}
