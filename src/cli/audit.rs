@@ -38,6 +38,8 @@ enum What {
         /// The most that are listed
         #[arg(long, default_value_t = 50)]
         limit: usize,
+        #[command(flatten)]
+        form: super::answer::Output,
     },
     /// Write all lines to a file, the oldest first
     Export {
@@ -82,7 +84,7 @@ enum Form {
 pub fn run(arguments: &Audit, out: &mut impl Write) -> anyhow::Result<bool> {
     let server = &arguments.server;
     match &arguments.what {
-        What::List { tenant, limit } => list(server, tenant.as_ref(), *limit, out)?,
+        What::List { tenant, limit, form } => list(server, tenant.as_ref(), *limit, form, out)?,
         What::Export { format, output } if output == Path::new("-") => export(server, *format, out)?,
         What::Export { format, output } => {
             let mut file = File::create(output).with_context(|| output.display().to_string())?;
@@ -102,11 +104,16 @@ fn list(
     server: &Server,
     tenant: Option<&TenantId>,
     limit: usize,
+    form: &super::answer::Output,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let mut query = vec![("limit", limit.to_string())];
     query.extend(tenant.map(|tenant| ("tenant", tenant.to_string())));
-    let lines = page(server, &query)?;
+    let mut answer = server.call(Method::GET, "/v1/audit", &query, None)?;
+    if form.show(&answer, out)? {
+        return Ok(());
+    }
+    let lines: Vec<NumberedAuditEvent> = serde_json::from_value(answer["items"].take())?;
     let mut sheet = Table::new();
     sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     sheet.set_header(["line", "when", "who", "what", "on", "why"]);

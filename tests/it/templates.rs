@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
-use crate::rig::Daemon;
-use crate::setup::{TOKEN, config_for, nowhere};
+use crate::rig::{Daemon, Prometheus};
+use crate::setup::{TOKEN, config_for, daily_usage, nowhere};
 
 const LIMITS: &str = "\n[templates]\nmax_templates = 5\nmax_depth = 3\n";
 
@@ -237,4 +237,24 @@ async fn a_person_keeps_templates_at_the_command_line() {
     let json: Value = serde_json::from_str(&wrote(&daemon, &["-o", "json", "get", "gold@1"])).unwrap();
     assert_eq!(json["template"]["resource_quotas"]["cpu_cores"], 10.0);
     assert!(wrote(&daemon, &["--output", "yaml", "get", "gold"]).contains("version: 2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recommendations_keep_the_violation_budget_of_the_template() {
+    let prometheus = Prometheus::start(&daily_usage("acme", 14, 2.0)).await;
+    let daemon = Daemon::start(&config_for(&prometheus.url, "")).await;
+    let caller = Caller::of(&daemon);
+    let strict = json!({"name": "strict", "tier": "PREMIUM",
+        "monitoring_config": {"sla_targets": {"violation_budget": 0.0031}}});
+    assert_eq!(caller.post("/v1/templates", &strict).await.0, 201);
+    let acme = json!({"id": "acme", "template": "strict", "apply_mode": "review"});
+    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    let path = "/v1/recommendations?tenant=acme&resource=cpu_cores&state=proposed";
+    let waiting =
+        || async { caller.get(path).await.1["items"].as_array().is_some_and(|all| !all.is_empty()) };
+    caller.wait_until("a recommendation waits", waiting).await;
+    let (_, found) = caller.get(path).await;
+    let evidence = &found["items"][0]["evidence"];
+    assert_eq!(evidence["budget"], 0.0031, "{found:#}");
+    assert_eq!(evidence["budget_because"], "the promise of the template strict@1");
 }

@@ -223,6 +223,8 @@ async fn the_commands_ask_the_daemon_and_say_how_it_went() {
     assert!(wrote(&daemon, &["recommendation", "list"]).contains("recommended"));
     let audit = wrote(&daemon, &["audit", "list", "--tenant", "gamma"]);
     assert!(audit.contains("quota_changed") && audit.contains("more"), "{audit}");
+    let audit = wrote(&daemon, &["audit", "list", "--limit", "1", "-o", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&audit).unwrap()["items"].as_array().map(Vec::len), Some(1));
     wrote(&daemon, &["token", "revoke", "vera"]);
     let gamma = ["quota", "set", "gamma", "cpu_cores"];
     for (token, arguments, code, words) in [

@@ -330,3 +330,26 @@ async fn the_standards_own_library_verifies_the_signatures() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said, format!("{good}{good}refused\nrefused\n"), "{errors}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_templates_receivers_are_the_only_ones_told_of_its_tenants() {
+    let (pager, all) = (Listener::start(&[]).await, Listener::start(&[]).await);
+    let receivers =
+        receiver("pager", "cloudevents", &pager.url, "") + &receiver("all", "cloudevents", &all.url, "");
+    let mut daemon = Daemon::start(&config(NEAR, &receivers)).await;
+    let caller = Caller::of(&daemon);
+    let gold = json!({"name": "gold", "tier": "FREE", "monitoring_config": {"alert_receivers": ["pager"]}});
+    assert_eq!(caller.post("/v1/templates", &gold).await.0, 201);
+    assert_eq!(caller.post("/v1/tenants", &json!({"id": "acme", "template": "gold"})).await.0, 201);
+    let of_acme = notice(NoticeKind::IncidentOpened, "i-1");
+    let tenant = Some("beta".parse().unwrap());
+    let of_beta = Notice { tenant, ..notice(NoticeKind::IncidentOpened, "i-2") };
+    with_notices(&mut daemon, &[of_acme.clone(), of_beta.clone()]).await;
+    let told = |listener: &Listener| -> Vec<Value> {
+        listener.posted().iter().map(|posted| posted.json()["id"].clone()).collect()
+    };
+    pager.wait_for(2).await;
+    all.wait_for(1).await;
+    assert_eq!(told(&all), [json!(of_beta.id)], "nobody else hears of acme");
+    assert!(told(&pager).contains(&json!(of_acme.id)), "{:?}", told(&pager));
+}
