@@ -9,14 +9,15 @@ use super::ApiState;
 use super::extract::Query;
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
-use crate::cost::{self, FleetCosts, Saving, Savings, TenantCosts};
-use crate::domain::{TenantId, TimeRange, Timestamp};
+use crate::cost::{self, FleetCosts, Plan, Saving, Savings, TenantCosts};
+use crate::domain::{Money, PerMonth, TenantId, TimeRange, Timestamp};
 use crate::engine::CostError;
 
 impl From<CostError> for Problem {
     fn from(error: CostError) -> Self {
         match error {
             CostError::NoPrices => Problem::not_found(format!("can't {error}")),
+            CostError::Plan(_) => Problem::unprocessable(format!("can't {error}")),
             CostError::Domain(error) => error.into(),
             CostError::Registry(error) => error.into(),
             CostError::Compute(error) => Problem::internal(&error),
@@ -53,6 +54,33 @@ pub async fn tenants(
     let tenants = state.engine.registry().tenants(page.cursor.as_deref(), size + 1).await?;
     let costs = state.engine.costs_of(&tenants).await?;
     Ok(Json(Page::of(costs, size, |one| one.tenant.to_string())))
+}
+
+/// Which plan is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PlanQuery {
+    /// What may be spent, such as 10000EUR/month.
+    budget: String,
+}
+
+/// Plan how a budget is best spent: on the quotas where violations hurt most.
+#[utoipa::path(get, path = "/v1/costs/plan", tag = "costs", security(("token" = [])),
+    params(PlanQuery),
+    responses(
+        (status = 200, body = Plan),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn plan(
+    State(state): State<ApiState>,
+    Query(query): Query<PlanQuery>,
+) -> Result<Json<Plan>, Problem> {
+    let budget: Money<PerMonth> = query.budget.parse()?;
+    Ok(Json(state.engine.plan(budget).await?))
 }
 
 /// Which savings are asked for.

@@ -192,6 +192,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(costs::fleet))
         .routes(routes!(costs::tenants))
         .routes(routes!(costs::savings))
+        .routes(routes!(costs::plan))
         .routes(routes!(receivers::list))
         .routes(routes!(receivers::get, receivers::put, receivers::remove))
         .routes(routes!(receivers::enable))

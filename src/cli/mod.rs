@@ -20,6 +20,7 @@ mod incident;
 mod models;
 mod notify;
 mod quota;
+mod plan;
 mod recommend;
 mod recommendation;
 pub mod replay;
@@ -62,6 +63,8 @@ enum Command {
     Explain(explain::Explain),
     /// Show what a daemon's fleet costs, or what changes of its quotas have saved
     Costs(costs::Costs),
+    /// Plan how a budget is best spent on the quotas of a daemon's fleet
+    Plan(plan::Plan),
     /// Forecast each series of a file
     Forecast(forecast::Forecast),
     /// Score each forecasting model on the past of a file
@@ -138,6 +141,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Demo(arguments) => demo::run(&arguments, out)?,
         Command::Recommend(arguments) => recommend::run(&arguments, out)?,
         Command::Explain(arguments) => explain::run(&arguments, out)?,
+        Command::Plan(arguments) => plan::run(&arguments, out)?,
         Command::Costs(arguments) => costs::run(&arguments, out)?,
         Command::Forecast(arguments) => {
             for id in forecast::run(&arguments)? {

@@ -5,6 +5,7 @@ mod book;
 #[cfg(test)]
 mod example;
 mod fleet;
+mod plan;
 mod prices;
 mod reading;
 mod saving;
@@ -15,6 +16,7 @@ pub use book::{ANY_REGION, NoPrice, PriceBook, UnitPrice};
 pub use fleet::{
     BudgetState, Costs, FleetCosts, Line, TenantCosts, Unpriced, budgets, month_of, of_fleet, of_tenant,
 };
+pub use plan::{Fixed, Plan, PlanError, Planned, Spendable, plan};
 pub use prices::{Prices, Settings};
 pub use reading::{BookProblem, PriceBookError};
 pub use saving::{Saving, Savings, counts_in, of_change, savings};

@@ -40,6 +40,8 @@ pub enum FindingKind {
     ForecastBreach,
     /// What the usage costs has left the band of its forecast.
     CostAnomaly,
+    /// What the quotas cost will have exceeded a budget at the month's end.
+    BudgetOverrun,
     /// Usage stands at the quota, so that demand can't be seen.
     PinnedAtQuota,
     /// Samples that used to come have stopped.
@@ -48,10 +50,11 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// All kinds.
-    pub const ALL: [FindingKind; 5] = [
+    pub const ALL: [FindingKind; 6] = [
         FindingKind::UnusualUsage,
         FindingKind::ForecastBreach,
         FindingKind::CostAnomaly,
+        FindingKind::BudgetOverrun,
         FindingKind::PinnedAtQuota,
         FindingKind::NoData,
     ];
@@ -62,16 +65,18 @@ impl FindingKind {
             FindingKind::UnusualUsage => "unusual_usage",
             FindingKind::ForecastBreach => "forecast_breach",
             FindingKind::CostAnomaly => "cost_anomaly",
+            FindingKind::BudgetOverrun => "budget_overrun",
             FindingKind::PinnedAtQuota => "pinned_at_quota",
             FindingKind::NoData => "no_data",
         }
     }
 
     /// Whether it puts the usage itself in doubt, so that nothing is applied
-    /// automatically. A quota that is too small is mended by a change, and so
-    /// holds none back.
+    /// automatically. A quota that is too small and a budget that is exceeded
+    /// are mended by changes, and so hold none back.
     pub fn holds_changes(self) -> bool {
-        !matches!(self, FindingKind::ForecastBreach | FindingKind::PinnedAtQuota)
+        let mended = [FindingKind::ForecastBreach, FindingKind::BudgetOverrun, FindingKind::PinnedAtQuota];
+        !mended.contains(&self)
     }
 
     /// Whether the samples of its time are none to learn from.

@@ -1,16 +1,23 @@
 //! What the fleet costs right now, and what the changes of its quotas have
 //! saved: the state and the memory put to `cost`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rayon::prelude::*;
+
+use super::sizing::standing;
 use super::workspace::AssessmentKind;
 use super::{ComputeError, Engine, EngineError, SeriesKey};
-use crate::cost::{self, FleetCosts, Line, Prices, Savings, TenantCosts};
+use crate::cost::{
+    self, Fixed, FleetCosts, Line, Plan, PlanError, Prices, Savings, Spendable, TenantCosts, UnitPrice,
+};
 use crate::domain::{
-    AppliedChange, DomainError, Measured, Quota, RecommendationState, Tenant, TenantId, TimeRange, Timestamp,
-    Violations,
+    AppliedChange, DomainError, Measured, Money, PerMonth, Quota, RecommendationState, Tenant, TenantId,
+    TimeRange, Timestamp, Violations,
 };
 use crate::registry::RegistryError;
+use crate::rightsize::demand;
 use crate::series::UsageSeries;
 
 /// How long before and after a change usage is looked at.
@@ -24,6 +31,9 @@ pub enum CostError {
     /// Nobody said what quotas cost.
     #[error("say what quotas cost: there are no prices; add the section [costs] to the daemon's config")]
     NoPrices,
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// The costs can't be summed.
     #[error(transparent)]
     Domain(#[from] DomainError),
@@ -84,6 +94,62 @@ impl Engine {
             lines.push(Line { resource: quota.resource, limit: quota.limit, recommended, needed, changes });
         }
         Ok(lines)
+    }
+
+    /// How a budget is best spent on the fleet's quotas.
+    ///
+    /// # Errors
+    /// Where there are no prices, the budget's currency has no rate, or the
+    /// budget does not pay for the least.
+    pub async fn plan(self: &Arc<Self>, budget: Money<PerMonth>) -> Result<Plan, CostError> {
+        let budget = self.known_prices()?.convert(budget, self.now())?.rounded();
+        let mut quotas = Vec::new();
+        for tenant in self.parts.registry.all_tenants().await? {
+            let of_tenant = self.parts.registry.quotas(&tenant.id).await?;
+            quotas.extend(of_tenant.into_iter().map(|quota| (tenant.clone(), quota)));
+        }
+        let engine = Arc::clone(self);
+        self.parts.compute.run(move || engine.plan_of(budget, quotas)).await?
+    }
+
+    fn plan_of(&self, budget: Money<PerMonth>, quotas: Vec<(Tenant, Quota)>) -> Result<Plan, CostError> {
+        let (prices, now) = (self.known_prices()?, self.now());
+        let mut fixed = Fixed { quotas: 0, cost: Money::zero(prices.currency()) };
+        let (mut spendable, mut unpriced) = (Vec::new(), 0);
+        let read = |(tenant, quota): (Tenant, Quota)| {
+            let price = prices.of(&tenant, quota.resource, now);
+            (quota.limit, price.map(|price| self.spendable(&tenant, &quota, price)))
+        };
+        let all: Vec<_> = quotas.into_par_iter().map(read).collect();
+        for (limit, known) in all {
+            match known {
+                Err(_) => unpriced += 1,
+                Ok(quota) if quota.demand.is_empty() => {
+                    fixed.quotas += 1;
+                    let cost = quota.price.per_month(limit).map_err(PlanError::from)?;
+                    fixed.cost = fixed.cost.plus(&cost)?;
+                }
+                Ok(quota) => spendable.push(quota),
+            }
+        }
+        Ok(cost::plan(budget, spendable, fixed, unpriced)?)
+    }
+
+    fn spendable(&self, tenant: &Tenant, quota: &Quota, price: UnitPrice) -> Spendable {
+        let frame = self.workspace.frame(quota.resource);
+        let usage = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id));
+        let assessment =
+            self.workspace.assessment(&SeriesKey { tenant: tenant.id.clone(), resource: quota.resource });
+        Spendable {
+            tenant: tenant.id.clone(),
+            tier: tenant.tier,
+            resource: quota.resource,
+            limit: quota.limit,
+            needed: assessment.and_then(|said| said.needed),
+            promise: self.budget(tenant, quota.resource).share,
+            price,
+            demand: usage.map_or_else(Vec::new, |usage| demand::sorted(usage, &standing(quota))),
+        }
     }
 
     /// What changes of quotas have saved within a time that ends by now, of one
@@ -181,3 +247,6 @@ fn measured(
     };
     (measured.before.samples + measured.since.samples > 0).then_some(measured)
 }
+
+#[cfg(test)]
+mod tests;

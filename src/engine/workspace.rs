@@ -324,6 +324,11 @@ impl Workspace {
             .collect()
     }
 
+    /// What the last cycle said of one quota.
+    pub(super) fn assessment(&self, key: &SeriesKey) -> Option<Assessment> {
+        self.assessments.read().get(key).cloned()
+    }
+
     pub(super) fn assess(&self, key: SeriesKey, assessment: Assessment) {
         self.assessments.write().insert(key, assessment);
     }

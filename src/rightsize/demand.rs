@@ -57,6 +57,24 @@ pub(super) fn of_hour(samples: &mut [f64], hour: Timestamp, quota: &StandingQuot
     }
 }
 
+/// The samples of a usage series as demand, sorted upwards.
+pub fn sorted(usage: &UsageSeries, quota: &StandingQuota) -> Vec<f64> {
+    let an_hour = Step::HOUR.duration();
+    let mut all: Vec<f64> = Vec::with_capacity(usage.len());
+    let mut index = 0;
+    while index < usage.len() {
+        let (at, hour) = (usage.at(index), usage.at(index).floor_to(Step::HOUR));
+        let length = usage.step.count_in(hour.plus(an_hour).since(at)).max(1);
+        let begin = all.len();
+        let samples = usage.values.iter().skip(index).take(length).copied();
+        all.extend(samples.filter(|sample| sample.is_finite()));
+        of_hour(&mut all[begin..], hour, quota);
+        index += length;
+    }
+    all.sort_unstable_by(f64::total_cmp);
+    all
+}
+
 /// Where the guard lifts a quota to: usage since `from` has lain above `limit`
 /// more often than `budget` allows for the `hours` that the limit was meant
 /// for, and more than once. `None` where there is no such surprise.
@@ -128,6 +146,16 @@ mod tests {
         assert_eq!(demand(&[3.0, 3.0], &always(2.0)), [3.0, 3.0], "nothing holds it down");
         let later = StandingQuota { since: Some(Timestamp::from_seconds(7200)), ..always(2.0) };
         assert_eq!(demand(&[2.0, 2.0], &later), [2.0, 2.0]);
+    }
+
+    #[test]
+    fn all_samples_are_taken_hour_by_hour() {
+        let start = Timestamp::from_seconds(3000);
+        let values = vec![1.0, 2.0, f64::NAN, 2.0, 2.0, 1.0];
+        let usage = UsageSeries { start, step: Step::FIVE_MINUTES, values: values.into() };
+        assert_eq!(sorted(&usage, &always(2.0)), [1.0, 1.0, 2.4, 2.4, 2.4]);
+        let hourly = UsageSeries { start, step: Step::HOUR, values: vec![3.0, 1.0, 2.0].into() };
+        assert_eq!(sorted(&hourly, &always(5.0)), [1.0, 2.0, 3.0]);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 pub mod auto;
 pub mod budget;
 pub mod day_ahead;
-mod demand;
+pub mod demand;
 mod evidence;
 pub mod hold;
 pub mod ledger;

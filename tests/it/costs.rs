@@ -86,6 +86,46 @@ async fn costs_budgets_and_savings_of_a_fleet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_budget_is_planned_and_one_that_is_too_small_is_refused() {
+    let prometheus = Prometheus::start(&daily_usage("acme", 14, 2.0)).await;
+    let daemon = Daemon::start(&config_for(&prometheus.url, "")).await;
+    let caller = Caller::of(&daemon);
+    let tenant = json!({"id": "acme", "tier": "PREMIUM", "provider": "gcp", "region": "europe-west1"});
+    assert_eq!(caller.post("/v1/tenants", &tenant).await.0, 201);
+    caller.wait_until("it is ready", || async { caller.text("/-/ready").await.0 == 200 }).await;
+
+    let plan = |budget: &str| {
+        serde_json::from_str::<Value>(&said(&daemon, &["plan", "--output", "json", "--budget", budget]))
+            .unwrap()
+    };
+    let plenty = plan("10000USD/month");
+    let cores = &plenty["quotas"][0];
+    assert_eq!(
+        (&cores["resource"], &cores["now"], &cores["promise"]),
+        (&json!("cpu_cores"), &json!(8.0), &json!(0.005))
+    );
+    let planned = cores["planned"].as_f64().unwrap();
+    assert!((2.0..=3.0).contains(&planned) && plenty["harm"] == 0.0, "{plenty:#}");
+    assert_eq!(plenty["fixed"]["quotas"], 2, "memory and storage have a price and no usage: {plenty:#}");
+    let least = amount(&plenty["floor"]);
+    let scarce = plan(&format!("{:.2}USD/month", least + 5.0));
+    assert!(scarce["harm"].as_f64() > Some(0.0) && amount(&scarce["cost"]) <= least + 5.0, "{scarce:#}");
+    assert!(scarce["quotas"][0]["planned"].as_f64() < Some(planned), "{scarce:#}");
+    let table = said(&daemon, &["plan", "--budget", "10000USD/month"]);
+    assert!(table.contains("cpu_cores") && table.contains("2 quotas without usage stay"), "{table}");
+
+    for (budget, part) in [
+        ("1USD/month", "give at least that"),
+        ("100EUR/month", "turn EUR into USD: there is no rate"),
+        ("100USD", "write an amount a month"),
+    ] {
+        let output = plimsoll(&daemon, &["plan", "--budget", budget]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(part), "{budget}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_prices_there_are_no_costs_and_that_is_said() {
     let config = config_for(&nowhere(), "").replace("[costs]\n", "");
     let daemon = Daemon::start(&config).await;

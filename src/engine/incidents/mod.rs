@@ -5,6 +5,7 @@
 //! told already stands in the incident itself, so that a restart tells nothing
 //! twice. An incident is written in one commit with what is told of it.
 
+mod budgets;
 mod explain;
 mod findings;
 mod lifecycle;
@@ -43,6 +44,7 @@ struct Round {
     silences: Vec<Silence>,
     markers: Vec<Marker>,
     spend: Arc<BTreeMap<TenantId, Finding>>,
+    overruns: BTreeMap<TenantId, Finding>,
     /// The resources whose source fails.
     failing: BTreeSet<Resource>,
     /// The groups of tenants that behave alike, by resource; made when needed.
@@ -85,6 +87,7 @@ impl Engine {
         failing.extend(frames.iter().filter(|frame| self.is_dark(frame)).map(|frame| frame.resource));
         Ok(Round {
             spend: self.spend_anomalies(tenants, &frames).await?,
+            overruns: self.budget_overruns(tenants).await?,
             frames,
             tiers: tenants.iter().map(|tenant| (tenant.id.clone(), tenant.tier)).collect(),
             open: registry.open_incidents().await?,
@@ -161,6 +164,7 @@ impl Engine {
             .look(&mut found);
         }
         found.findings.extend(round.spend.get(&tenant.id).cloned());
+        found.findings.extend(round.overruns.get(&tenant.id).cloned());
         Ok(found)
     }
 
