@@ -34,7 +34,7 @@ fn amount(money: &Value) -> f64 {
 async fn costs_budgets_and_savings_of_a_fleet() {
     let prometheus = Prometheus::start(&daily_usage("acme", 14, 2.0)).await;
     let costs = "currency = \"EUR\"\nrates = [\"1 EUR = 1.12 USD on 2026-11-20\"]\n\
-        budgets = [\"fleet 100000EUR/month\", \"tenant acme 1EUR/month\"]\n";
+        budgets = [\"fleet 100000EUR/month\", \"tenant acme 0.001EUR/month\"]\n";
     let daemon = Daemon::start(&config_for(&prometheus.url, costs)).await;
     let caller = Caller::of(&daemon);
     for (id, tier) in [("acme", "PREMIUM"), ("still", "FREE")] {
@@ -62,6 +62,12 @@ async fn costs_budgets_and_savings_of_a_fleet() {
         .map(|budget| (budget["of"].as_str().unwrap(), budget["exceeded"].as_bool().unwrap()))
         .collect();
     assert_eq!(of, [("fleet", false), ("tenant acme", true)]);
+    caller
+        .wait_until("the budget's incident is open", || async {
+            let found = caller.get("/v1/incidents?kind=budget_overrun&tenant=acme").await.1;
+            found["items"].as_array().is_some_and(|items| items.len() == 1)
+        })
+        .await;
     let (_, page) = caller.get("/v1/costs/tenants?limit=1").await;
     assert_eq!((&page["items"][0]["tenant"], &page["next"]), (&json!("acme"), &json!("acme")), "{page:#}");
 
@@ -133,4 +139,44 @@ async fn without_prices_there_are_no_costs_and_that_is_said() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("add the section [costs] to the daemon's config"), "{said}");
+}
+
+/// The blocks of a language in docs/cost.md.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let page = include_str!("../../docs/cost.md");
+    let begin = format!("```{language}\n");
+    page.split(begin.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_page_shows_works() {
+    let toml = blocks("toml");
+    let [config, book] = toml[..] else { panic!("{} blocks", toml.len()) };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("prices.toml"), book).unwrap();
+    let check = |more: &str| {
+        let text = config_for("http://127.0.0.1:9", "").replace("[costs]\n", "") + config + more;
+        let file = folder.path().join("plimsoll.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let output = command.args(["check-config", "--config.file"]).arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    };
+    check("");
+    check("file = \"prices.toml\"\n");
+
+    let prometheus = Prometheus::start(&daily_usage("acme", 2, 2.0)).await;
+    let with_costs = config_for(&prometheus.url, "").replace("[costs]\n", config);
+    let daemon = Daemon::start(&with_costs).await;
+    let caller = Caller::of(&daemon);
+    let tenant = json!({"id": "acme", "tier": "PREMIUM", "provider": "azure", "region": "westeurope"});
+    assert_eq!(caller.post("/v1/tenants", &tenant).await.0, 201);
+    caller.wait_until("it is ready", || async { caller.text("/-/ready").await.0 == 200 }).await;
+    let commands: Vec<&str> =
+        blocks("console")[0].lines().filter_map(|line| line.strip_prefix("$ plimsoll ")).collect();
+    assert!(commands.len() >= 6, "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        assert!(!said(&daemon, &words).is_empty(), "{command}");
+    }
 }
