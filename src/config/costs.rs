@@ -115,8 +115,8 @@ fn read_rates(section: &mut Section<'_, '_>) -> ExchangeRates {
 
 fn read_budgets(section: &mut Section<'_, '_>) -> Budgets {
     let like = "\"fleet 10000EUR/month\"";
-    let about = "What may be spent in a month by all tenants, by those of a tier, by one tenant. Costs are \
-                 shown beside it; nothing is held back by it.";
+    let about = "What may be spent in a month by all tenants, by those of a tier, by one tenant. One that \
+                 the calendar month will exceed is an incident; nothing is held back by it.";
     let example = "[\"fleet 10000EUR/month\", \"tier PREMIUM 4000EUR/month\", \"tenant acme 500EUR/month\"]";
     let key = Key::new("budgets", about, "a list of budgets").example(example);
     let budgets = section

@@ -130,9 +130,9 @@ fn budgets(section: &mut Section<'_, '_>) -> [f64; 6] {
 }
 
 fn unserved(section: &mut Section<'_, '_>) -> BTreeMap<Resource, f64> {
-    let about = "What an hour costs in which a unit of demand is not served, in the currency of the price \
-                 book. Where it and a price are known, the budget is price / cost in the place of the tier's: \
-                 a core at 0.03 an hour whose lack costs 3.00 may be short in one sample of a hundred.";
+    let about = "What an hour costs in which a unit of demand is not served, in costs.currency. Where it and \
+                 a price are known, the budget is price / cost in the place of the tier's: a core at 0.03 an \
+                 hour whose lack costs 3.00 may be short in one sample of a hundred.";
     let mut costs = section.section("unserved", about);
     let one = |resource: Resource| {
         let key = Key::new(resource.name(), "", "a number above 0").example("3.0");

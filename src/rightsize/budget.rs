@@ -15,7 +15,7 @@ pub struct Budgets {
     /// The share of each tier, in the order of [`Tier::ALL`], above 0 and below 1.
     pub shares: [f64; 6],
     /// What an hour costs in which a unit of demand is not served, in the
-    /// currency of the price book.
+    /// currency that costs are shown in.
     pub unserved: BTreeMap<Resource, f64>,
 }
 

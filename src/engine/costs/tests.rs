@@ -55,6 +55,7 @@ async fn engine(budget: &str) -> (Arc<Engine>, Arc<Hands>) {
     let tenant = NewTenant {
         id: "acme".parse().unwrap(),
         name: None,
+        template: None,
         tier: Tier::Premium,
         provider: "x".to_owned(),
         region: "y".to_owned(),
