@@ -117,13 +117,15 @@ impl<'a> SortedPast<'a> {
         // Without a focus all steps ahead look the same.
         let period = kernel.len().max(1);
         let mut row = vec![0.0; levels.len()];
-        let (mut weights, mut seen) = (by_age.clone(), Vec::with_capacity(by_age.len()));
+        let recent = self.recent(end, by_age.len());
+        let (mut weights, mut seen) = (by_age.clone(), Vec::with_capacity(recent.len()));
         for place in (0..period.min(horizon)).step_by(stride) {
             if !kernel.is_empty() {
                 let focused = by_age.iter().zip(kernel.iter().cycle().skip((place + 1) % period));
                 weights.iter_mut().zip(focused).for_each(|(weight, (age, place))| *weight = age * place);
             }
-            self.see(end, &weights, &mut seen);
+            seen.clear();
+            seen.extend(recent.iter().map(|(value, age)| (*value, weights[*age])));
             weighted_quantiles(&seen, levels, &mut row);
             let ahead =
                 (place..(place + stride).min(period)).flat_map(|place| (place..horizon).step_by(period));
@@ -134,15 +136,12 @@ impl<'a> SortedPast<'a> {
         values
     }
 
-    /// The samples before `end` with the weights of their ages, the smallest
-    /// value first.
-    fn see(&self, end: usize, weights: &[f64], seen: &mut Vec<(f64, f64)>) {
-        seen.clear();
-        // Steps after the end wrap to ages that no weight is kept for.
-        seen.extend(self.sorted.iter().filter_map(|(value, step)| {
-            let weight = weights.get(end.wrapping_sub(step + 1))?;
-            (*weight > 0.0).then_some((*value, *weight))
-        }));
+    /// The samples of the `seen` steps before `end` with their ages, the
+    /// smallest value first.
+    fn recent(&self, end: usize, seen: usize) -> Vec<(f64, usize)> {
+        // Steps after the end wrap to ages that are not seen.
+        let with_age = self.sorted.iter().map(|(value, step)| (*value, end.wrapping_sub(step + 1)));
+        with_age.filter(|(_, age)| *age < seen).collect()
     }
 
     /// The weight of each age, from the youngest sample before `end` on.

@@ -18,8 +18,8 @@ use crate::forecast::Abstention;
 const LEVELS: [f64; 5] = [0.02, 0.1, 0.3, 0.6, 0.9];
 /// How fast the rhythms follow.
 const RHYTHMS: [f64; 3] = [0.02, 0.1, 0.3];
-/// How fast the trend follows, as a share of the level's speed; 0 is no trend.
-const TRENDS: [f64; 2] = [0.0, 0.05];
+/// How fast a trend follows, as a share of the level's speed.
+const TREND: f64 = 0.05;
 /// What is left of the trend a step later.
 const DAMPING: f64 = 0.98;
 /// Steps that a first state is taken from at least.
@@ -61,13 +61,14 @@ impl Smoothing {
             step: first,
         };
         let lead = seasons.first().copied().unwrap_or(1);
-        let tried = grid(!seasons.is_empty()).into_iter().map(|speeds| {
+        let walked = |speeds: Speeds| {
             let mut state = Smoothing { speeds, ..start.clone() };
-            let missed = state.walk(&known[first..], lead);
-            (missed, state)
-        });
-        let best = tried.filter(|(missed, _)| missed.is_finite()).min_by(|a, b| a.0.total_cmp(&b.0));
-        best.map(|(_, state)| state).ok_or(Abstention::NothingToRegress)
+            (state.walk(&known[first..], lead), state)
+        };
+        // A trend is tried at the best of the other speeds alone.
+        let level = least_missed(grid(!seasons.is_empty()).map(walked))?;
+        let with_trend = walked(Speeds { trend: TREND, ..level.1.speeds });
+        least_missed([level, with_trend].into_iter()).map(|(_, state)| state)
     }
 
     /// Goes on through `values`; gives the sum of what was missed one step and
@@ -122,15 +123,16 @@ impl Smoothing {
     }
 }
 
-fn grid(seasonal: bool) -> Vec<Speeds> {
+/// The speeds that are tried without a trend.
+fn grid(seasonal: bool) -> impl Iterator<Item = Speeds> {
     let rhythms: &[f64] = if seasonal { &RHYTHMS } else { &[0.0] };
-    let mut grid = Vec::new();
-    for level in LEVELS {
-        for trend in TRENDS {
-            grid.extend(rhythms.iter().map(|rhythm| Speeds { level, trend, rhythm: *rhythm }));
-        }
-    }
-    grid
+    let of_level = |level| rhythms.iter().map(move |rhythm| Speeds { level, trend: 0.0, rhythm: *rhythm });
+    LEVELS.into_iter().flat_map(of_level)
+}
+
+fn least_missed(tried: impl Iterator<Item = (f64, Smoothing)>) -> Result<(f64, Smoothing), Abstention> {
+    let finite = tried.filter(|(missed, _)| missed.is_finite());
+    finite.min_by(|a, b| a.0.total_cmp(&b.0)).ok_or(Abstention::NothingToRegress)
 }
 
 /// Exponential smoothing with the shortest season, or with none.

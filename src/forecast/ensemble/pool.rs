@@ -15,6 +15,8 @@ use crate::series::stats;
 const WIDENING: f64 = 1.05;
 /// How many series say as much about the widening as that first guess.
 const GUESS_SERIES: f64 = 8.0;
+/// Series from which the widening is learnt, at most.
+const MOST_WIDENED: usize = 64;
 /// The least and the most that quantiles are widened by.
 const LIMITS: (f64, f64) = (0.8, 20.0);
 /// The share of samples between the first and the last of the compared levels.
@@ -29,9 +31,9 @@ const MOST_WIDTHS: f64 = 1e3;
 /// Long histories on which all members must have been tried before any is left out.
 const LEAST_TRIED: usize = 32;
 /// A member that weighs less than this on average is left out of the other series.
-const IDLE_MEAN: f64 = 0.01;
+const IDLE_MEAN: f64 = 0.025;
 /// And on each of the tried ones less than this.
-const IDLE_MOST: f64 = 0.2;
+const IDLE_MOST: f64 = 0.25;
 
 /// What the fleet says.
 pub(super) struct Pool {
@@ -121,7 +123,8 @@ impl Pool {
     /// towards the first guess.
     fn learn_widening(&self, sample: &[(&Case<'_>, &Vec<Tried>)], long: bool) -> f64 {
         let (mut widths, mut series) = (Vec::new(), 0.0);
-        for (case, tried) in sample.iter().filter(|(case, _)| is_long(case) == long) {
+        let alike: Vec<_> = sample.iter().filter(|(case, _)| is_long(case) == long).collect();
+        for (case, tried) in alike.iter().step_by(alike.len().div_ceil(MOST_WIDENED).max(1)) {
             self.needed_widths(case, tried, &mut widths);
             series += 1.0;
         }
