@@ -18,91 +18,107 @@ const LEAST_SHARE: f64 = 0.01;
 pub(super) fn mix(parts: &[(&Array2<f64>, &Blocks)], levels: &[f64]) -> Array2<f64> {
     let horizon = parts.first().map_or(0, |(values, _)| values.nrows());
     let mut mixed = Array2::zeros((horizon, levels.len()));
-    let (mut points, mut heavy) = (Vec::new(), Vec::with_capacity(parts.len()));
-    for (step, row) in mixed.rows_mut().into_iter().enumerate() {
+    let (mut climb, mut heavy) = (Climb::default(), Vec::with_capacity(parts.len()));
+    for (step, mut row) in mixed.rows_mut().into_iter().enumerate() {
         let block = block_of(step);
         let total: f64 = parts.iter().map(|(_, weights)| weights[block]).sum();
+        let is_heavy = |weight: f64| weight > 0.0 && weight >= LEAST_SHARE * total;
         heavy.clear();
-        heavy.extend(parts.iter().filter(|(_, weights)| weights[block] >= LEAST_SHARE * total).filter_map(
-            |(values, weights)| {
-                let values = values.row(step).to_slice()?;
-                (weights[block] > 0.0).then_some(Part { weight: weights[block], values, passed: 0 })
-            },
-        ));
-        mix_step(&mut heavy, levels, &mut points, row);
+        heavy.extend(
+            parts
+                .iter()
+                .filter(|(_, weights)| is_heavy(weights[block]))
+                .filter_map(|(values, weights)| Some((weights[block], values.row(step).to_slice()?))),
+        );
+        match heavy.as_slice() {
+            [(_, only)] => row.iter_mut().zip(*only).for_each(|(cell, value)| *cell = *value),
+            several => climb.up(several, levels, row),
+        }
     }
     mixed
 }
 
-/// The quantiles of one member at one step, with its weight.
-struct Part<'a> {
-    weight: f64,
-    values: &'a [f64],
-    /// How many of its values were passed on the way up.
-    passed: usize,
+/// The way up through the quantiles of all members at one step. Between two of
+/// a member's quantiles its distribution is even; what lies beyond the outer
+/// ones counts as lying there.
+#[derive(Debug, Default)]
+struct Climb {
+    /// All quantiles, each with its member, the least first.
+    points: Vec<(f64, usize)>,
+    /// How many of a member's quantiles were passed.
+    passed: Vec<usize>,
+    /// A member's part of the mixture below the last point.
+    below: Vec<f64>,
+    /// How fast that part grows.
+    slopes: Vec<f64>,
 }
 
-impl Part<'_> {
-    /// Goes up to `point`; gives the share of the distribution that lies below
-    /// it and the share that does not lie above it. Between two quantiles it is
-    /// even; what lies beyond the outer ones counts as lying there.
-    fn pass(&mut self, point: f64, levels: &[f64]) -> (f64, f64) {
-        let below = match self.passed {
-            0 => 0.0,
-            all if all == levels.len() => 1.0,
-            place => {
-                let (low, high) = (self.values[place - 1], self.values[place]);
-                let part = ((point - low) / (high - low).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-                levels[place - 1] + (levels[place] - levels[place - 1]) * part
+impl Climb {
+    /// Looks where the mixture of `parts`, weights with quantiles, reaches each
+    /// of the `levels`.
+    fn up(&mut self, parts: &[(f64, &[f64])], levels: &[f64], mut found: ArrayViewMut1<'_, f64>) {
+        self.start(parts);
+        let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
+        let Some((mut last, _)) = self.points.first().copied() else { return };
+        let (mut reached, mut next) = (0.0, 0);
+        for place in 0..self.points.len() {
+            let (point, member) = self.points[place];
+            let below = self.advance(point - last) / total;
+            let up_to = below + self.pass(member, parts[member], levels) / total;
+            while let Some(level) = levels.get(next).filter(|level| **level <= up_to) {
+                let rise = below - reached;
+                let part = if rise > 0.0 { ((level - reached) / rise).clamp(0.0, 1.0) } else { 1.0 };
+                found[next] = last + (point - last) * part;
+                next += 1;
             }
-        };
-        let before = self.passed;
-        while self.values.get(self.passed).is_some_and(|value| *value <= point) {
-            self.passed += 1;
+            if next == levels.len() {
+                return;
+            }
+            (last, reached) = (point, up_to);
         }
-        match self.passed {
-            same if same == before => (below, below),
-            all if all == levels.len() => (below, 1.0),
-            place => (below, levels[place - 1]),
-        }
+        found.iter_mut().skip(next).for_each(|cell| *cell = last);
     }
-}
 
-/// Goes up through all quantiles and looks where the mixture reaches each level.
-fn mix_step(
-    parts: &mut [Part<'_>],
-    levels: &[f64],
-    points: &mut Vec<f64>,
-    mut found: ArrayViewMut1<'_, f64>,
-) {
-    if let [only] = parts {
-        found.iter_mut().zip(only.values).for_each(|(cell, value)| *cell = *value);
-        return;
+    fn start(&mut self, parts: &[(f64, &[f64])]) {
+        self.points.clear();
+        for (member, (_, values)) in parts.iter().enumerate() {
+            self.points.extend(values.iter().map(|value| (*value, member)));
+        }
+        self.points.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        self.passed.clear();
+        self.passed.resize(parts.len(), 0);
+        for sums in [&mut self.below, &mut self.slopes] {
+            sums.clear();
+            sums.resize(parts.len(), 0.0);
+        }
     }
-    points.clear();
-    parts.iter().for_each(|part| points.extend(part.values));
-    points.sort_unstable_by(f64::total_cmp);
-    let total: f64 = parts.iter().map(|part| part.weight).sum();
-    let (mut last, mut reached, mut next) = (0.0, 0.0, 0);
-    for point in points.iter() {
-        let (mut below, mut up_to) = (0.0, 0.0);
-        for part in parts.iter_mut() {
-            let (part_below, part_up_to) = part.pass(*point, levels);
-            below += part.weight / total * part_below;
-            up_to += part.weight / total * part_up_to;
+
+    /// Goes up by a `distance`; gives what lies below.
+    fn advance(&mut self, distance: f64) -> f64 {
+        let mut sum = 0.0;
+        for (below, slope) in self.below.iter_mut().zip(&self.slopes) {
+            *below += slope * distance;
+            sum += *below;
         }
-        while let Some(level) = levels.get(next).filter(|level| **level <= up_to) {
-            let part =
-                if below > reached { ((level - reached) / (below - reached)).clamp(0.0, 1.0) } else { 1.0 };
-            found[next] = last + (point - last) * part;
-            next += 1;
-        }
-        if next == levels.len() {
-            return;
-        }
-        (last, reached) = (*point, up_to);
+        sum
     }
-    found.iter_mut().skip(next).for_each(|cell| *cell = last);
+
+    /// Passes the next quantile of a member; gives what lies on it.
+    fn pass(&mut self, member: usize, (weight, values): (f64, &[f64]), levels: &[f64]) -> f64 {
+        let place = self.passed[member];
+        self.passed[member] += 1;
+        let before = self.below[member];
+        let (share, slope) = match values.get(place + 1) {
+            Some(next) if *next > values[place] => {
+                (levels[place], (levels[place + 1] - levels[place]) / (next - values[place]))
+            }
+            Some(_) => (levels[place], 0.0),
+            None => (1.0, 0.0),
+        };
+        self.below[member] = weight * share;
+        self.slopes[member] = if slope.is_finite() { weight * slope } else { 0.0 };
+        self.below[member] - before
+    }
 }
 
 #[cfg(test)]
