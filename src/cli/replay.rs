@@ -10,7 +10,7 @@ use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
 use rayon::prelude::*;
 
 use super::BadUsage;
-use crate::rightsize::policy::{Family, Histogram, Reaction, WindowQuantile};
+use crate::rightsize::policy::{Family, Peers};
 use crate::rightsize::replay::{self, Hours, Score, Settings};
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
 
@@ -186,16 +186,15 @@ fn show(
     let of = |limits: Vec<Vec<Option<f64>>>| {
         replay::score(&fleet.hours.iter().zip(limits).collect::<Vec<_>>(), settings)
     };
-    let each =
-        |set: &(dyn Fn(&Hours) -> Vec<Option<f64>> + Sync)| of(fleet.hours.par_iter().map(set).collect());
-    let krr = WindowQuantile { hours: 14 * 24, quantile: 0.95 };
-    let rows = [
-        ("Plimsoll", of(ours)),
-        ("VPA target", each(&|one| replay::peer(one, settings, Histogram::vpa(0.9), 1.15))),
-        ("KRR for CPU", each(&|one| replay::peer(one, settings, krr, 1.0))),
-        ("KRR for memory", each(&|one| replay::peer(one, settings, Reaction::hours(14 * 24), 1.15))),
-        ("clairvoyant", each(&|one| replay::clairvoyant(one, settings))),
-    ];
+    let mut peers = Peers::NAMES.map(|_| Vec::with_capacity(fleet.hours.len()));
+    let by_series: Vec<_> = fleet.hours.par_iter().map(|one| replay::peers(one, settings)).collect();
+    for limits in by_series {
+        peers.iter_mut().zip(limits).for_each(|(peer, limits)| peer.push(limits));
+    }
+    let hindsight = fleet.hours.par_iter().map(|one| replay::clairvoyant(one, settings)).collect();
+    let mut rows = vec![("Plimsoll", of(ours))];
+    rows.extend(Peers::NAMES.into_iter().zip(peers.map(of)));
+    rows.push(("clairvoyant", of(hindsight)));
     if rows[0].1.series == 0 {
         return Err(BadUsage(
             "score limits: no sample lies after the warm-up with a day of samples before it; \

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::ledger::{Bounds, Choice, Entry, Ledger};
 use super::past::{DAY, KEPT_HOURS, Past};
-use super::policy::{Family, Policy};
+use super::policy::{Family, Members};
 
 /// What using up a whole budget has to save for it to be worth its while, in
 /// mean usages of a tenant of the fleet.
@@ -55,18 +55,53 @@ pub struct Auto {
     /// For how many hours each limit holds.
     hours: usize,
     past: Past,
-    policies: Vec<Box<dyn Policy>>,
+    families: Vec<Box<dyn Members>>,
     ledger: Ledger,
-    /// What the policies said for intervals that are not over, a row an hour.
-    open: VecDeque<Vec<f64>>,
+    /// What the policies said at each of the last hours, a row an hour.
+    said: VecDeque<Vec<f64>>,
+    interval: Interval,
+}
+
+/// The samples of the hours that a limit holds for.
+#[derive(Default)]
+struct Interval {
+    samples: VecDeque<f64>,
+    counts: VecDeque<usize>,
+    /// Kept for its room.
+    sorted: Vec<f64>,
+}
+
+impl Interval {
+    /// Adds an hour and lets go of the one that came `hours` before it.
+    fn push(&mut self, samples: &[f64], hours: usize) {
+        if self.counts.len() == hours {
+            self.samples.drain(..self.counts.pop_front().unwrap_or(0));
+        }
+        self.counts.push_back(samples.len());
+        self.samples.extend(samples);
+    }
+
+    fn sorted(&mut self) -> &[f64] {
+        self.sorted.clear();
+        self.sorted.extend(&self.samples);
+        self.sorted.sort_unstable_by(f64::total_cmp);
+        &self.sorted
+    }
 }
 
 impl Auto {
     /// A choice among the members of `families` for limits that hold for `hours`.
     pub fn new(families: &[Family], hours: usize) -> Self {
-        let policies: Vec<_> = families.iter().flat_map(|family| family.members()).collect();
-        let ledger = Ledger::new(policies.len());
-        Auto { hours, past: Past::default(), policies, ledger, open: VecDeque::new() }
+        let families: Vec<_> = families.iter().map(|family| family.members()).collect();
+        let members = families.iter().map(|family| family.names().len()).sum();
+        Auto {
+            hours,
+            past: Past::default(),
+            families,
+            ledger: Ledger::new(members),
+            said: VecDeque::new(),
+            interval: Interval::default(),
+        }
     }
 
     /// Learns from an hour that is over: its samples, gaps left out.
@@ -75,17 +110,19 @@ impl Auto {
     /// limit is set: a fortnight of days is too little to choose by.
     pub fn observe(&mut self, samples: &[f64]) {
         self.past.push(samples);
-        self.policies.iter_mut().for_each(|policy| policy.observe(&self.past));
+        self.families.iter_mut().for_each(|family| family.observe(&self.past));
         self.ledger.fade();
-        if self.open.len() == self.hours
-            && let Some(limits) = self.open.pop_front()
+        self.interval.push(samples, self.hours);
+        let mut said = Vec::new();
+        if self.said.len() == self.hours
+            && let Some(limits) = self.said.pop_front()
         {
-            let mut interval: Vec<f64> = self.past.samples(self.hours).collect();
-            interval.sort_unstable_by(f64::total_cmp);
-            self.ledger.record(&limits, &interval);
+            self.ledger.record(&limits, self.interval.sorted());
+            said = limits;
+            said.clear();
         }
-        self.open
-            .push_back(self.policies.iter().map(|policy| policy.limit(&self.past, self.hours)).collect());
+        self.families.iter().for_each(|family| family.limits(&self.past, self.hours, &mut said));
+        self.said.push_back(said);
     }
 
     /// The limit for the hours that come. Before any interval is over it is
@@ -97,7 +134,7 @@ impl Auto {
         let peak = self.past.peak(KEPT_HOURS);
         let bounds = Bounds { target: ask.target, price: BUDGET_WORTH * ask.fleet_mean / ask.budget };
         let choice = self.ledger.choose(&bounds);
-        let (value, within) = match (&choice, self.open.back()) {
+        let (value, within) = match (&choice, self.said.back()) {
             (Some(Choice::Within(mix)), Some(said)) => {
                 (mix.iter().map(|(entry, weight)| weight * entry.margin * said[entry.policy]).sum(), true)
             }
@@ -134,6 +171,6 @@ impl Auto {
 
     /// The name of an entry's policy.
     pub fn name(&self, entry: &Entry) -> String {
-        self.policies[entry.policy].name()
+        self.families.iter().flat_map(|family| family.names()).nth(entry.policy).unwrap_or_default()
     }
 }

@@ -75,15 +75,24 @@ impl Choice {
 }
 
 /// The faded sums of all entries of one series.
+///
+/// Instead of fading all that is old, what is new weighs more and more; only
+/// where that weight grows too large is everything divided by it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     margins: [f64; MARGINS],
     /// Violations by policy and margin.
-    violations: Vec<[f64; MARGINS]>,
+    violations: Vec<[f32; MARGINS]>,
     /// The sums of the policies' limits before margins, a term a sample.
     limits: Vec<f64>,
     samples: f64,
+    /// What a sample weighs now, and how much more after an hour.
+    weight: f64,
+    growth: f64,
 }
+
+/// The heaviest that a sample gets.
+const HEAVIEST: f64 = 1e9;
 
 impl Ledger {
     /// An empty ledger for so many policies.
@@ -93,6 +102,8 @@ impl Ledger {
             violations: vec![[0.0; MARGINS]; policies],
             limits: vec![0.0; policies],
             samples: 0.0,
+            weight: 1.0,
+            growth: 2.0_f64.powf(1.0 / HALF_LIFE_HOURS),
         }
     }
 
@@ -103,26 +114,33 @@ impl Ledger {
 
     /// Lets an hour pass.
     pub fn fade(&mut self) {
-        let factor = 0.5_f64.powf(1.0 / HALF_LIFE_HOURS);
-        self.violations.as_flattened_mut().iter_mut().for_each(|violations| *violations *= factor);
-        self.limits.iter_mut().for_each(|limits| *limits *= factor);
-        self.samples *= factor;
+        self.weight *= self.growth;
+        if self.weight > HEAVIEST {
+            let weight = std::mem::replace(&mut self.weight, 1.0);
+            let counts = self.violations.as_flattened_mut().iter_mut();
+            counts.for_each(|count| *count = (f64::from(*count) / weight) as f32);
+            self.limits.iter_mut().for_each(|limits| *limits /= weight);
+            self.samples /= weight;
+        }
     }
 
     /// Records an interval that is over: the limits that the policies gave for
     /// it, and its samples sorted upwards.
     pub fn record(&mut self, limits: &[f64], sorted: &[f64]) {
+        let Some(highest) = sorted.last() else { return };
         for (policy, limit) in limits.iter().enumerate() {
-            self.limits[policy] += limit * sorted.len() as f64;
+            self.limits[policy] += limit * sorted.len() as f64 * self.weight;
+            let mut below = 0;
             for (margin, violations) in self.margins.iter().zip(&mut self.violations[policy]) {
-                let above = sorted.len() - sorted.partition_point(|sample| *sample <= limit * margin);
-                if above == 0 {
+                let bound = limit * margin;
+                if *highest <= bound {
                     break;
                 }
-                *violations += above as f64;
+                below += count_up_to(&sorted[below..], bound);
+                *violations += ((sorted.len() - below) as f64 * self.weight) as f32;
             }
         }
-        self.samples += sorted.len() as f64;
+        self.samples += sorted.len() as f64 * self.weight;
     }
 
     /// Weighs the policies, each with the margin that is cheapest for it within
@@ -136,12 +154,13 @@ impl Ledger {
         if self.is_empty() {
             return None;
         }
+        let samples = self.samples / self.weight;
         let mut fewest: Option<(f64, Entry)> = None;
         let mut mix: Vec<(Entry, f64)> = Vec::with_capacity(self.violations.len());
         for policy in 0..self.violations.len() {
             let mut best: Option<Entry> = None;
             for (entry, violations) in self.entries(policy, bounds.price) {
-                if violations + DOUBT <= bounds.target * self.samples {
+                if violations + DOUBT <= bounds.target * samples {
                     if best.is_none_or(|best| entry.cost < best.cost) {
                         best = Some(entry);
                     }
@@ -166,11 +185,21 @@ impl Ledger {
         let mean = self.limits[policy] / self.samples;
         let counts = &self.violations[policy];
         let last = counts.iter().position(|count| *count <= 0.0).unwrap_or(MARGINS - 1);
+        let (of_weight, of_samples) = (1.0 / self.weight, self.weight / self.samples);
         self.margins.iter().zip(counts).take(last + 1).map(move |(margin, count)| {
-            let share = count / self.samples;
-            let cost = mean * margin + price * (count + DOUBT) / self.samples;
-            (Entry { policy, margin: *margin, share, cost }, *count)
+            let count = f64::from(*count) * of_weight;
+            let cost = mean * margin + price * (count + DOUBT) * of_samples;
+            (Entry { policy, margin: *margin, share: count * of_samples, cost }, count)
         })
+    }
+}
+
+/// How many of the values, sorted upwards, are at most `bound`.
+fn count_up_to(sorted: &[f64], bound: f64) -> usize {
+    // A short row is counted faster than it is searched.
+    match sorted.len() {
+        0..=16 => sorted.iter().map(|sample| usize::from(*sample <= bound)).sum(),
+        _ => sorted.partition_point(|sample| *sample <= bound),
     }
 }
 

@@ -19,6 +19,7 @@ mod needs;
 pub mod past;
 pub mod policy;
 pub mod promise;
+mod ranked;
 pub mod replay;
 mod rule;
 mod settling;

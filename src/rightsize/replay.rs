@@ -4,7 +4,7 @@
 use super::auto::{Ask, Auto};
 use super::hold::Hold;
 use super::past::Past;
-use super::policy::{Family, Policy};
+use super::policy::{Family, Peers};
 use super::promise::Promise;
 
 /// The samples of one series by hour since the file's first instant, gaps
@@ -101,17 +101,18 @@ pub fn limits(series: &Hours, settings: &Settings, fleet_means: &[f64]) -> Vec<O
     all
 }
 
-/// The limits that a policy alone would have set, `margin` times what it says.
-pub fn peer(series: &Hours, settings: &Settings, mut policy: impl Policy, margin: f64) -> Vec<Option<f64>> {
-    let mut past = Past::default();
-    let mut all = Vec::with_capacity(settings.intervals(series.len()));
+/// The limits that each of the [`Peers`] would have set, in their order.
+pub fn peers(series: &Hours, settings: &Settings) -> [Vec<Option<f64>>; 3] {
+    let (mut past, mut peers) = (Past::default(), Peers::default());
+    let mut all = std::array::from_fn(|_| Vec::with_capacity(settings.intervals(series.len())));
     for (hour, samples) in series.iter().enumerate() {
         if hour >= settings.warmup && (hour - settings.warmup).is_multiple_of(settings.every) {
-            let limit = policy.limit(&past, settings.every) * margin;
-            all.push((past.hours_seen() > 0).then_some(limit));
+            for (limits, limit) in all.iter_mut().zip(peers.limits(&past)) {
+                limits.push((hour > 0).then_some(limit));
+            }
         }
         past.push(samples);
-        policy.observe(&past);
+        peers.observe(&past);
     }
     all
 }

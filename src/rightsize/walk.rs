@@ -12,8 +12,8 @@ use super::auto::{Ask, Auto, BUDGET_WORTH, Limit};
 use super::day_ahead::{DayAhead, Plan};
 use super::demand;
 use super::ledger::Bounds;
-use super::past::{DAY, KEPT_HOURS};
-use super::policy::{Family, Histogram, Policy, Reaction, WindowQuantile};
+use super::past::DAY;
+use super::policy::{Family, Peers};
 use super::promise::Promise;
 use super::settling::Settling;
 use super::tried::{Trial, Tried};
@@ -92,7 +92,7 @@ pub struct Walk {
     settling: Settling,
     trial: Trial,
     day_ahead: DayAhead,
-    vpa: Histogram,
+    peers: Peers,
     decided: Option<Decided>,
     /// Whether the limit that holds is a new one.
     is_new: bool,
@@ -121,7 +121,7 @@ impl Walk {
             settling: Settling::default(),
             trial: Trial::default(),
             day_ahead: DayAhead::default(),
-            vpa: Histogram::vpa(0.9),
+            peers: Peers::default(),
             decided: None,
             is_new: false,
             news: false,
@@ -175,7 +175,7 @@ impl Walk {
             self.trial.enter(samples, limit, std::mem::take(&mut self.is_new));
         }
         self.auto.observe(samples);
-        self.vpa.observe(self.auto.past());
+        self.peers.observe(self.auto.past());
         self.day_ahead.observe(self.auto.past(), hour_of(self.until));
     }
 
@@ -218,12 +218,9 @@ impl Walk {
 
     /// What the VPA's target and KRR would be.
     fn peers(&self, resource: Resource) -> Vec<(&'static str, f64)> {
-        let (past, hours) = (self.auto.past(), self.course.hours);
-        let krr = match resource {
-            Resource::MemoryGb => Reaction::hours(KEPT_HOURS).limit(past, hours) * 1.15,
-            _ => WindowQuantile { hours: KEPT_HOURS, quantile: 0.95 }.limit(past, hours),
-        };
-        vec![("VPA target", self.vpa.limit(past, hours) * 1.15), ("KRR", krr)]
+        let [vpa, cpu, memory] = self.peers.limits(self.auto.past());
+        let krr = if resource == Resource::MemoryGb { memory } else { cpu };
+        vec![("VPA target", vpa), ("KRR", krr)]
     }
 }
 

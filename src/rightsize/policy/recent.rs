@@ -1,117 +1,47 @@
 //! Reaction and windows: the recent past comes again.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-
-use super::{Past, Policy};
+use super::{DAY, Members, Past};
 
 /// The largest sample of the last hours. A short look is the quickest answer
 /// to a load that rises; a week's is Kubernetes folklore ("peak plus margin").
 #[derive(Debug, Clone, Copy)]
-pub struct Reaction {
-    /// Hours looked back; 0 for the last half hour.
-    hours: usize,
-}
+pub(super) struct Reaction;
 
-impl Reaction {
-    /// The last half hour.
-    pub const HALF_HOUR: Reaction = Reaction { hours: 0 };
+/// Hours looked back; the last half hour comes before them.
+const SPANS: [usize; 9] = [1, 2, 3, 6, 12, DAY, 3 * DAY, 7 * DAY, 14 * DAY];
 
-    /// The last `hours`.
-    pub fn hours(hours: usize) -> Self {
-        Reaction { hours }
-    }
-}
-
-impl Policy for Reaction {
-    fn name(&self) -> String {
-        match self.hours {
-            0 => "peak of 30 min".to_owned(),
-            hours => format!("peak of {hours} h"),
-        }
+impl Members for Reaction {
+    fn names(&self) -> Vec<String> {
+        let spans = SPANS.map(|hours| format!("peak of {hours} h"));
+        std::iter::once("peak of 30 min".to_owned()).chain(spans).collect()
     }
 
-    fn limit(&self, past: &Past, _: usize) -> f64 {
-        if self.hours > 0 {
-            return past.peak(self.hours);
-        }
+    fn limits(&self, past: &Past, _: usize, limits: &mut Vec<f64>) {
         let hour = past.last_hour();
-        hour[hour.len() / 2..].iter().copied().fold(0.0, f64::max)
+        limits.push(hour[hour.len() / 2..].iter().copied().fold(0.0, f64::max));
+        limits.extend(past.peaks(SPANS));
     }
 }
 
-/// A quantile of the samples of a trailing window: KRR's way (for CPU the 95th
+/// Quantiles of the samples of trailing windows: KRR's way (for CPU the 95th
 /// percentile of two weeks), with the nearest sample in the place of
 /// Prometheus's interpolation.
 #[derive(Debug, Clone, Copy)]
-pub struct WindowQuantile {
-    /// Hours looked back.
-    pub hours: usize,
-    /// The quantile, 0 to 1.
-    pub quantile: f64,
-}
+pub(super) struct Window;
 
-impl Policy for WindowQuantile {
-    fn name(&self) -> String {
-        format!("p{} of {} h", self.quantile * 100.0, self.hours)
+/// The windows' lengths in hours.
+const WINDOWS: [usize; 4] = [DAY, 3 * DAY, 7 * DAY, 14 * DAY];
+/// The quantiles of each, from the highest.
+const QUANTILES: [f64; 3] = [0.99, 0.95, 0.9];
+
+impl Members for Window {
+    fn names(&self) -> Vec<String> {
+        let of_window = |hours| QUANTILES.map(|quantile| format!("p{} of {hours} h", quantile * 100.0));
+        WINDOWS.into_iter().flat_map(of_window).collect()
     }
 
-    fn limit(&self, past: &Past, _: usize) -> f64 {
-        let mut samples: Vec<f64> = past.samples(self.hours).collect();
-        let Some(last) = samples.len().checked_sub(1) else { return 0.0 };
-        let place = (self.quantile * last as f64).round() as usize;
-        *samples.select_nth_unstable_by(place.min(last), f64::total_cmp).1
-    }
-}
-
-/// The quantiles of every window that stand for trial, rising.
-const QUANTILES: [f64; 3] = [0.9, 0.95, 0.99];
-
-/// One of several quantiles of a window, which are selected together: most of
-/// the time that a choice takes goes into selecting.
-#[derive(Debug)]
-pub struct SharedQuantile {
-    hours: usize,
-    member: usize,
-    values: Arc<Mutex<[f64; QUANTILES.len()]>>,
-}
-
-impl SharedQuantile {
-    /// All quantiles of a window. They must be observed and asked in this
-    /// order: the first selects for all.
-    pub fn of_window(hours: usize) -> [SharedQuantile; QUANTILES.len()] {
-        let values = Arc::new(Mutex::new([0.0; QUANTILES.len()]));
-        std::array::from_fn(|member| SharedQuantile { hours, member, values: Arc::clone(&values) })
-    }
-}
-
-impl Policy for SharedQuantile {
-    fn name(&self) -> String {
-        WindowQuantile { hours: self.hours, quantile: QUANTILES[self.member] }.name()
-    }
-
-    fn observe(&mut self, past: &Past) {
-        if self.member > 0 {
-            return;
-        }
-        let mut samples: Vec<f64> = past.samples(self.hours).collect();
-        let Some(last) = samples.len().checked_sub(1) else {
-            *self.values.lock() = [0.0; QUANTILES.len()];
-            return;
-        };
-        // Each next quantile lies in what the one before leaves above it.
-        let mut first = 0;
-        *self.values.lock() = QUANTILES.map(|quantile| {
-            let place = (quantile * last as f64).round() as usize;
-            let value = *samples[first..].select_nth_unstable_by(place - first, f64::total_cmp).1;
-            first = place;
-            value
-        });
-    }
-
-    fn limit(&self, _: &Past, _: usize) -> f64 {
-        self.values.lock()[self.member]
+    fn limits(&self, past: &Past, _: usize, limits: &mut Vec<f64>) {
+        limits.extend(WINDOWS.into_iter().flat_map(|hours| past.quantiles(hours, QUANTILES)));
     }
 }
 
@@ -120,30 +50,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_that_are_selected_together_are_those_selected_alone() {
-        let (mut past, mut shared) = (Past::default(), SharedQuantile::of_window(5));
-        for hour in 0..40_u64 {
-            let sample = |i: u64| ((hour * 7 + i * 13) * 2_654_435_761 % 1000) as f64;
-            let samples: Vec<f64> = (0..hour % 4 * 5).map(sample).collect();
-            past.push(&samples);
-            for (member, quantile) in QUANTILES.into_iter().enumerate() {
-                shared[member].observe(&past);
-                let alone = WindowQuantile { hours: 5, quantile };
-                assert_eq!(shared[member].limit(&past, 1), alone.limit(&past, 1), "{hour} {quantile}");
-                assert_eq!(shared[member].name(), alone.name());
-            }
-        }
-    }
-
-    #[test]
     fn peaks_and_quantiles_of_the_window() {
         let mut past = Past::default();
         past.push(&[50.0, 1.0]);
         past.push(&[9.0, 2.0, 3.0, 4.0]);
-        assert_eq!(Reaction::HALF_HOUR.limit(&past, 1), 4.0);
-        assert_eq!(Reaction::hours(1).limit(&past, 1), 9.0);
-        assert_eq!(Reaction::hours(2).limit(&past, 1), 50.0);
-        assert_eq!(WindowQuantile { hours: 2, quantile: 0.5 }.limit(&past, 1), 4.0);
-        assert_eq!(WindowQuantile { hours: 2, quantile: 0.5 }.limit(&Past::default(), 1), 0.0);
+        let said = |members: &dyn Members, past: &Past| {
+            let mut limits = Vec::new();
+            members.limits(past, 1, &mut limits);
+            assert_eq!(limits.len(), members.names().len());
+            limits
+        };
+        assert_eq!(said(&Reaction, &past)[..3], [4.0, 9.0, 50.0]);
+        assert_eq!(said(&Window, &past)[..3], [50.0, 50.0, 50.0]);
+        assert!(said(&Window, &Past::default()).iter().all(|limit| *limit == 0.0));
+        assert_eq!((Reaction.names()[9].as_str(), Window.names()[1].as_str()), ("peak of 336 h", "p95 of 24 h"));
     }
 }

@@ -1,43 +1,65 @@
 //! Exponential smoothing of the hours' peaks, with their spread on top.
 
-use super::{Past, Policy};
+use super::{Members, Past};
+
+/// Half-lives in hours.
+const HALF_LIVES: [f64; 3] = [3.0, 12.0, 48.0];
+/// Standard deviations on top of the mean.
+const DEVIATIONS: [f64; 2] = [0.0, 1.5];
 
 /// The decayed mean of the hours' peaks plus a multiple of their decayed
 /// standard deviation (West 1979).
 #[derive(Debug, Clone)]
-pub struct Smoothed {
-    half_life_hours: f64,
-    deviations: f64,
+pub(super) struct Smoothed {
+    levels: [Level; HALF_LIVES.len()],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    /// What an hour leaves of a weight.
+    factor: f64,
     weight: f64,
     mean: f64,
     variance: f64,
 }
 
-impl Smoothed {
-    /// With a half-life in hours, and so many standard deviations on top.
-    pub fn new(half_life_hours: f64, deviations: f64) -> Self {
-        Smoothed { half_life_hours, deviations, weight: 0.0, mean: 0.0, variance: 0.0 }
+impl Default for Smoothed {
+    fn default() -> Self {
+        let level = |half_life: f64| {
+            let factor = 0.5_f64.powf(1.0 / half_life);
+            Level { factor, weight: 0.0, mean: 0.0, variance: 0.0 }
+        };
+        Smoothed { levels: HALF_LIVES.map(level) }
     }
 }
 
-impl Policy for Smoothed {
-    fn name(&self) -> String {
-        format!("smoothed {} h + {} sd", self.half_life_hours, self.deviations)
-    }
-
-    fn observe(&mut self, past: &Past) {
-        if past.count(1) == 0 {
-            return;
-        }
-        self.weight = self.weight * 0.5_f64.powf(1.0 / self.half_life_hours) + 1.0;
+impl Level {
+    fn observe(&mut self, peak: f64) {
+        self.weight = self.weight * self.factor + 1.0;
         let share = 1.0 / self.weight;
-        let surprise = past.peak(1) - self.mean;
+        let surprise = peak - self.mean;
         self.mean += share * surprise;
         self.variance = (1.0 - share) * (self.variance + share * surprise * surprise);
     }
+}
 
-    fn limit(&self, _: &Past, _: usize) -> f64 {
-        self.mean + self.deviations * self.variance.sqrt()
+impl Members for Smoothed {
+    fn names(&self) -> Vec<String> {
+        let of = |half_life| DEVIATIONS.map(|deviations| format!("smoothed {half_life} h + {deviations} sd"));
+        HALF_LIVES.into_iter().flat_map(of).collect()
+    }
+
+    fn observe(&mut self, past: &Past) {
+        if past.count(1) > 0 {
+            self.levels.iter_mut().for_each(|level| level.observe(past.peak(1)));
+        }
+    }
+
+    fn limits(&self, _: &Past, _: usize, limits: &mut Vec<f64>) {
+        for level in &self.levels {
+            let deviation = level.variance.sqrt();
+            limits.extend(DEVIATIONS.map(|deviations| level.mean + deviations * deviation));
+        }
     }
 }
 
@@ -47,13 +69,16 @@ mod tests {
 
     #[test]
     fn a_gap_changes_nothing_and_a_level_is_learnt() {
-        let (mut past, mut policy) = (Past::default(), Smoothed::new(12.0, 2.0));
+        let (mut past, mut smoothed) = (Past::default(), Smoothed::default());
         for _ in 0..50 {
             past.push(&[3.0, 4.0]);
-            policy.observe(&past);
+            smoothed.observe(&past);
         }
         past.push(&[]);
-        policy.observe(&past);
-        assert!((policy.limit(&past, 1) - 4.0).abs() < 1e-9);
+        smoothed.observe(&past);
+        let mut limits = Vec::new();
+        smoothed.limits(&past, 1, &mut limits);
+        assert_eq!(limits.len(), smoothed.names().len());
+        assert!(limits.iter().all(|limit| (limit - 4.0).abs() < 1e-9), "{limits:?}");
     }
 }
