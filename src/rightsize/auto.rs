@@ -2,9 +2,10 @@
 //! interval by interval, and a mix of what would have held the budget at the
 //! least cost is taken.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::ledger::{Bounds, Choice, Entry, Ledger};
+use super::ledger::{Bounds, Choice, Entry, Ledger, Sorted};
 use super::past::{DAY, KEPT_HOURS, Past};
 use super::policy::{Family, Members};
 
@@ -24,6 +25,9 @@ const PROOF: f64 = 8.0;
 /// What lies above the peak of two weeks where nothing is proven, as a share
 /// of it.
 const UNPROVEN_ROOM: f64 = 2.0;
+
+/// Trials that run side by side where a limit holds for so many hours and more.
+const TRIALS: usize = 6;
 
 /// What a limit is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,7 +61,7 @@ pub struct Auto {
     past: Past,
     families: Vec<Box<dyn Members>>,
     ledger: Ledger,
-    /// What the policies said at each of the last hours, a row an hour.
+    /// What the policies said where the trials that run began, a row a trial.
     said: VecDeque<Vec<f64>>,
     interval: Interval,
 }
@@ -68,7 +72,7 @@ struct Interval {
     samples: VecDeque<f64>,
     counts: VecDeque<usize>,
     /// Kept for its room.
-    sorted: Vec<f64>,
+    sorted: Sorted,
 }
 
 impl Interval {
@@ -81,10 +85,8 @@ impl Interval {
         self.samples.extend(samples);
     }
 
-    fn sorted(&mut self) -> &[f64] {
-        self.sorted.clear();
-        self.sorted.extend(&self.samples);
-        self.sorted.sort_unstable_by(f64::total_cmp);
+    fn sorted(&mut self) -> &Sorted {
+        self.sorted.fill(self.samples.iter().copied());
         &self.sorted
     }
 }
@@ -106,23 +108,54 @@ impl Auto {
 
     /// Learns from an hour that is over: its samples, gaps left out.
     ///
-    /// Intervals are tried from every hour on, not only from those at which a
-    /// limit is set: a fortnight of days is too little to choose by.
+    /// Intervals are tried from more hours on than those at which a limit is
+    /// set: a fortnight of days is too little to choose by.
     pub fn observe(&mut self, samples: &[f64]) {
         self.past.push(samples);
         self.families.iter_mut().for_each(|family| family.observe(&self.past));
         self.ledger.fade();
         self.interval.push(samples, self.hours);
+        if !self.trial_begins() {
+            return;
+        }
+        let stride = self.stride();
         let mut said = Vec::new();
-        if self.said.len() == self.hours
+        if self.said.len() * stride == self.hours
             && let Some(limits) = self.said.pop_front()
         {
-            self.ledger.record(&limits, self.interval.sorted());
+            self.ledger.record(&limits, self.interval.sorted(), stride);
             said = limits;
             said.clear();
         }
-        self.families.iter().for_each(|family| family.limits(&self.past, self.hours, &mut said));
+        self.say(&mut said);
         self.said.push_back(said);
+    }
+
+    /// Hours from the begin of one trial to that of the next.
+    fn stride(&self) -> usize {
+        let stride = self.hours / TRIALS;
+        // Only a part of the interval: else no trial would end where one begins.
+        if stride > 1 && self.hours.is_multiple_of(stride) { stride } else { 1 }
+    }
+
+    fn trial_begins(&self) -> bool {
+        self.past.hours_seen().is_multiple_of(self.stride())
+    }
+
+    /// What the policies say of the hours that come.
+    fn say(&self, limits: &mut Vec<f64>) {
+        self.families.iter().for_each(|family| family.limits(&self.past, self.hours, limits));
+    }
+
+    fn said_now(&self) -> Cow<'_, [f64]> {
+        if self.trial_begins()
+            && let Some(said) = self.said.back()
+        {
+            return Cow::Borrowed(said);
+        }
+        let mut said = Vec::new();
+        self.say(&mut said);
+        Cow::Owned(said)
     }
 
     /// The limit for the hours that come. Before any interval is over it is
@@ -134,12 +167,13 @@ impl Auto {
         let peak = self.past.peak(KEPT_HOURS);
         let bounds = Bounds { target: ask.target, price: BUDGET_WORTH * ask.fleet_mean / ask.budget };
         let choice = self.ledger.choose(&bounds);
-        let (value, within) = match (&choice, self.said.back()) {
-            (Some(Choice::Within(mix)), Some(said)) => {
+        let said = self.said_now();
+        let (value, within) = match &choice {
+            Some(Choice::Within(mix)) => {
                 (mix.iter().map(|(entry, weight)| weight * entry.margin * said[entry.policy]).sum(), true)
             }
-            (Some(Choice::Fewest(entry)), Some(said)) => (peak.max(entry.margin * said[entry.policy]), false),
-            _ => (peak, false),
+            Some(Choice::Fewest(entry)) => (peak.max(entry.margin * said[entry.policy]), false),
+            None => (peak, false),
         };
         let value = f64::min(value, self.cap() * peak).max(self.floor(ask.budget) * peak);
         Some(Limit { value, leading: choice.map(|choice| choice.leading()), within })

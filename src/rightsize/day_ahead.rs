@@ -6,7 +6,7 @@
 //! that would have held the budget are carried over. A schedule is only given
 //! where this backtest says that it holds.
 
-use super::ledger::{Bounds, Choice, Ledger};
+use super::ledger::{Bounds, Choice, Ledger, Sorted};
 use super::past::{DAY, KEPT_HOURS, Past};
 
 /// Days that must have been tried before a schedule is given.
@@ -52,9 +52,9 @@ impl DayAhead {
     pub fn observe(&mut self, past: &Past, hour_of_day: usize) {
         self.ledger.fade();
         if let Some(limits) = self.said.get(hour_of_day) {
-            let mut samples = past.last_hour().to_vec();
-            samples.sort_unstable_by(f64::total_cmp);
-            self.ledger.record(limits, &samples);
+            let mut samples = Sorted::default();
+            samples.fill(past.last_hour().iter().copied());
+            self.ledger.record(limits, &samples, 1);
         }
         if hour_of_day + 1 == DAY && past.hours_seen() >= DAY {
             self.days += usize::from(!self.said.is_empty());

@@ -74,6 +74,47 @@ impl Choice {
     }
 }
 
+/// Samples that are compared together.
+const LANES: usize = 16;
+
+/// The samples of an interval, sorted upwards, in single precision.
+#[derive(Debug, Clone, Default)]
+pub struct Sorted {
+    samples: Vec<f32>,
+    /// The same in rows, the last of them filled up with what no bound reaches.
+    rows: Vec<[f32; LANES]>,
+    count: usize,
+    highest: f32,
+}
+
+impl Sorted {
+    /// Takes these samples in the place of others.
+    pub fn fill(&mut self, samples: impl IntoIterator<Item = f64>) {
+        self.samples.clear();
+        self.samples.extend(samples.into_iter().map(|sample| sample as f32));
+        self.samples.sort_unstable_by(f32::total_cmp);
+        self.count = self.samples.len();
+        self.highest = self.samples.last().copied().unwrap_or(f32::NEG_INFINITY);
+        self.samples.resize(self.count.next_multiple_of(LANES), f32::INFINITY);
+        self.rows.clear();
+        self.rows.extend(self.samples.as_chunks().0);
+    }
+
+    /// How many lie above `bound`. The bounds rise in small steps, so the count
+    /// begins with the row that the last one ended in, which `first` carries.
+    fn count_above(&self, bound: f32, first: &mut usize) -> u32 {
+        let mut within = 0;
+        for row in &self.rows[*first..] {
+            within = row.iter().map(|sample| u32::from(*sample <= bound)).sum();
+            if within < LANES as u32 {
+                break;
+            }
+            *first += 1;
+        }
+        (self.count as u32).saturating_sub(*first as u32 * LANES as u32 + within)
+    }
+}
+
 /// The faded sums of all entries of one series.
 ///
 /// Instead of fading all that is old, what is new weighs more and more; only
@@ -125,22 +166,25 @@ impl Ledger {
     }
 
     /// Records an interval that is over: the limits that the policies gave for
-    /// it, and its samples sorted upwards.
-    pub fn record(&mut self, limits: &[f64], sorted: &[f64]) {
-        let Some(highest) = sorted.last() else { return };
+    /// it, and its samples. It counts for `times` intervals.
+    pub fn record(&mut self, limits: &[f64], samples: &Sorted, times: usize) {
+        let count = samples.count as f64;
+        let weight = self.weight * times as f64;
         for (policy, limit) in limits.iter().enumerate() {
-            self.limits[policy] += limit * sorted.len() as f64 * self.weight;
-            let mut below = 0;
+            self.limits[policy] += limit * count * weight;
+            let mut first = 0;
             for (margin, violations) in self.margins.iter().zip(&mut self.violations[policy]) {
-                let bound = limit * margin;
-                if *highest <= bound {
+                // In the samples' precision, so that a limit that is a sample
+                // holds it.
+                let bound = (limit * margin) as f32;
+                if samples.highest <= bound {
                     break;
                 }
-                below += count_up_to(&sorted[below..], bound);
-                *violations += ((sorted.len() - below) as f64 * self.weight) as f32;
+                let above = samples.count_above(bound, &mut first);
+                *violations += (f64::from(above) * weight) as f32;
             }
         }
-        self.samples += sorted.len() as f64 * self.weight;
+        self.samples += count * weight;
     }
 
     /// Weighs the policies, each with the margin that is cheapest for it within
@@ -194,15 +238,6 @@ impl Ledger {
     }
 }
 
-/// How many of the values, sorted upwards, are at most `bound`.
-fn count_up_to(sorted: &[f64], bound: f64) -> usize {
-    // A short row is counted faster than it is searched.
-    match sorted.len() {
-        0..=16 => sorted.iter().map(|sample| usize::from(*sample <= bound)).sum(),
-        _ => sorted.partition_point(|sample| *sample <= bound),
-    }
-}
-
 fn weigh(mix: &mut [(Entry, f64)]) {
     let least = mix.iter().map(|(entry, _)| entry.cost).fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
     for (entry, weight) in mix.iter_mut() {
@@ -220,12 +255,29 @@ mod tests {
         ledger.choose(&Bounds { target, price }).unwrap().leading()
     }
 
+    fn sorted(samples: impl IntoIterator<Item = f64>) -> Sorted {
+        let mut sorted = Sorted::default();
+        sorted.fill(samples);
+        sorted
+    }
+
+    #[test]
+    fn counts_what_lies_above_rising_bounds() {
+        for count in [0_u32, 1, 15, 16, 17, 100] {
+            let samples = sorted((0..count).rev().map(f64::from));
+            let mut first = 0;
+            for bound in 0..count.saturating_sub(1) {
+                assert_eq!(samples.count_above(bound as f32, &mut first), count - 1 - bound, "{count} {bound}");
+            }
+        }
+    }
+
     #[test]
     fn the_cheapest_that_holds_counts_most() {
         let mut ledger = Ledger::new(2);
         assert_eq!(ledger.choose(&Bounds { target: 0.5, price: 0.0 }), None);
-        let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
-        (0..10).for_each(|_| ledger.record(&[50.0, 300.0], &sorted));
+        let samples = sorted((1..=100).map(f64::from));
+        (0..10).for_each(|_| ledger.record(&[50.0, 300.0], &samples, 1));
         let strict = leading(&ledger, 0.01, 0.0);
         assert!(strict.policy == 0 && strict.share <= 0.01, "{strict:?}");
         assert!((strict.margin * 50.0 - 100.0).abs() < 5.0, "{strict:?}");
@@ -238,8 +290,8 @@ mod tests {
     #[test]
     fn a_budget_is_not_spent_where_violations_are_dear() {
         let mut ledger = Ledger::new(1);
-        let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
-        (0..10).for_each(|_| ledger.record(&[50.0], &sorted));
+        let samples = sorted((1..=100).map(f64::from));
+        (0..10).for_each(|_| ledger.record(&[50.0], &samples, 1));
         assert!(leading(&ledger, 0.5, 10.0).share > 0.2);
         assert_eq!(leading(&ledger, 0.5, 1_000.0).share, 0.0);
     }
@@ -247,7 +299,7 @@ mod tests {
     #[test]
     fn equals_share_the_choice() {
         let mut ledger = Ledger::new(3);
-        ledger.record(&[1.0, 1.0, 4.0], &[1.0; 12]);
+        ledger.record(&[1.0, 1.0, 4.0], &sorted([1.0; 12]), 1);
         let Some(Choice::Within(mix)) = ledger.choose(&Bounds { target: 0.5, price: 0.0 }) else { panic!() };
         let weights: Vec<f64> = mix.iter().map(|(_, weight)| *weight).collect();
         assert!(
@@ -259,10 +311,10 @@ mod tests {
     #[test]
     fn what_faded_counts_less() {
         let mut ledger = Ledger::new(1);
-        ledger.record(&[1.0], &[100.0; 12]);
+        ledger.record(&[1.0], &sorted([100.0; 12]), 1);
         (0..60 * 24).for_each(|_| {
             ledger.fade();
-            ledger.record(&[1.0], &[0.5; 12]);
+            ledger.record(&[1.0], &sorted([0.5; 12]), 1);
         });
         assert!(leading(&ledger, 0.01, 0.0).margin < 1.0);
     }

@@ -4,23 +4,26 @@
 //! and a policy can't see further back than its peers do. The hour that comes
 //! is not in here: whatever is computed from a [`Past`] is causal.
 
-use std::collections::VecDeque;
-
 use super::ranked::Ranked;
 
 /// Hours of a day.
 pub const DAY: usize = 24;
 /// Hours that are kept.
 pub const KEPT_HOURS: usize = 14 * DAY;
+/// Hours that go by before what is too old is dropped from a row, so that the
+/// row stays in one piece.
+const SPARE: usize = 2 * DAY;
 
 /// What is kept of the samples of one series, the last hour just over.
 #[derive(Debug, Clone)]
 pub struct Past {
     last_hour: Vec<f64>,
-    /// How many samples each hour has.
-    counts: VecDeque<u32>,
-    /// The largest sample of each hour, 0 where it has none.
-    peaks: VecDeque<f64>,
+    /// The largest sample of each hour, 0 where it has none; the last
+    /// [`KEPT_HOURS`] count.
+    peaks: Vec<f64>,
+    /// How many samples there were until the end of each hour, and before the
+    /// first.
+    totals: Vec<u64>,
     ranked: Ranked,
     seen: usize,
 }
@@ -29,8 +32,8 @@ impl Default for Past {
     fn default() -> Self {
         Past {
             last_hour: Vec::new(),
-            counts: VecDeque::new(),
-            peaks: VecDeque::new(),
+            peaks: Vec::new(),
+            totals: vec![0],
             ranked: Ranked::new(KEPT_HOURS as u16),
             seen: 0,
         }
@@ -40,12 +43,12 @@ impl Default for Past {
 impl Past {
     /// Adds an hour: its samples, gaps left out.
     pub fn push(&mut self, samples: &[f64]) {
-        if self.peaks.len() == KEPT_HOURS {
-            self.counts.pop_front();
-            self.peaks.pop_front();
+        if self.peaks.len() == KEPT_HOURS + SPARE {
+            self.peaks.drain(..=SPARE);
+            self.totals.drain(..=SPARE);
         }
-        self.peaks.push_back(samples.iter().copied().fold(0.0, f64::max));
-        self.counts.push_back(u32::try_from(samples.len()).unwrap_or(u32::MAX));
+        self.peaks.push(highest(samples));
+        self.totals.push(self.totals.last().unwrap_or(&0) + samples.len() as u64);
         self.ranked.push(samples);
         self.last_hour.clear();
         self.last_hour.extend_from_slice(samples);
@@ -62,20 +65,25 @@ impl Past {
         &self.last_hour
     }
 
+    /// The peaks of the hours that count.
+    fn kept(&self) -> &[f64] {
+        last(&self.peaks, KEPT_HOURS)
+    }
+
     /// The largest sample of the last `hours`; 0 where there is none.
     pub fn peak(&self, hours: usize) -> f64 {
-        highest(self.peaks.range(self.peaks.len().saturating_sub(hours)..))
+        highest(last(self.kept(), hours))
     }
 
     /// The largest samples of so many last hours each, rising; 0 where there is
     /// none.
     pub fn peaks<const N: usize>(&self, hours: [usize; N]) -> [f64; N] {
-        let mut end = self.peaks.len();
-        let mut most = 0.0;
+        let (mut older, mut most) = (self.kept(), 0.0);
         hours.map(|hours| {
-            let first = self.peaks.len().saturating_sub(hours);
-            most = f64::max(most, highest(self.peaks.range(first..end)));
-            end = first;
+            let first = self.kept().len().saturating_sub(hours).min(older.len());
+            let (rest, part) = older.split_at(first);
+            older = rest;
+            most = f64::max(most, highest(part));
             most
         })
     }
@@ -83,8 +91,9 @@ impl Past {
     /// The largest sample of the `hours` that begin `ago` hours back; 0 where
     /// there is none or they are not over yet.
     pub fn peak_of_slot(&self, ago: usize, hours: usize) -> f64 {
-        let Some(first) = self.peaks.len().checked_sub(ago) else { return 0.0 };
-        highest(self.peaks.range(first..(first + hours).min(self.peaks.len())))
+        let kept = self.kept();
+        let Some(first) = kept.len().checked_sub(ago) else { return 0.0 };
+        highest(&kept[first..(first + hours).min(kept.len())])
     }
 
     /// Quantiles (`levels`, falling, 0 to 1) of the samples of the last
@@ -96,17 +105,32 @@ impl Past {
         self.ranked.from_top(hours as u16, places)
     }
 
-    /// How many samples the last `hours` have.
+    /// How many samples the last `hours` have, as far as they are kept.
     pub fn count(&self, hours: usize) -> usize {
-        let first = self.counts.len().saturating_sub(hours);
-        self.counts.range(first..).map(|count| *count as usize).sum()
+        let totals = last(&self.totals, hours.min(KEPT_HOURS) + 1);
+        let count = totals.last().zip(totals.first()).map_or(0, |(end, begin)| end - begin);
+        usize::try_from(count).unwrap_or(usize::MAX)
     }
 }
 
-fn highest<'a>(peaks: impl Iterator<Item = &'a f64>) -> f64 {
-    // No NaN ever comes in, and a plain comparison is several times faster
-    // than one that looks for it.
-    peaks.fold(0.0, |most, peak| if *peak > most { *peak } else { most })
+/// The last `count` of a row.
+fn last<T>(row: &[T], count: usize) -> &[T] {
+    &row[row.len().saturating_sub(count)..]
+}
+
+/// Samples that are looked at together.
+const LANES: usize = 8;
+
+/// The largest of samples that are never NaN; 0 where there is none. Several
+/// side by side: one after the other, each would wait for the one before.
+fn highest(samples: &[f64]) -> f64 {
+    let larger = |most: f64, sample: f64| if sample > most { sample } else { most };
+    let (chunks, rest) = samples.as_chunks::<LANES>();
+    let mut most = [0.0; LANES];
+    for chunk in chunks {
+        most = std::array::from_fn(|lane| larger(most[lane], chunk[lane]));
+    }
+    most.iter().chain(rest).copied().fold(0.0, larger)
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 //! from the top.
 //!
 //! Sorting or selecting two weeks of samples anew each hour was most of what a
-//! walk cost. Samples are kept in single precision, rounded up, so that a
-//! quantile is never below the sample that it is; what is too old is skipped
-//! when read and dropped once a day.
+//! walk cost. Samples are kept in single precision; what is too old is skipped when
+//! read and dropped once a day.
 
 /// Entries that are looked at together when a place is sought.
 const BLOCK: usize = 64;
@@ -35,7 +34,7 @@ impl Ranked {
         if self.now.is_multiple_of(SWEEP) {
             self.sweep();
         }
-        let mut new: Vec<f32> = samples.iter().map(|sample| rounded_up(*sample)).collect();
+        let mut new: Vec<f32> = samples.iter().map(|sample| *sample as f32).collect();
         new.sort_unstable_by(|a, b| b.total_cmp(a));
         let mut end = self.values.len();
         self.values.resize(end + new.len(), 0.0);
@@ -88,12 +87,6 @@ impl Ranked {
     }
 }
 
-/// The nearest number in single precision that is not below.
-fn rounded_up(value: f64) -> f32 {
-    let near = value as f32;
-    if f64::from(near) < value { near.next_up() } else { near }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +107,7 @@ mod tests {
                 let found = ranked.from_top(window as u16, places);
                 for (place, found) in places.iter().zip(found) {
                     let right = sorted.get(*place).copied().unwrap_or(0.0);
-                    assert!((right..=right * 1.000_001).contains(&found), "{hour} {window} {place}: {found} {right}");
+                    assert!((right - found).abs() < 1e-6, "{hour} {window} {place}: {found} {right}");
                 }
             }
         }
