@@ -65,14 +65,15 @@ fn samples(seed: usize, hour: usize) -> [f64; SAMPLES_AN_HOUR] {
 /// Walks from 28 days, an hour more, and the answers with their evidence.
 fn daemon() {
     println!(
-        "\n{:>12} {:>24} {:>24} {:>24}",
-        "the daemon", "walked from 28 days", "one more hour", "answered"
+        "\n{:>12} {:>24} {:>24} {:>24} {:>23}",
+        "the daemon", "walked from 28 days", "one more hour", "answered", "memory a walk"
     );
     let usage: Vec<UsageSeries> = (0..MEASURED).map(|seed| usage(seed, HOURS)).collect();
     let later: Vec<UsageSeries> = (0..MEASURED).map(|seed| self::usage(seed, HOURS + 1)).collect();
     let quota = StandingQuota::first(40.0);
     for hours in [1, 6, 24] {
         let course = Course { budget: 0.01, hours, dead_band: 0.1 };
+        let before = resident_kilobytes();
         let begun = Instant::now();
         let mut walks: Vec<Walk> = usage
             .par_iter()
@@ -83,6 +84,7 @@ fn daemon() {
             })
             .collect();
         let whole = begun.elapsed();
+        let kilobytes = resident_kilobytes().saturating_sub(before) / MEASURED as u64;
         let begun = Instant::now();
         walks.par_iter_mut().zip(&later).for_each(|(walk, usage)| walk.catch_up(usage, &quota, 10.0));
         let hour = begun.elapsed();
@@ -93,12 +95,19 @@ fn daemon() {
         let answered = begun.elapsed();
         let of_fleet = |time: std::time::Duration| time.as_secs_f64() * (FLEET / MEASURED) as f64;
         println!(
-            "{hours:>10} h {:>22.0} s {:>22.1} s {:>22.1} s",
+            "{hours:>10} h {:>22.0} s {:>22.1} s {:>22.1} s {kilobytes:>20} kB",
             of_fleet(whole),
             of_fleet(hour),
             of_fleet(answered)
         );
     }
+}
+
+/// What of this process is in memory; 0 where the system doesn't say.
+fn resident_kilobytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 fn answer(walk: &Walk, usage: &UsageSeries, quota: StandingQuota) -> plimsoll::rightsize::Outcome {

@@ -27,7 +27,7 @@ const PROOF: f64 = 8.0;
 const UNPROVEN_ROOM: f64 = 2.0;
 
 /// Trials that run side by side where a limit holds for so many hours and more.
-const TRIALS: usize = 6;
+const TRIALS: usize = 3;
 
 /// What a limit is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,7 +69,7 @@ pub struct Auto {
 /// The samples of the hours that a limit holds for.
 #[derive(Default)]
 struct Interval {
-    samples: VecDeque<f64>,
+    samples: VecDeque<f32>,
     counts: VecDeque<usize>,
     /// Kept for its room.
     sorted: Sorted,
@@ -77,7 +77,7 @@ struct Interval {
 
 impl Interval {
     /// Adds an hour and lets go of the one that came `hours` before it.
-    fn push(&mut self, samples: &[f64], hours: usize) {
+    fn push(&mut self, samples: &[f32], hours: usize) {
         if self.counts.len() == hours {
             self.samples.drain(..self.counts.pop_front().unwrap_or(0));
         }
@@ -114,7 +114,7 @@ impl Auto {
         self.past.push(samples);
         self.families.iter_mut().for_each(|family| family.observe(&self.past));
         self.ledger.fade();
-        self.interval.push(samples, self.hours);
+        self.interval.push(self.past.last_hour_sorted(), self.hours);
         if !self.trial_begins() {
             return;
         }

@@ -53,7 +53,7 @@ impl DayAhead {
         self.ledger.fade();
         if let Some(limits) = self.said.get(hour_of_day) {
             let mut samples = Sorted::default();
-            samples.fill(past.last_hour().iter().copied());
+            samples.fill(past.last_hour_sorted().iter().copied());
             self.ledger.record(limits, &samples, 1);
         }
         if hour_of_day + 1 == DAY && past.hours_seen() >= DAY {

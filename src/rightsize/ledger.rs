@@ -89,9 +89,9 @@ pub struct Sorted {
 
 impl Sorted {
     /// Takes these samples in the place of others.
-    pub fn fill(&mut self, samples: impl IntoIterator<Item = f64>) {
+    pub fn fill(&mut self, samples: impl IntoIterator<Item = f32>) {
         self.samples.clear();
-        self.samples.extend(samples.into_iter().map(|sample| sample as f32));
+        self.samples.extend(samples);
         self.samples.sort_unstable_by(f32::total_cmp);
         self.count = self.samples.len();
         self.highest = self.samples.last().copied().unwrap_or(f32::NEG_INFINITY);
@@ -100,19 +100,40 @@ impl Sorted {
         self.rows.extend(self.samples.as_chunks().0);
     }
 
-    /// How many lie above `bound`. The bounds rise in small steps, so the count
-    /// begins with the row that the last one ended in, which `first` carries.
-    fn count_above(&self, bound: f32, first: &mut usize) -> u32 {
-        let mut within = 0;
-        for row in &self.rows[*first..] {
-            within = row.iter().map(|sample| u32::from(*sample <= bound)).sum();
-            if within < LANES as u32 {
+    /// How many lie above `limit` times each of the margins, which rise.
+    ///
+    /// All is in the samples' precision, so that a limit that is a sample holds
+    /// it. The margins rise in small steps, so each count begins with the row of samples
+    /// that the last one ended in.
+    fn above(&self, margins: &[f32; MARGINS], limit: f32) -> [u32; MARGINS] {
+        let mut above = [0; MARGINS];
+        let mut first = 0;
+        for (margin, above) in margins.iter().zip(&mut above) {
+            let bound = limit * margin;
+            if self.highest <= bound {
                 break;
             }
-            *first += 1;
+            let mut within = 0;
+            for row in &self.rows[first..] {
+                within = count_within(row, bound);
+                if within < LANES as u32 {
+                    break;
+                }
+                first += 1;
+            }
+            *above = (self.count as u32).saturating_sub(first as u32 * LANES as u32 + within);
         }
-        (self.count as u32).saturating_sub(*first as u32 * LANES as u32 + within)
+        above
     }
+}
+
+#[inline(always)]
+fn count_within(row: &[f32; LANES], bound: f32) -> u32 {
+    let mut within = 0;
+    for sample in row {
+        within += u32::from(*sample <= bound);
+    }
+    within
 }
 
 /// The faded sums of all entries of one series.
@@ -121,7 +142,7 @@ impl Sorted {
 /// where that weight grows too large is everything divided by it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    margins: [f64; MARGINS],
+    margins: [f32; MARGINS],
     /// Violations by policy and margin.
     violations: Vec<[f32; MARGINS]>,
     /// The sums of the policies' limits before margins, a term a sample.
@@ -139,7 +160,7 @@ impl Ledger {
     /// An empty ledger for so many policies.
     pub fn new(policies: usize) -> Self {
         Ledger {
-            margins: std::array::from_fn(margin),
+            margins: std::array::from_fn(|index| margin(index) as f32),
             violations: vec![[0.0; MARGINS]; policies],
             limits: vec![0.0; policies],
             samples: 0.0,
@@ -172,16 +193,9 @@ impl Ledger {
         let weight = self.weight * times as f64;
         for (policy, limit) in limits.iter().enumerate() {
             self.limits[policy] += limit * count * weight;
-            let mut first = 0;
-            for (margin, violations) in self.margins.iter().zip(&mut self.violations[policy]) {
-                // In the samples' precision, so that a limit that is a sample
-                // holds it.
-                let bound = (limit * margin) as f32;
-                if samples.highest <= bound {
-                    break;
-                }
-                let above = samples.count_above(bound, &mut first);
-                *violations += (f64::from(above) * weight) as f32;
+            let above = samples.above(&self.margins, *limit as f32);
+            for (violations, above) in self.violations[policy].iter_mut().zip(above) {
+                *violations += above as f32 * weight as f32;
             }
         }
         self.samples += count * weight;
@@ -231,9 +245,10 @@ impl Ledger {
         let last = counts.iter().position(|count| *count <= 0.0).unwrap_or(MARGINS - 1);
         let (of_weight, of_samples) = (1.0 / self.weight, self.weight / self.samples);
         self.margins.iter().zip(counts).take(last + 1).map(move |(margin, count)| {
+            let margin = f64::from(*margin);
             let count = f64::from(*count) * of_weight;
             let cost = mean * margin + price * (count + DOUBT) * of_samples;
-            (Entry { policy, margin: *margin, share: count * of_samples, cost }, count)
+            (Entry { policy, margin, share: count * of_samples, cost }, count)
         })
     }
 }
@@ -255,7 +270,7 @@ mod tests {
         ledger.choose(&Bounds { target, price }).unwrap().leading()
     }
 
-    fn sorted(samples: impl IntoIterator<Item = f64>) -> Sorted {
+    fn sorted(samples: impl IntoIterator<Item = f32>) -> Sorted {
         let mut sorted = Sorted::default();
         sorted.fill(samples);
         sorted
@@ -264,11 +279,11 @@ mod tests {
     #[test]
     fn counts_what_lies_above_rising_bounds() {
         for count in [0_u32, 1, 15, 16, 17, 100] {
-            let samples = sorted((0..count).rev().map(f64::from));
-            let mut first = 0;
-            for bound in 0..count.saturating_sub(1) {
-                assert_eq!(samples.count_above(bound as f32, &mut first), count - 1 - bound, "{count} {bound}");
-            }
+            let samples = sorted((0..count).rev().map(|sample| sample as f32));
+            let margins = std::array::from_fn(|bound| 0.1 + bound as f32);
+            let above = samples.above(&margins, 2.0);
+            let right = margins.map(|margin| count.saturating_sub(1 + (2.0 * margin) as u32));
+            assert_eq!(above, right, "{count}");
         }
     }
 
@@ -276,7 +291,7 @@ mod tests {
     fn the_cheapest_that_holds_counts_most() {
         let mut ledger = Ledger::new(2);
         assert_eq!(ledger.choose(&Bounds { target: 0.5, price: 0.0 }), None);
-        let samples = sorted((1..=100).map(f64::from));
+        let samples = sorted((1..=100_u8).map(f32::from));
         (0..10).for_each(|_| ledger.record(&[50.0, 300.0], &samples, 1));
         let strict = leading(&ledger, 0.01, 0.0);
         assert!(strict.policy == 0 && strict.share <= 0.01, "{strict:?}");
@@ -290,7 +305,7 @@ mod tests {
     #[test]
     fn a_budget_is_not_spent_where_violations_are_dear() {
         let mut ledger = Ledger::new(1);
-        let samples = sorted((1..=100).map(f64::from));
+        let samples = sorted((1..=100_u8).map(f32::from));
         (0..10).for_each(|_| ledger.record(&[50.0], &samples, 1));
         assert!(leading(&ledger, 0.5, 10.0).share > 0.2);
         assert_eq!(leading(&ledger, 0.5, 1_000.0).share, 0.0);

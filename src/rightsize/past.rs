@@ -18,6 +18,8 @@ const SPARE: usize = 2 * DAY;
 #[derive(Debug, Clone)]
 pub struct Past {
     last_hour: Vec<f64>,
+    /// Its samples in single precision, sorted upwards.
+    sorted: Vec<f32>,
     /// The largest sample of each hour, 0 where it has none; the last
     /// [`KEPT_HOURS`] count.
     peaks: Vec<f64>,
@@ -32,6 +34,7 @@ impl Default for Past {
     fn default() -> Self {
         Past {
             last_hour: Vec::new(),
+            sorted: Vec::new(),
             peaks: Vec::new(),
             totals: vec![0],
             ranked: Ranked::new(KEPT_HOURS as u16),
@@ -49,7 +52,10 @@ impl Past {
         }
         self.peaks.push(highest(samples));
         self.totals.push(self.totals.last().unwrap_or(&0) + samples.len() as u64);
-        self.ranked.push(samples);
+        self.sorted.clear();
+        self.sorted.extend(samples.iter().map(|sample| *sample as f32));
+        self.sorted.sort_unstable_by(f32::total_cmp);
+        self.ranked.push(&self.sorted);
         self.last_hour.clear();
         self.last_hour.extend_from_slice(samples);
         self.seen += 1;
@@ -63,6 +69,11 @@ impl Past {
     /// The samples of the last hour.
     pub fn last_hour(&self) -> &[f64] {
         &self.last_hour
+    }
+
+    /// The same in single precision, sorted upwards.
+    pub fn last_hour_sorted(&self) -> &[f32] {
+        &self.sorted
     }
 
     /// The peaks of the hours that count.
@@ -102,7 +113,7 @@ impl Past {
         let hours = hours.min(KEPT_HOURS);
         let Some(last) = self.count(hours).checked_sub(1) else { return [0.0; N] };
         let places = levels.map(|level| last - ((level * last as f64).round() as usize).min(last));
-        self.ranked.from_top(hours as u16, places)
+        self.ranked.at_places(hours as u16, places)
     }
 
     /// How many samples the last `hours` have, as far as they are kept.
@@ -124,13 +135,24 @@ const LANES: usize = 8;
 /// The largest of samples that are never NaN; 0 where there is none. Several
 /// side by side: one after the other, each would wait for the one before.
 fn highest(samples: &[f64]) -> f64 {
-    let larger = |most: f64, sample: f64| if sample > most { sample } else { most };
     let (chunks, rest) = samples.as_chunks::<LANES>();
-    let mut most = [0.0; LANES];
+    let mut side = [0.0; LANES];
     for chunk in chunks {
-        most = std::array::from_fn(|lane| larger(most[lane], chunk[lane]));
+        for (most, sample) in side.iter_mut().zip(chunk) {
+            *most = larger(*most, *sample);
+        }
     }
-    most.iter().chain(rest).copied().fold(0.0, larger)
+    let mut most = 0.0;
+    if !chunks.is_empty() {
+        side.iter().for_each(|one| most = larger(most, *one));
+    }
+    rest.iter().for_each(|one| most = larger(most, *one));
+    most
+}
+
+#[inline(always)]
+fn larger(most: f64, sample: f64) -> f64 {
+    if sample > most { sample } else { most }
 }
 
 #[cfg(test)]

@@ -28,19 +28,18 @@ impl Ranked {
         Ranked { kept, values: Vec::new(), stamps: Vec::new(), now: 0 }
     }
 
-    /// Adds an hour: its samples in any order.
-    pub fn push(&mut self, samples: &[f64]) {
+    /// Adds an hour: its samples, sorted upwards.
+    pub fn push(&mut self, samples: &[f32]) {
         self.now = self.now.wrapping_add(1);
         if self.now.is_multiple_of(SWEEP) {
             self.sweep();
         }
-        let mut new: Vec<f32> = samples.iter().map(|sample| *sample as f32).collect();
-        new.sort_unstable_by(|a, b| b.total_cmp(a));
         let mut end = self.values.len();
-        self.values.resize(end + new.len(), 0.0);
-        self.stamps.resize(end + new.len(), self.now);
+        self.values.resize(end + samples.len(), 0.0);
+        self.stamps.resize(end + samples.len(), self.now);
         // From the smallest: what lies below each new value moves once.
-        for (before, value) in new.iter().enumerate().rev() {
+        for (after, value) in samples.iter().enumerate() {
+            let before = samples.len() - 1 - after;
             let place = self.values[..end].partition_point(|known| known >= value);
             self.values.copy_within(place..end, place + before + 1);
             self.stamps.copy_within(place..end, place + before + 1);
@@ -63,12 +62,16 @@ impl Ranked {
 
     /// The values that have so many above them (`places`, rising) among the
     /// samples of the last `hours`; 0 where there are not as many.
-    pub fn from_top<const N: usize>(&self, hours: u16, places: [usize; N]) -> [f64; N] {
+    pub fn at_places<const N: usize>(&self, hours: u16, places: [usize; N]) -> [f64; N] {
         let mut found = [0.0; N];
         let (mut next, mut above) = (0, 0);
         for (values, stamps) in self.values.chunks(BLOCK).zip(self.stamps.chunks(BLOCK)) {
             let young = |stamp: &u16| u16::from(self.now.wrapping_sub(*stamp) < hours);
-            let within = usize::from(stamps.iter().map(young).sum::<u16>());
+            let mut within = 0;
+            for stamp in stamps {
+                within += young(stamp);
+            }
+            let within = usize::from(within);
             while let Some(place) = places.get(next).filter(|place| **place < above + within) {
                 let mut count = above;
                 let at = stamps.iter().position(|stamp| {
@@ -98,13 +101,15 @@ mod tests {
         for hour in 0..200_u64 {
             let sample = |i: u64| f64::from((((hour * 7 + i * 13) * 2_654_435_761) % 97) as u32) * 0.1;
             hours.push((0..hour % 4 * 5).map(sample).collect());
-            ranked.push(&hours[hour as usize]);
+            hours[hour as usize].sort_unstable_by(f64::total_cmp);
+            let samples: Vec<f32> = hours[hour as usize].iter().map(|sample| *sample as f32).collect();
+            ranked.push(&samples);
             for window in [1, 5, 50] {
                 let first = hours.len().saturating_sub(window);
                 let mut sorted: Vec<f64> = hours[first..].concat();
                 sorted.sort_unstable_by(|a, b| b.total_cmp(a));
                 let places = [0, 1, sorted.len() / 10, sorted.len() / 2 + 1];
-                let found = ranked.from_top(window as u16, places);
+                let found = ranked.at_places(window as u16, places);
                 for (place, found) in places.iter().zip(found) {
                     let right = sorted.get(*place).copied().unwrap_or(0.0);
                     assert!((right - found).abs() < 1e-6, "{hour} {window} {place}: {found} {right}");

@@ -63,6 +63,9 @@ mod tests {
         assert_eq!(said(&Reaction, &past)[..3], [4.0, 9.0, 50.0]);
         assert_eq!(said(&Window, &past)[..3], [50.0, 50.0, 50.0]);
         assert!(said(&Window, &Past::default()).iter().all(|limit| *limit == 0.0));
-        assert_eq!((Reaction.names()[9].as_str(), Window.names()[1].as_str()), ("peak of 336 h", "p95 of 24 h"));
+        assert_eq!(
+            (Reaction.names()[9].as_str(), Window.names()[1].as_str()),
+            ("peak of 336 h", "p95 of 24 h")
+        );
     }
 }
