@@ -20,6 +20,7 @@ mod incident;
 mod models;
 mod notify;
 mod plan;
+mod prometheus;
 mod quota;
 mod recommend;
 mod recommendation;

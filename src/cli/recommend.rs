@@ -3,25 +3,24 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use secrecy::SecretString;
 
 use super::fleet::registered;
+use super::prometheus::Access;
 use super::{BadUsage, table};
 use crate::app::{self, Usage};
-use crate::config::Credentials;
 use crate::cost::Prices;
-use crate::domain::{ApplyMode, Recommendation, Resource, Step, TenantId, Tier};
+use crate::domain::{ApplyMode, Recommendation, Resource, TenantId, Tier};
 use crate::engine::{Engine, Settings, Silent};
 use crate::ports::Clock;
 use crate::registry::NewTenant;
 use crate::series::table as files;
-use crate::source::{PrometheusSettings, PrometheusSource};
+use crate::source::PrometheusSource;
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -36,15 +35,8 @@ pub struct Recommend {
     /// The quota of a resource as it stands, by tenant: cpu_cores='…'; the tier's where it is left out
     #[arg(long, value_name = "RESOURCE=EXPRESSION")]
     quota_query: Vec<String>,
-    /// The label that names the tenant
-    #[arg(long, default_value = "tenant")]
-    tenant_label: String,
-    /// A file with the bearer token for Prometheus
-    #[arg(long)]
-    bearer_token_file: Option<PathBuf>,
-    /// A header to send with each query, such as X-Scope-OrgID=platform
-    #[arg(long, value_name = "NAME=VALUE")]
-    header: Vec<String>,
+    #[command(flatten)]
+    access: Access,
     /// A usage file, .parquet or .csv, with unique_id ("tenant/resource"), ds and y
     #[arg(long)]
     input: Option<PathBuf>,
@@ -54,9 +46,6 @@ pub struct Recommend {
     /// How many days of usage to look at
     #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
-    /// The distance of two samples
-    #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
-    step: Duration,
     /// A price book: a file, or "shipped" for those that come along; without one no costs are shown
     #[arg(long)]
     prices: Option<PathBuf>,
@@ -117,7 +106,7 @@ async fn recommend(arguments: &Recommend, out: &mut impl Write) -> anyhow::Resul
     engine.cycle(&Silent).await?;
     fail_without_source(&engine)?;
     if engine.registry().all_tenants().await?.is_empty() {
-        let label = &arguments.tenant_label;
+        let label = &arguments.access.tenant_label;
         let mend = format!("check that each expression has an answer and keeps the label {label:?}");
         return Err(BadUsage(format!("find usage of any tenant; {mend}")).into());
     }
@@ -188,7 +177,7 @@ fn write_csv(all: &[Recommendation], out: &mut impl Write) -> anyhow::Result<()>
 }
 
 async fn from_prometheus(url: &str, arguments: &Recommend) -> anyhow::Result<(Usage, Vec<NewTenant>)> {
-    let source = PrometheusSource::new(settings(url, &arguments.query, arguments)?)?;
+    let source = PrometheusSource::new(arguments.access.settings(url, &arguments.query)?)?;
     let quotas = match arguments.quota_query.is_empty() {
         true => BTreeMap::new(),
         false => standing_quotas(url, arguments).await?,
@@ -211,7 +200,7 @@ async fn standing_quotas(
     url: &str,
     arguments: &Recommend,
 ) -> anyhow::Result<BTreeMap<TenantId, BTreeMap<Resource, f64>>> {
-    let settings = settings(url, &arguments.quota_query, arguments)?;
+    let settings = arguments.access.settings(url, &arguments.quota_query)?;
     let resources: Vec<Resource> = settings.expressions.keys().copied().collect();
     let source = PrometheusSource::new(settings)?;
     let now = app::SystemClock.now();
@@ -231,34 +220,4 @@ async fn standing_quotas(
         }
     }
     Ok(quotas)
-}
-
-fn settings(url: &str, queries: &[String], arguments: &Recommend) -> anyhow::Result<PrometheusSettings> {
-    let mut expressions = BTreeMap::new();
-    for query in queries {
-        let (name, expression) = parts_of(query, "a query such as cpu_cores='max by (tenant) (…)'")?;
-        let resource: Resource = name.parse().map_err(|error| BadUsage(format!("{error}")))?;
-        expressions.insert(resource, expression.to_owned());
-    }
-    let mut settings = PrometheusSettings::new(url, expressions);
-    settings.tenant_label.clone_from(&arguments.tenant_label);
-    settings.step = Step::from_duration(arguments.step).map_err(|error| BadUsage(error.to_string()))?;
-    if let Some(file) = &arguments.bearer_token_file {
-        settings.credentials = Credentials::Bearer(read_secret(file)?);
-    }
-    for header in &arguments.header {
-        let (name, value) = parts_of(header, "a header such as X-Scope-OrgID=platform")?;
-        settings.headers.push((name.to_owned(), SecretString::from(value.to_owned())));
-    }
-    Ok(settings)
-}
-
-fn parts_of<'a>(text: &'a str, example: &str) -> Result<(&'a str, &'a str), BadUsage> {
-    text.split_once('=').ok_or_else(|| BadUsage(format!("read {text:?}; give {example}")))
-}
-
-fn read_secret(file: &Path) -> anyhow::Result<SecretString> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("failed to read the token in {}", file.display()))?;
-    Ok(SecretString::from(text.trim_end().to_owned()))
 }

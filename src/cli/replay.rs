@@ -10,37 +10,59 @@ use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
 use rayon::prelude::*;
 
 use super::BadUsage;
+use super::prometheus::Access;
+use crate::app;
+use crate::domain::TimeRange;
+use crate::ports::{Clock, UsageSource};
 use crate::rightsize::policy::{Family, Peers};
+use crate::rightsize::rehearsal;
 use crate::rightsize::replay::{self, Hours, Score, Settings};
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
+use crate::source::PrometheusSource;
 
 const HOUR_MILLIS: i64 = 3_600_000;
 /// Hours that a file may span: a wrong year in one row should not ask for
 /// more memory than there is.
 const MOST_HOURS: i64 = 20 * 366 * 24;
 
+/// Series over the budget that are named under the table.
+const NAMED: usize = 5;
+
 /// The command's arguments.
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["prometheus", "input"])))]
 pub struct Replay {
+    /// The base URL of a Prometheus
+    #[arg(long, requires = "query")]
+    prometheus: Option<String>,
+    /// The usage to replay: cpu_cores='max by (tenant) (…)'
+    #[arg(long, value_name = "RESOURCE=EXPRESSION", requires = "prometheus")]
+    query: Option<String>,
+    /// How many days of Prometheus's usage to replay
+    #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    days: u64,
+    #[command(flatten)]
+    access: Access,
     /// The file to read, .csv or .parquet with the columns unique_id, ds, y or
     /// timestamp, value; - for standard input as CSV
     #[arg(long, short)]
-    input: PathBuf,
+    input: Option<PathBuf>,
     /// For how long each limit holds, in whole hours
     #[arg(long, default_value = "6h", value_parser = humantime::parse_duration)]
     every: Duration,
-    /// The time from the file's first sample in which no limit is set
+    /// The time from the first sample of all in which no limit is set
     #[arg(long, default_value = "7d", value_parser = humantime::parse_duration)]
     warmup: Duration,
     /// The share of samples that may lie above the limit
     #[arg(long, default_value_t = 0.01)]
     budget: f64,
-    /// auto to choose for each series, or one of reaction, window, histogram,
-    /// smoothed, seasonal
-    #[arg(long, default_value = "auto", value_parser = families)]
-    policy: Families,
+    /// auto to choose for each series; daemon for what the daemon would have
+    /// proposed, each proposal applied at once; or one of reaction, window,
+    /// histogram, smoothed, seasonal
+    #[arg(long, default_value = "auto", value_parser = policy)]
+    policy: Policy,
     /// The most changes of a limit a day, over the days; at most one day's
-    /// allowance is saved up
+    /// allowance is saved up. The daemon's rule has limits of its own
     #[arg(long, default_value_t = 8.0)]
     max_changes_per_day: f64,
     /// The file to write, .csv or .parquet, with unique_id, ds, limit; - for
@@ -49,18 +71,25 @@ pub struct Replay {
     output: Option<PathBuf>,
 }
 
-/// The families that are chosen from.
+/// What sets the limits.
 #[derive(Debug, Clone)]
-struct Families(Vec<Family>);
+enum Policy {
+    /// A choice among these.
+    Families(Vec<Family>),
+    /// The daemon's whole rule.
+    Daemon,
+}
 
-fn families(text: &str) -> Result<Families, String> {
-    if text == "auto" {
-        return Ok(Families(Family::ALL.to_vec()));
+fn policy(text: &str) -> Result<Policy, String> {
+    match text {
+        "auto" => return Ok(Policy::Families(Family::ALL.to_vec())),
+        "daemon" => return Ok(Policy::Daemon),
+        _ => {}
     }
     let known = Family::ALL.into_iter().find(|family| family.name() == text);
-    known.map(|family| Families(vec![family])).ok_or_else(|| {
+    known.map(|family| Policy::Families(vec![family])).ok_or_else(|| {
         let names: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
-        format!("use auto, or one of {}", names.join(", "))
+        format!("use auto, daemon, or one of {}", names.join(", "))
     })
 }
 
@@ -84,24 +113,71 @@ pub fn run(arguments: &Replay, out: &mut impl Write) -> anyhow::Result<()> {
     }
     let (every, warmup) = (whole_hours("every", arguments.every)?, whole_hours("warmup", arguments.warmup)?);
     check(arguments)?;
-    let fleet = fleet(&table::series(&table::read(&arguments.input)?)?)?;
+    let fleet = fleet(&series(arguments)?)?;
     let settings = Settings {
         every,
         warmup,
         budget: arguments.budget,
         changes_per_day: arguments.max_changes_per_day,
-        families: arguments.policy.0.clone(),
+        families: match &arguments.policy {
+            Policy::Families(families) => families.clone(),
+            Policy::Daemon => Vec::new(),
+        },
         samples_a_day: fleet.samples_a_day,
     };
     let means = replay::fleet_means(&fleet.hours);
-    let limits: Vec<Vec<Option<f64>>> =
-        fleet.hours.par_iter().map(|series| replay::limits(series, &settings, &means)).collect();
+    let limits: Vec<Vec<Option<f64>>> = match arguments.policy {
+        Policy::Daemon => rehearsal::limits(&fleet.hours, &settings, &means),
+        Policy::Families(_) => {
+            fleet.hours.par_iter().map(|series| replay::limits(series, &settings, &means)).collect()
+        }
+    };
     match &arguments.output {
         Some(output) => {
             table::write(output, &tabulate(&fleet, &limits, &settings)).context("failed to write the limits")
         }
         None => show(&fleet, limits, &settings, out),
     }
+}
+
+fn series(arguments: &Replay) -> anyhow::Result<Vec<SampledSeries>> {
+    match (&arguments.prometheus, &arguments.input) {
+        (Some(url), _) => {
+            let runtime = tokio::runtime::Runtime::new().context("failed to start the threads")?;
+            runtime.block_on(from_prometheus(url, arguments))
+        }
+        (None, Some(file)) => Ok(table::series(&table::read(file)?)?),
+        (None, None) => Err(BadUsage("find a source; give --prometheus or --input".to_owned()).into()),
+    }
+}
+
+/// The usage of each tenant over the last days. Series that can't be used are
+/// named on standard error.
+async fn from_prometheus(url: &str, arguments: &Replay) -> anyhow::Result<Vec<SampledSeries>> {
+    let settings = arguments.access.settings(url, arguments.query.as_slice())?;
+    let source = PrometheusSource::new(settings)?;
+    let end = app::SystemClock.now();
+    let start = end.minus(Duration::from_secs(arguments.days * 86_400));
+    let mut all = Vec::new();
+    for resource in source.resources() {
+        let answer = source.fetch(resource, TimeRange { start, end }).await?;
+        answer.refused.iter().for_each(|refused| super::warn(refused));
+        all.extend(answer.frame.series.into_iter().map(|(tenant, usage)| SampledSeries {
+            id: tenant.to_string(),
+            timeline: Timeline {
+                kind: TimeKind::Instants,
+                first: usage.start.millis(),
+                step: usage.step.millis(),
+            },
+            values: usage.values,
+        }));
+    }
+    if all.is_empty() {
+        let label = &arguments.access.tenant_label;
+        let mend = format!("check that the expression has an answer and keeps the label {label:?}");
+        return Err(BadUsage(format!("find usage of any tenant; {mend}")).into());
+    }
+    Ok(all)
 }
 
 fn whole_hours(name: &str, duration: Duration) -> Result<usize, BadUsage> {
@@ -183,6 +259,7 @@ fn show(
     settings: &Settings,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
+    let over = replay::over_budget(&fleet.hours, &ours, settings);
     let of = |limits: Vec<Vec<Option<f64>>>| {
         replay::score(&fleet.hours.iter().zip(limits).collect::<Vec<_>>(), settings)
     };
@@ -198,11 +275,17 @@ fn show(
     if rows[0].1.series == 0 {
         return Err(BadUsage(
             "score limits: no sample lies after the warm-up with a day of samples before it; \
-             give a longer file or a shorter --warmup"
+             give a longer past or a shorter --warmup"
                 .to_owned(),
         )
         .into());
     }
+    writeln!(out, "{}", sheet(&rows))?;
+    explain(&rows, fleet, settings, out)?;
+    name_over(&over, fleet, out)
+}
+
+fn sheet(rows: &[(&str, Score)]) -> Sheet {
     let mut sheet = Sheet::new();
     sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY);
     sheet.set_header([
@@ -213,18 +296,57 @@ fn show(
         "limits / usage",
         "changes a day",
     ]);
-    for (name, score) in &rows {
+    for (name, score) in rows {
         sheet.add_row(row(name, score));
     }
-    writeln!(out, "{sheet}")?;
+    sheet
+}
+
+/// What the table means, and what it comes to.
+fn explain(
+    rows: &[(&str, Score)],
+    fleet: &Fleet,
+    settings: &Settings,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let ours = &rows[0].1;
+    let days = fleet.hours.first().map_or(0, Vec::len).saturating_sub(settings.warmup) / 24;
     writeln!(
         out,
-        "{} series; each limit holds for {} h and is set from earlier samples only. Violations: share of samples \
-         above the limit; within budget: share of series with at most {} % of them.",
-        rows[0].1.series,
+        "{} series over {days} days after the warm-up; each limit holds for {} h and is set from earlier samples \
+         only. Violations: share of samples above the limit; within budget: share of series with at most {} % of \
+         them; slack: unused share of the limits; limits / usage: what the fleet pays for each unit that it uses. \
+         The clairvoyant knows each peak beforehand: nobody can do better without a violation.",
+        ours.series,
         settings.every,
         settings.budget * 100.0
     )?;
+    for (name, theirs) in &rows[1..rows.len() - 1] {
+        let share = (1.0 - ours.ratio / theirs.ratio) * 100.0;
+        let (size, way) = (share.abs(), if share >= 0.0 { "less" } else { "more" });
+        writeln!(
+            out,
+            "Beside {name}: {size:.0} % {way} room in all, {:.0} % of the series within the budget instead of {:.0} %.",
+            ours.kept * 100.0,
+            theirs.kept * 100.0
+        )?;
+    }
+    Ok(())
+}
+
+/// Names the series for which the promise was not kept, the worst first.
+fn name_over(over: &[(usize, f64)], fleet: &Fleet, out: &mut impl Write) -> anyhow::Result<()> {
+    if over.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = over
+        .iter()
+        .take(NAMED)
+        .map(|(place, violations)| format!("{} ({:.2} %)", fleet.ids[*place], violations * 100.0))
+        .collect();
+    let more = over.len().saturating_sub(NAMED);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    writeln!(out, "Over the budget: {}{rest}.", named.join(", "))?;
     Ok(())
 }
 

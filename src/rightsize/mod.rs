@@ -20,6 +20,7 @@ pub mod past;
 pub mod policy;
 pub mod promise;
 mod ranked;
+pub mod rehearsal;
 pub mod replay;
 mod rule;
 mod settling;

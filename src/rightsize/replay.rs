@@ -169,6 +169,19 @@ pub fn score(fleet: &[(&Hours, Vec<Option<f64>>)], settings: &Settings) -> Score
     total
 }
 
+/// The series whose share of violations is above the budget: their places and
+/// shares, the worst first.
+pub fn over_budget(fleet: &[Hours], limits: &[Vec<Option<f64>>], settings: &Settings) -> Vec<(usize, f64)> {
+    let share = |(place, (series, limits)): (usize, (&Hours, &Vec<Option<f64>>))| {
+        let sums = Sums::of(series, limits, settings);
+        (place, sums.violations as f64 / sums.samples.max(1) as f64)
+    };
+    let mut over: Vec<_> = fleet.iter().zip(limits).enumerate().map(share).collect();
+    over.retain(|(_, violations)| *violations > settings.budget);
+    over.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    over
+}
+
 #[derive(Default)]
 struct Sums {
     samples: usize,

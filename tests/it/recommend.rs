@@ -114,3 +114,24 @@ fn a_file_of_usage_is_enough() {
     assert_eq!(all[0]["proposed"], 1.6, "{all:#}");
     assert_eq!(all[0]["evidence"]["backtest"]["proven"], true, "{all:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_prometheus_is_replayed() {
+    let prometheus = Prometheus::start(&daily_usage("acme", 14, 2.0)).await;
+    let from = ["replay", "--prometheus", prometheus.url.as_str(), "--days", "14", "--every", "6h"];
+    let replay = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.args(from).args(more).output().unwrap()
+    };
+    let table = wrote(&replay(&["--query", USAGE]));
+    for words in ["Plimsoll", "VPA target", "clairvoyant", "1 series"] {
+        assert!(table.contains(words), "{words} is missing:\n{table}");
+    }
+    let limits = wrote(&replay(&["--query", USAGE, "--output", "-"]));
+    assert!(limits.lines().skip(1).count() >= 26 && limits.contains("\nacme,"), "{limits}");
+    for (more, words) in [(vec![], "--query"), (vec!["--query", "up"], "give a query such as")] {
+        let output = replay(&more);
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+}

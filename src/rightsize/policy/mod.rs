@@ -18,7 +18,7 @@ use super::past::{DAY, Past};
 
 /// The members of a family. They are told of each hour, and answer for the
 /// next ones.
-pub trait Members: Send {
+pub trait Members: Send + Sync {
     /// Their names in tables and evidence.
     fn names(&self) -> Vec<String>;
 
