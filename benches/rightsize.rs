@@ -72,7 +72,7 @@ fn daemon() {
     let later: Vec<UsageSeries> = (0..MEASURED).map(|seed| self::usage(seed, HOURS + 1)).collect();
     let quota = StandingQuota::first(40.0);
     for hours in [1, 6, 24] {
-        let course = Course { budget: 0.01, hours, dead_band: 0.1 };
+        let course = Course { budget: 0.01, hours, dead_band: 0.1, changes_per_day: 8.0 };
         let before = resident_kilobytes();
         let begun = Instant::now();
         let mut walks: Vec<Walk> = usage

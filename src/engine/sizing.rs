@@ -67,18 +67,21 @@ impl Engine {
         let asked = tenant.cadence.unwrap_or(self.settings.rightsizing.cadence);
         let budget = self.budget(tenant, quota.resource).share;
         let mean = means.get(&quota.resource).copied().unwrap_or(0.0);
+        let changes_per_day = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
+        let dead_band = self.settings.rightsizing.dead_band;
+        let course = |hours| Course { budget, hours, dead_band, changes_per_day };
         let stands = standing(quota);
         let known = self.workspace.walks.read().get(key).cloned();
         if let Some(known) = known {
             let mut carried = known.lock();
             let stale = asked == Cadence::Auto && carried.is_stale(usage.end());
-            if carried.asked == asked && carried.walk.course().budget == budget && !stale {
+            let same = *carried.walk.course() == course(carried.walk.course().hours);
+            if carried.asked == asked && same && !stale {
                 carried.walk.catch_up(usage, &stands, mean);
                 drop(carried);
                 return known;
             }
         }
-        let course = |hours| Course { budget, hours, dead_band: self.settings.rightsizing.dead_band };
         let walked = |hours| {
             let mut walk = Walk::new(usage, course(hours));
             walk.catch_up(usage, &stands, mean);

@@ -1,6 +1,7 @@
 //! How much a quota needs to be, by what the forecast, the past as a whole and
 //! the backtest of the policies say.
 
+use super::past::DAY;
 use super::words::{at_utc, percent, short};
 use super::{Advice, Case, DatedForecast, Settings, demand};
 use crate::domain::{Step, Timestamp};
@@ -16,8 +17,9 @@ pub(super) struct Needs<'a> {
     /// What the budget would have needed over the whole past; 0 where limits
     /// that follow the hours are proven.
     from_past: f64,
-    /// The forecast's peak over the day to come, which a cut does not go below.
-    next_day: f64,
+    /// The forecast's peak until a cut can be taken back, which it does not go
+    /// below.
+    next_hours: f64,
     /// The highest sample seen.
     seen: f64,
     /// Where the guard lifts it to, if usage is a surprise.
@@ -28,8 +30,11 @@ pub(super) struct Needs<'a> {
 /// sample seen. More room than that is an insurance: worth keeping where it
 /// stands, but nobody has to buy it on top.
 const MOST_RAISE: f64 = 1.3;
-/// The hours after which a cut can be taken back.
-const NEXT_DAY: usize = 24;
+/// The hours after which a cut can be taken back: the interval of limits that
+/// are proven, else a day.
+fn until_taken_back(proven: Option<&Advice>) -> usize {
+    proven.map_or(DAY, |advice| advice.hours)
+}
 
 /// Which way the quota would go: a raise needs only the newest look, a cut all
 /// of the last ones.
@@ -60,7 +65,7 @@ impl<'a> Needs<'a> {
             forecast,
             from_forecast: if proven.is_some() { 0.0 } else { peak * (1.0 + settings.margin) },
             from_past: if proven.is_some_and(Advice::is_short) { 0.0 } else { past },
-            next_day: next_day(forecast, settings),
+            next_hours: next_hours(forecast, settings, until_taken_back(proven)),
             seen: sorted.last().copied().unwrap_or(0.0),
             guard: None,
         };
@@ -86,7 +91,7 @@ impl<'a> Needs<'a> {
     fn known(&self, way: Way) -> f64 {
         let forecast = match way {
             Way::Up => self.from_forecast,
-            Way::Down => self.from_forecast.max(self.next_day),
+            Way::Down => self.from_forecast.max(self.next_hours),
         };
         forecast.max(self.from_past).max(self.of_backtest(way))
     }
@@ -122,9 +127,10 @@ impl<'a> Needs<'a> {
             _ if self.from_forecast >= most => vec![self.forecast_reason()],
             _ if self.from_past >= most => vec![self.past_reason()],
             _ => vec![format!(
-                "A cut goes no lower than the forecast's peak of the next {NEXT_DAY} h, {} {unit} at the {} \
+                "A cut goes no lower than the forecast's peak of the next {} h, {} {unit} at the {} \
                  quantile.",
-                short(self.next_day),
+                until_taken_back(advice.filter(|advice| advice.proven)),
+                short(self.next_hours),
                 percent(self.settings.peak_quantile)
             )],
         }
@@ -192,9 +198,9 @@ pub(super) fn peak(dated: &DatedForecast, settings: &Settings) -> (f64, Timestam
     (peak, at, quantiles.levels()[quantiles.nearest(settings.peak_quantile)])
 }
 
-fn next_day(dated: &DatedForecast, settings: &Settings) -> f64 {
+fn next_hours(dated: &DatedForecast, settings: &Settings, hours: usize) -> f64 {
     let column = dated.forecast.quantiles.nearest(settings.peak_quantile);
-    dated.forecast.values.column(column).iter().take(NEXT_DAY).copied().fold(0.0, f64::max)
+    dated.forecast.values.column(column).iter().take(hours).copied().fold(0.0, f64::max)
 }
 
 fn ahead(dated: &DatedForecast, settings: &Settings) -> String {

@@ -3,9 +3,10 @@
 //!
 //! It is what `replay --policy daemon` shows. Where limits are set by the
 //! policies alone ([`super::replay::limits`]) a change is made whenever it
-//! pays; the daemon waits for three looks before it cuts, leaves small
-//! differences alone, heeds the forecast and the whole past, and buys no more
-//! room than 1.3 times the highest usage seen. Here one sees what that costs.
+//! pays; the daemon also heeds the forecast, buys no more room than 1.3 times
+//! the highest usage seen, and for quotas by the day waits for three looks
+//! before it cuts, leaves small differences alone and heeds the whole past.
+//! Here one sees what that costs.
 
 use ndarray::Array1;
 use rayon::prelude::*;
@@ -115,7 +116,12 @@ impl Tenant {
         }
         let usage = self.before(hour);
         let rule = super::Settings::default();
-        let course = Course { budget: settings.budget, hours: settings.every, dead_band: rule.dead_band };
+        let course = Course {
+            budget: settings.budget,
+            hours: settings.every,
+            dead_band: rule.dead_band,
+            changes_per_day: settings.changes_per_day,
+        };
         let none = StandingQuota::first(f64::MAX);
         let quota = self.quota.unwrap_or(none);
         let walk = self.walk.get_or_insert_with(|| Walk::new(&usage, course));

@@ -123,8 +123,11 @@ impl<'a> Sized<'a> {
         })
     }
 
+    /// Whether a difference is left alone. Limits for some hours are past that:
+    /// their allowance of changes has decided.
     fn is_too_small(&self, limit: f64) -> bool {
-        (limit / self.case.quota.limit - 1.0).abs() < self.settings.dead_band
+        let decided = self.case.advice.is_some_and(|advice| advice.proven && advice.is_short());
+        !decided && (limit / self.case.quota.limit - 1.0).abs() < self.settings.dead_band
     }
 
     /// A raise that the past has already needed is never left to the dead band.

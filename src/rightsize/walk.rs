@@ -33,6 +33,8 @@ pub struct Course {
     pub hours: usize,
     /// Differences that are left alone, as a share.
     pub dead_band: f64,
+    /// The most changes a day, above 0, where a limit holds for less than one.
+    pub changes_per_day: f64,
 }
 
 /// What the past of a quota advises.
@@ -40,7 +42,7 @@ pub struct Course {
 pub struct Advice {
     /// The limit that is asked for, in the resource's unit.
     pub limit: f64,
-    /// The highest of the last looks, which a cut may not go below.
+    /// What a cut may not go below: the highest of the last looks.
     pub agreed: f64,
     /// The policy that counts most in it.
     pub policy: String,
@@ -118,7 +120,7 @@ impl Walk {
             course,
             auto: Auto::new(&Family::ALL, course.hours),
             promise: Promise::new(course.budget, course.hours, samples_a_day),
-            settling: Settling::default(),
+            settling: Settling::new(&course),
             trial: Trial::default(),
             day_ahead: DayAhead::default(),
             peers: Peers::default(),
@@ -186,7 +188,7 @@ impl Walk {
         let asked = self.news.then(|| self.auto.limit(&Ask { budget, target, fleet_mean }));
         let Some(limit) = asked.flatten() else { return };
         let before = self.settling.stands();
-        let stands = self.settling.ask(limit.value, self.course.dead_band);
+        let stands = self.settling.ask(limit.value);
         self.is_new = before > 0.0 && stands != before;
         let bounds = Bounds { target, price: BUDGET_WORTH * fleet_mean / budget };
         self.decided = Some(Decided { limit, bounds, since: self.until });
@@ -202,7 +204,7 @@ impl Walk {
         let Decided { limit, bounds, since } = self.decided.as_ref()?;
         let leading = limit.leading?;
         Some(Advice {
-            limit: limit.value,
+            limit: self.settling.raised_to(limit.value),
             agreed: self.settling.agreed(),
             policy: self.auto.name(&leading),
             margin: leading.margin,
@@ -253,7 +255,7 @@ mod tests {
     }
 
     fn walked(usage: &UsageSeries, hours: usize) -> Walk {
-        let mut walk = Walk::new(usage, Course { budget: 0.01, hours, dead_band: 0.1 });
+        let mut walk = Walk::new(usage, Course { budget: 0.01, hours, dead_band: 0.1, changes_per_day: 8.0 });
         walk.catch_up(usage, &FREE, 2.0);
         walk
     }
@@ -284,7 +286,7 @@ mod tests {
     #[test]
     fn usage_held_down_by_its_quota_asks_for_more_than_it_shows() {
         let held = usage(14, |index| office(index).min(3.0));
-        let course = Course { budget: 0.01, hours: 24, dead_band: 0.1 };
+        let course = Course { budget: 0.01, hours: 24, dead_band: 0.1, changes_per_day: 8.0 };
         let asked = |limit| {
             let mut walk = Walk::new(&held, course);
             walk.catch_up(&held, &StandingQuota::first(limit), 2.0);

@@ -40,6 +40,10 @@ pub(super) fn would_change(
             "Down: a policy that holds {budget} on this past. None did, so the safest of the policies, the \
              whole past and the forecast decides."
         )),
+        Some(advice) if advice.is_short() => all.push(
+            "Down: a look that asks for so much less that it is worth one of the changes allowed a day."
+                .to_owned(),
+        ),
         Some(_) => all.push(format!(
             "Down: {} looks in a row that ask for at least {:.0} % less; peaks are forgotten after two weeks.",
             super::settling::LOOKS,

@@ -249,7 +249,8 @@ fn closed_loop(days: usize, first: f64, demand: impl Fn(usize) -> f64) -> Vec<f6
         }
         usage = UsageSeries { start: Timestamp::from_seconds(0), values: values.clone().into(), ..usage };
         usage.drop_before(usage.end().minus(Duration::from_secs(28 * 86_400)));
-        let course = Course { budget: budget().share, hours: 24, dead_band: settings.dead_band };
+        let course =
+            Course { budget: budget().share, hours: 24, dead_band: settings.dead_band, changes_per_day: 8.0 };
         let walk = walk.get_or_insert_with(|| Walk::new(&usage, course));
         walk.catch_up(&usage, &quota, 2.0);
         let advice = walk.advice(Resource::CpuCores);
@@ -340,7 +341,7 @@ proptest! {
         let since = changed.map(|hours| Timestamp::from_seconds(3600 * hours as i64));
         let quota = StandingQuota { limit: resource.round_up(quota), since, raised: true };
         let budget = Budgets::default().of(tier, resource, None);
-        let mut walk = Walk::new(&usage, Course { budget: budget.share, hours, dead_band: 0.1 });
+        let mut walk = Walk::new(&usage, Course { budget: budget.share, hours, dead_band: 0.1, changes_per_day: 8.0 });
         walk.catch_up(&usage, &quota, 1.0);
         let advice = walk.advice(resource);
         let dated = usage.last_sample().map(|_| forecast(&usage));
