@@ -83,6 +83,103 @@ function costCell(cost) {
   return cell("td", change, words, "number", saving < 0 ? "bad" : "good");
 }
 
+const share = (part) => `${plain.format(Number((part * 100).toPrecision(2)))} %`;
+
+// What each quota would have done on the past that is known, side by side.
+function comparison(one) {
+  const { evidence } = one;
+  const table = element("table", undefined, "compare");
+  table.append(element("caption", "On the past that is known"));
+  const head = element("tr");
+  for (const [name, kind] of [["Quota", ""], [one.unit, "number"], ["samples above", "number"], ["unused", "number"], ["a month", "number"]]) {
+    const title = element("th", name, kind);
+    title.scope = "col";
+    head.append(title);
+  }
+  const line = (name, limit, violations, slack, cost) => {
+    const made = element("tr");
+    const title = element("th", name);
+    title.scope = "row";
+    const over = violations > evidence.budget ? "number bad" : "number";
+    made.append(
+      title,
+      element("td", plain.format(limit), "number"),
+      element("td", share(violations), over),
+      element("td", share(slack), "number"),
+      element("td", money(cost), "number"),
+    );
+    return made;
+  };
+  const body = element("tbody");
+  body.append(
+    line("today's", one.current, evidence.violations_now, evidence.slack_now, one.cost && one.cost.now),
+    line("recommended", one.proposed, evidence.violations_then, evidence.slack_then, one.cost && one.cost.then),
+    ...(evidence.alternatives || []).map((other) => line(other.name, other.limit, other.violations, other.slack, other.cost)),
+  );
+  const top = element("thead");
+  top.append(head);
+  table.append(top, body);
+  return table;
+}
+
+// Why it is this much, how sure that is, and what would change it.
+function grounds(one) {
+  const { evidence } = one;
+  const facts = [["Why", one.reasons.join(" ")]];
+  const trial = evidence.backtest;
+  if (trial) {
+    const held = trial.proven ? "held" : "came nearest to";
+    let words = `“${trial.policy}” × ${plain.format(trial.margin)} ${held} the budget on this tenant's own past.`;
+    if (trial.days > 0) {
+      words += ` Limits set in this way for ${trial.holds_hours} h each, over ${plain.format(Math.round(trial.days))} days: `;
+      words += `${share(trial.violations)} of the samples above them, ${share(trial.slack)} unused, ${plain.format(Number(trial.changes_per_day.toFixed(1)))} changes a day.`;
+    }
+    facts.push(["Policy", words]);
+  }
+  facts.push([
+    "Forecast peak",
+    `${plain.format(evidence.forecast_peak)} ${one.unit} on ${when(evidence.peak_at)}, at the ${share(evidence.peak_quantile)} quantile.`,
+  ]);
+  facts.push(["Budget", `${share(evidence.budget)} of the samples may lie above the quota: ${evidence.budget_because}.`]);
+  facts.push(["Confidence", `${one.confidence.toFixed(2)}, ${evidence.confidence_because}`]);
+  if (evidence.would_change && evidence.would_change.length > 0) facts.push(["What would change it", evidence.would_change.join(" ")]);
+  const list = element("dl");
+  for (const [name, words] of facts) list.append(element("dt", name), element("dd", words));
+  return list;
+}
+
+// A row below the recommendation's own, made when it is first asked for.
+function evidenceButton(one, row) {
+  const button = element("button", "Evidence", "plain");
+  button.type = "button";
+  button.setAttribute("aria-expanded", "false");
+  button.setAttribute("aria-label", `Evidence for ${one.resource} of ${one.tenant}`);
+  let below = null;
+  button.addEventListener("click", () => {
+    if (!below) {
+      below = element("tr", undefined, "evidence");
+      const whole = element("td");
+      whole.colSpan = 8;
+      const parts = element("div", undefined, "parts");
+      parts.append(comparison(one), grounds(one));
+      whole.append(parts);
+      below.append(whole);
+      below.hidden = true;
+      row.after(below);
+    }
+    below.hidden = !below.hidden;
+    button.setAttribute("aria-expanded", String(!below.hidden));
+  });
+  return button;
+}
+
+// The recommendation's row and the evidence below it.
+function removeRow(row) {
+  const below = row.nextElementSibling;
+  if (below && below.classList.contains("evidence")) below.remove();
+  row.remove();
+}
+
 function row(one) {
   const { evidence } = one;
   const made = element("tr");
@@ -97,6 +194,9 @@ function row(one) {
     button.addEventListener("click", () => ask(one, verb, name, made));
     decide.append(button);
   }
+  // Shortened to some lines; all of it stands in the evidence.
+  const why = element("td", undefined, "why");
+  why.append(element("span", one.reasons[0] || "", "short"), evidenceButton(one, made));
   made.append(
     tenant,
     element("td", one.resource),
@@ -104,9 +204,13 @@ function row(one) {
     cell("td", peak, when(evidence.peak_at), "number"),
     element("td", one.confidence.toFixed(2), "number"),
     costCell(one.cost),
-    element("td", one.reasons.join(" "), "why"),
+    why,
     decide,
   );
+  // On a narrow window the titles stand before the values.
+  for (const [place, name] of [[2, "Quota"], [3, "Forecast peak"], [4, "Confidence"], [5, "A month"]]) {
+    made.children[place].dataset.name = name;
+  }
   return made;
 }
 
@@ -128,7 +232,7 @@ async function decide() {
   try {
     await call("POST", `/v1/recommendations/${one.id}/${verb}`, body);
     at("decide").close();
-    shown.remove();
+    removeRow(shown);
     showFigures(await call("GET", "/v1/summary"));
     tell(`${verb === "approve" ? "Approved" : "Rejected"}: ${one.resource} of ${one.tenant}.`);
   } catch (problem) {
