@@ -108,7 +108,8 @@ mod tests {
                 let first = hours.len().saturating_sub(window);
                 let mut sorted: Vec<f64> = hours[first..].concat();
                 sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-                let places = [0, 1, sorted.len() / 10, sorted.len() / 2 + 1];
+                let mut places = [0, 1, sorted.len() / 10, sorted.len() / 2 + 1];
+                places.sort_unstable();
                 let found = ranked.at_places(window as u16, places);
                 for (place, found) in places.iter().zip(found) {
                     let right = sorted.get(*place).copied().unwrap_or(0.0);

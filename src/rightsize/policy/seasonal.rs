@@ -142,7 +142,10 @@ mod tests {
         assert_eq!(of(Form::Mean { days: 7 }, 0), 2.0);
         assert_eq!(of(Form::LastWeek, 1), 24.0);
         assert_eq!(of(Form::OrRecent { hours: 1 }, 1), 24.0);
-        // From the evening's 24 down to the night, as far as it is believed.
-        assert_eq!(of(Form::Ratio, 1), 8.0);
+        // From around midnight on to the night, as far as it is believed.
+        (0..2).for_each(|hour| past.push(&[1.0 + hour as f64]));
+        limits.clear();
+        Seasonal.limits(&past, 2, &mut limits);
+        assert_eq!(limits.last(), Some(&8.0));
     }
 }

@@ -146,12 +146,12 @@ fn room_that_only_insures_is_kept_but_not_bought() {
 }
 
 #[test]
-fn a_cut_leaves_room_for_what_the_next_day_is_forecast_to_need() {
+fn a_cut_leaves_room_for_what_its_interval_is_forecast_to_need() {
     let usage = usage(14, |i| if i < 13 * 288 { daily(i) } else { 2.0 * daily(i) });
     let advice = Advice { hours: 6, ..advice(3.0, true) };
     let proposal = change(outcome(&usage, StandingQuota::first(8.0), Some(&advice)));
     assert_eq!(proposal.limit, 6.0);
-    assert!(proposal.reasons[0].contains("the forecast's peak of the next 24 h"), "{:?}", proposal.reasons);
+    assert!(proposal.reasons[0].contains("the forecast's peak of the next 6 h"), "{:?}", proposal.reasons);
 }
 
 #[test]
