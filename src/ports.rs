@@ -387,11 +387,14 @@ pub trait QuotaTarget: Send + Sync {
     /// Its name in messages.
     fn name(&self) -> &'static str;
 
+    /// Whether it holds quotas of its own, which may then differ from the
+    /// registry's.
+    fn keeps_quotas(&self) -> bool;
+
     /// Makes the change hold. It may be called twice with the same change.
     async fn enforce(&self, change: &QuotaChange) -> Result<(), TargetError>;
 
-    /// The limit that holds there now, `None` where the target keeps none of
-    /// its own and follows the registry.
+    /// The limit that holds there now, `None` where the target has none.
     async fn read(&self, tenant: &TenantId, resource: Resource) -> Result<Option<f64>, TargetError>;
 }
 

@@ -114,6 +114,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/v1/token", Viewer, Caller),
     rule("POST", "/v1/token/second-factor", Viewer, Caller),
     rule("POST", "/v1/token/second-factor/confirm", Viewer, Caller),
+    rule("GET", "/v1/drift", Viewer, Fleet),
     rule("GET", "/v1/audit", Viewer, Query),
     rule("GET", "/v1/audit/checkpoints", Viewer, Fleet),
 ];

@@ -10,6 +10,7 @@ mod analysis;
 mod audit;
 mod auth;
 mod costs;
+mod drift;
 mod extract;
 mod incidents;
 mod models;
@@ -170,6 +171,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(template_files::import))
         .routes(routes!(quotas::list))
         .routes(routes!(quotas::get, quotas::put))
+        .routes(routes!(drift::list))
         .routes(routes!(recommendations::list))
         .routes(routes!(recommendations::get))
         .routes(routes!(recommendations::approve))

@@ -26,13 +26,14 @@ pub use prices::{named_book, prices_of};
 
 use crate::api::ApiSettings;
 use crate::config::{Config, StoreKind};
-use crate::engine::{Deliverer, Engine, drive, drive_deliveries};
+use crate::engine::{Deliverer, Engine, ReconcileSettings, drive, drive_deliveries, drive_reconciler};
 
 /// Everything that a daemon is, ready to serve.
 pub struct App {
     engine: Arc<Engine>,
     deliverer: Arc<Deliverer>,
     witness: Option<witness::Witness>,
+    reconcile: ReconcileSettings,
     closing: Closing,
     listener: TcpListener,
     api: ApiSettings,
@@ -61,6 +62,11 @@ impl App {
             witness,
             engine,
             deliverer,
+            reconcile: ReconcileSettings {
+                every: config.target.reconcile_every,
+                repair: config.target.repair,
+                at_once: config.target.max_at_once,
+            },
             closing,
             listener,
             api: parts::api_settings(&config),
@@ -81,6 +87,8 @@ impl App {
         let driver = tokio::spawn(drive(Arc::clone(&self.engine), self.every, self.grace, stop.clone()));
         let deliveries =
             tokio::spawn(drive_deliveries(Arc::clone(&self.deliverer), self.grace, stop.clone()));
+        let reconciler =
+            tokio::spawn(drive_reconciler(Arc::clone(&self.engine), self.reconcile, stop.clone()));
         let witness = self.witness.map(|witness| tokio::spawn(witness.run(stop.clone())));
         let served =
             server::serve(self.listener, self.engine, self.deliverer, self.api, self.grace, stop.clone())
@@ -89,6 +97,7 @@ impl App {
         stop.cancel();
         driver.await.context("failed to end the engine's driver")?;
         deliveries.await.context("failed to end the deliveries")?;
+        reconciler.await.context("failed to end the reconciler")?;
         if let Some(witness) = witness {
             witness.await.context("failed to sign for the audit log")?;
         }

@@ -8,15 +8,15 @@ use super::clock::SystemClock;
 use super::prices::prices_of;
 use crate::anomaly;
 use crate::api::{AccessSettings, ApiSettings};
-use crate::config::{Config, StoreKind};
+use crate::config::{Config, StoreKind, TargetPlace};
 use crate::domain::Step;
 use crate::engine::{Compute, Engine, Ids, Parts, Settings, incidents};
-use crate::ports::{Clock, History, Store};
+use crate::ports::{Clock, History, QuotaTarget, Store};
 use crate::registry::{Registry, TemplateLimits};
 use crate::rightsize;
 use crate::source::{PrometheusSettings, PrometheusSource};
 use crate::store::{MemoryStore, NoHistory, ParquetHistory, SledSettings, SledStore};
-use crate::target::RegistryTarget;
+use crate::target::{CallbackSettings, CallbackTarget, FileFormat, FileTarget, RegistryTarget};
 use crate::telemetry::Metrics;
 
 /// Heavy works that may wait for the pool at once.
@@ -50,7 +50,7 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
         source,
         history,
         registry: Registry::new(store, clock.clone()),
-        target: Arc::new(RegistryTarget),
+        target: target(&config.target.place)?,
         prices,
         clock,
         ids: Ids::from_seed(rand::random()),
@@ -58,6 +58,22 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
         metrics: Arc::new(Metrics::default()),
     };
     Ok((Arc::new(Engine::new(parts, engine_settings(config))), closing))
+}
+
+fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaTarget>> {
+    Ok(match place {
+        TargetPlace::Registry => Arc::new(RegistryTarget),
+        TargetPlace::File { folder, as_json } => {
+            let format = if *as_json { FileFormat::Json } else { FileFormat::Yaml };
+            let target = FileTarget::new(folder, format);
+            Arc::new(target.with_context(|| format!("failed to use the folder {}", folder.display()))?)
+        }
+        TargetPlace::Http { url, secret, time_limit, read_back } => {
+            let (url, secret) = (url.clone(), secret.clone());
+            let (time_limit, read_back) = (*time_limit, *read_back);
+            Arc::new(CallbackTarget::new(CallbackSettings { url, secret, time_limit, read_back })?)
+        }
+    })
 }
 
 async fn open_stores(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn History>, Closing)> {

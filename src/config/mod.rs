@@ -24,6 +24,7 @@ mod rightsizing;
 mod secret;
 mod server;
 mod store;
+mod target;
 mod units;
 mod values;
 
@@ -46,6 +47,7 @@ pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
 pub use server::Server;
 pub use store::{Store, StoreKind};
+pub use target::{Target, TargetPlace};
 pub use units::{show_duration, show_size};
 
 use crate::domain::{Guardrails, Receiver};
@@ -88,6 +90,8 @@ pub struct Config {
     pub notify: Notify,
     /// Who is told of incidents.
     pub receivers: Vec<Receiver>,
+    /// Where quotas are enforced.
+    pub target: Target,
     /// How the audit log is signed for.
     pub audit: Audit,
     /// What the daemon says of itself.
@@ -165,6 +169,7 @@ impl Config {
             templates: Templates::read(reader),
             notify: Notify::read(reader),
             receivers: notify::read_receivers(reader),
+            target: Target::read(reader),
             audit: Audit::read(reader),
             log: Log::read(reader),
         };

@@ -180,7 +180,7 @@ impl DeliveryLimits {
     }
 }
 
-fn bad_url(error: &str) -> Complaint {
+pub(super) fn bad_url(error: &str) -> Complaint {
     Complaint::new(format!("can't be used: failed to {error}"), "write it like \"https://host/path\"")
 }
 

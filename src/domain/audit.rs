@@ -45,6 +45,8 @@ pub enum AuditAction {
     SecondFactorConfirmed,
     /// A second factor was taken away.
     SecondFactorRemoved,
+    /// A target that enforced another quota was told the right one again.
+    TargetRepaired,
     /// The oldest lines of this log were removed.
     AuditCut,
     /// Somebody takes care of an incident.

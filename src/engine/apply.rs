@@ -29,12 +29,12 @@ pub enum ApplyError {
 }
 
 /// Marks a change as being carried out by this process, until it is dropped.
-struct UnderWay<'a>(&'a Engine, SeriesKey);
+pub(super) struct UnderWay<'a>(&'a Engine, SeriesKey);
 
 impl<'a> UnderWay<'a> {
     /// `None` where it is marked already: the one who marked it carries on, and
     /// the store lets only one change of a quota begin.
-    fn mark(engine: &'a Engine, change: &QuotaChange) -> Option<Self> {
+    pub(super) fn mark(engine: &'a Engine, change: &QuotaChange) -> Option<Self> {
         let key = SeriesKey { tenant: change.tenant.clone(), resource: change.resource };
         let is_new = engine.under_way.lock().insert(key.clone());
         is_new.then_some(UnderWay(engine, key))

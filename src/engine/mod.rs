@@ -21,6 +21,7 @@ mod learn;
 mod lineup;
 mod progress;
 mod recommend;
+mod reconcile;
 mod refit;
 mod sizing;
 mod workspace;
@@ -41,6 +42,7 @@ pub use ids::Ids;
 pub use learn::RollBackError;
 use lineup::Lineup;
 pub use progress::{Progress, Silent};
+pub use reconcile::{Drift, ReconcileSettings, drive_reconciler};
 pub use workspace::{
     Assessment, AssessmentKind, DetectionView, ForecastRecord, JudgedSample, SeriesKey, SourceProblem,
     Workspace,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::Drift;
 use super::sizing::Carried;
 use crate::anomaly::{self, Judgement, NoveltyDetector};
 use crate::domain::{Finding, ModelVersion, Resource, Tenant, TenantId, TierFit, Timestamp, Verdict};
@@ -222,6 +223,7 @@ pub struct Workspace {
     frames: RwLock<BTreeMap<Resource, Arc<Frame>>>,
     forecasts: RwLock<HashMap<SeriesKey, Arc<ForecastRecord>>>,
     models: RwLock<BTreeMap<Resource, Vec<ModelVersion>>>,
+    drift: RwLock<Vec<Drift>>,
     pub(super) detections: RwLock<HashMap<SeriesKey, Detection>>,
     pub(super) walks: RwLock<HashMap<SeriesKey, Arc<Mutex<Carried>>>>,
     tier_fits: RwLock<HashMap<TenantId, TierFit>>,
@@ -284,6 +286,15 @@ impl Workspace {
 
     pub(super) fn put_models(&self, resource: Resource, versions: Vec<ModelVersion>) {
         self.models.write().insert(resource, versions);
+    }
+
+    /// The quotas that held at the target as others, when that was last looked at.
+    pub fn drift(&self) -> Vec<Drift> {
+        self.drift.read().clone()
+    }
+
+    pub(super) fn put_drift(&self, drift: Vec<Drift>) {
+        *self.drift.write() = drift;
     }
 
     /// Keeps only the backtests of these tenants' quotas, and their tier fits.

@@ -60,6 +60,18 @@ impl Registry {
         AuditEvent { at: self.now(), actor, action, tenant, resource, before, after, reason, request_id }
     }
 
+    /// Writes down what is done outside of the state.
+    pub async fn write_event(
+        &self,
+        action: AuditAction,
+        about: (Option<TenantId>, Option<Resource>),
+        values: [serde_json::Value; 2],
+        remark: Remark,
+    ) -> Result<(), RegistryError> {
+        let event = self.event(action, about, values, remark);
+        Ok(self.commit(vec![super::append_audit(&event)?]).await?)
+    }
+
     /// Up to `limit` lines of one tenant or of all, the newest first, of those
     /// below the number `before`.
     pub async fn audit(

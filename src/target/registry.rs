@@ -16,6 +16,10 @@ impl QuotaTarget for RegistryTarget {
         "registry"
     }
 
+    fn keeps_quotas(&self) -> bool {
+        false
+    }
+
     async fn enforce(&self, _change: &QuotaChange) -> Result<(), TargetError> {
         Ok(())
     }

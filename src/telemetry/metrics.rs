@@ -26,6 +26,7 @@ pub struct Metrics {
     samples: Family<Labels, Counter>,
     series: Family<Labels, Gauge>,
     unknown_tenants: Gauge,
+    drifted: Gauge,
     outcomes: Family<Labels, Gauge>,
     open_incidents: Gauge,
     forecast_loss: Family<Labels, FloatGauge>,
@@ -59,6 +60,7 @@ impl Default for Metrics {
             samples: Family::default(),
             series: Family::default(),
             unknown_tenants: Gauge::default(),
+            drifted: Gauge::default(),
             outcomes: Family::default(),
             open_incidents: Gauge::default(),
             forecast_loss: Family::default(),
@@ -120,6 +122,11 @@ impl Metrics {
             "unknown_tenants",
             "Tenants in the usage that nobody registered",
             self.unknown_tenants.clone(),
+        );
+        registry.register(
+            "drifted_quotas",
+            "Quotas that the target enforced as others than the registry's when last compared",
+            self.drifted.clone(),
         );
         registry.register("assessments", "Quotas by what the last cycle said of them", self.outcomes.clone());
     }
@@ -213,6 +220,11 @@ impl Metrics {
         let labels = vec![("resource", resource.to_owned())];
         self.samples.get_or_create(&labels).inc_by(samples as u64);
         self.series.get_or_create(&labels).set(i64::try_from(series_held).unwrap_or(i64::MAX));
+    }
+
+    /// Quotas differ at the target.
+    pub fn drifted(&self, count: usize) {
+        self.drifted.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// How many tenants of the usage nobody registered.

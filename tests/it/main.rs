@@ -16,6 +16,7 @@ mod recommend;
 mod rig;
 mod setup;
 mod shutdown;
+mod targets;
 mod templates;
 mod tokens;
 mod train;

@@ -1,0 +1,149 @@
+//! Compares what the target enforces with what the registry says, and tells of
+//! quotas that hold there as others, or sets them right. It goes its own way
+//! beside the cycle, since a target may be slow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::apply::UnderWay;
+use super::{Engine, EngineError};
+use crate::domain::{Actor, AuditAction, Quota, QuotaChange, Resource, TenantId, Timestamp};
+use crate::ports::TargetError;
+use crate::registry::Remark;
+
+/// How a target is compared with the registry.
+#[derive(Debug, Clone, Copy)]
+pub struct ReconcileSettings {
+    /// How often.
+    pub every: Duration,
+    /// Whether what differs is set right, and not told of only.
+    pub repair: bool,
+    /// The most questions to the target at once.
+    pub at_once: usize,
+}
+
+/// A quota that holds at the target as another than the registry's.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Drift {
+    /// Whose quota.
+    pub tenant: TenantId,
+    /// Which quota.
+    pub resource: Resource,
+    /// What the registry says, in the resource's unit.
+    pub registry: f64,
+    /// What holds at the target; `None` where it knows none.
+    pub target: Option<f64>,
+    /// Whether it was set right.
+    pub repaired: bool,
+    /// When it was found.
+    pub found_at: Timestamp,
+}
+
+/// Reconciles every so often, until `stop`. A target that keeps no quotas of
+/// its own is left alone.
+pub async fn drive_reconciler(engine: Arc<Engine>, settings: ReconcileSettings, stop: CancellationToken) {
+    if !engine.parts.target.keeps_quotas() {
+        return;
+    }
+    let mut timer = tokio::time::interval(settings.every);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = timer.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = engine.reconcile(settings) => if let Err(error) = outcome {
+                tracing::error!("failed to {error}");
+            }
+        }
+    }
+}
+
+impl Engine {
+    async fn reconcile(&self, settings: ReconcileSettings) -> Result<(), EngineError> {
+        let mut found = Vec::new();
+        for tenant in self.parts.registry.all_tenants().await? {
+            let quotas = self.parts.registry.quotas(&tenant.id).await?;
+            let looks = quotas.into_iter().map(|quota| self.look(&tenant.id, quota));
+            let looked: Vec<_> = stream::iter(looks).buffered(settings.at_once.max(1)).collect().await;
+            for look in looked {
+                match look {
+                    Ok(Some((quota, target))) => {
+                        found.push(self.drifted(&tenant.id, &quota, target, settings.repair).await?);
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        // What can't be read now is looked at the next time.
+                        tracing::warn!(tenant = %tenant.id, "failed to {error}");
+                        break;
+                    }
+                }
+            }
+        }
+        let left = found.iter().filter(|drift| !drift.repaired).count();
+        self.parts.metrics.drifted(left);
+        self.workspace.put_drift(found);
+        Ok(())
+    }
+
+    /// A quota with what holds at the target, where that is another.
+    async fn look(
+        &self,
+        tenant: &TenantId,
+        quota: Quota,
+    ) -> Result<Option<(Quota, Option<f64>)>, TargetError> {
+        let target = self.parts.target.read(tenant, quota.resource).await?;
+        Ok((target != Some(quota.limit)).then_some((quota, target)))
+    }
+
+    async fn drifted(
+        &self,
+        tenant: &TenantId,
+        quota: &Quota,
+        target: Option<f64>,
+        repair: bool,
+    ) -> Result<Drift, EngineError> {
+        let resource = quota.resource;
+        let mut drift = Drift {
+            tenant: tenant.clone(),
+            resource,
+            registry: quota.limit,
+            target,
+            repaired: false,
+            found_at: self.now(),
+        };
+        tracing::warn!(%tenant, %resource, registry = quota.limit, ?target, "the target enforces another quota");
+        let change = QuotaChange {
+            tenant: tenant.clone(),
+            resource,
+            parent_generation: quota.generation - 1,
+            from: target.unwrap_or(quota.limit),
+            to: quota.limit,
+            recommendation: None,
+            reason: "set right: the target enforced another quota".to_owned(),
+        };
+        // A change that is on its way explains the difference.
+        let Some(_under_way) = UnderWay::mark(self, &change) else { return Ok(drift) };
+        let is_open = self.parts.registry.open_change(tenant, resource).await?.is_some();
+        let stands = self.parts.registry.quota(tenant, resource).await? == *quota;
+        if !repair || is_open || !stands {
+            return Ok(drift);
+        }
+        let remark = Remark { by: Actor::Daemon, comment: Some(change.reason.clone()), request_id: None };
+        let values = [serde_json::json!(target), serde_json::json!(quota.limit)];
+        let about = (Some(tenant.clone()), Some(resource));
+        self.parts.registry.write_event(AuditAction::TargetRepaired, about, values, remark).await?;
+        match self.parts.target.enforce(&change).await {
+            Ok(()) => drift.repaired = true,
+            Err(error) => tracing::warn!(%tenant, %resource, "failed to {error}"),
+        }
+        Ok(drift)
+    }
+}
