@@ -66,7 +66,11 @@ pub struct Query<T>(pub T);
 
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Self {
-        Problem::new(rejection.status(), rejection.body_text())
+        // A path with a part that can't be, such as an unknown resource, leads nowhere.
+        match rejection.status() {
+            StatusCode::BAD_REQUEST => Problem::not_found(rejection.body_text()),
+            status => Problem::new(status, rejection.body_text()),
+        }
     }
 }
 

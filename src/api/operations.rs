@@ -28,11 +28,16 @@ pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
         let step = state.engine.doing().unwrap_or("about to begin");
         reasons.push(format!("the first cycle has not ended: {step}"));
     }
+    let workspace = state.engine.workspace();
+    if !state.engine.resources().is_empty() && !workspace.source_has_answered() {
+        let why = "the source of usage has not answered since the start, so nothing is known of the present";
+        reasons.push(why.to_owned());
+    }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if reasons.is_empty() { "plimsoll is ready" } else { "plimsoll is not ready" };
-    // A source that fails is a reason to look, but not to take the API away
-    // from those who poll quotas.
-    for (resource, problem) in state.engine.workspace().source_problems() {
+    // A source that fails after it has answered is a reason to look, but not to
+    // take the API away from those who poll quotas.
+    for (resource, problem) in workspace.source_problems() {
         let since = problem.since;
         reasons.push(format!("since {since} the usage of {resource} fails: failed to {}", problem.error));
     }

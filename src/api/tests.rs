@@ -119,7 +119,7 @@ async fn errors_are_problem_documents() {
         ("GET", "/v1/nothing", None, 404, "there is nothing at /v1/nothing"),
         ("DELETE", "/v1/tenants", None, 405, "can't be called with DELETE"),
         ("GET", "/v1/tenants/nobody", None, 404, "find the tenant nobody"),
-        ("GET", "/v1/tenants/acme/quotas/cpu", None, 400, "cpu"),
+        ("GET", "/v1/tenants/acme/quotas/cpu", None, 404, "cpu_cores"),
         ("GET", "/v1/tenants?limit=0", None, 400, "at least 1"),
         ("GET", "/v1/tenants?limit=x", None, 400, "limit"),
         ("GET", "/v1/recommendations?state=odd", None, 400, "the states are proposed"),

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -229,6 +230,8 @@ pub struct Workspace {
     tier_fits: RwLock<HashMap<TenantId, TierFit>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
+    /// Whether the source has answered since the start.
+    source_has_answered: AtomicBool,
     last_cycle_at: RwLock<Option<Timestamp>>,
     /// When changes of quotas were measured last.
     pub(super) measured_at: Mutex<Option<Timestamp>>,
@@ -372,7 +375,13 @@ impl Workspace {
 
     /// Notes that a source answers; gives whether it had failed before.
     pub(super) fn source_answered(&self, resource: Resource) -> bool {
+        self.source_has_answered.store(true, Ordering::Relaxed);
         self.source_problems.write().remove(&resource).is_some()
+    }
+
+    /// Whether the source has answered since the start, for any resource.
+    pub fn source_has_answered(&self) -> bool {
+        self.source_has_answered.load(Ordering::Relaxed)
     }
 
     pub(super) fn cycle_ended(&self, at: Timestamp) {

@@ -169,6 +169,8 @@ async fn a_source_that_is_down_is_named_and_the_daemon_stays_up() {
         })
         .await;
     assert_eq!(caller.text("/-/healthy").await.0, 200);
+    let (status, why) = caller.text("/-/ready").await;
+    assert!(status == 503 && why.contains("has not answered since the start"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

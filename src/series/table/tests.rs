@@ -56,6 +56,7 @@ fn what_is_wrong_is_named_with_its_line() {
             "find unique_id, ds, y or timestamp, value in the header of usage.csv; its columns are unique_id, y",
         ),
         ("", "its columns are none"),
+        ("unique_id,ds,y\n", "read usage.csv: it has a header and no rows"),
         ("y,y\n", "two columns are named \"y\""),
         ("unique_id,ds,y\na,1,1\na,2,1\na,900000000,1\n", "its 3 samples span 900000000 steps"),
     ] {

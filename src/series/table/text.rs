@@ -58,6 +58,10 @@ pub(super) fn read(input: impl Read, name: &str) -> Result<Table, TableError> {
     let named = header.iter().map(str::to_owned).zip(columns.into_iter().map(Column::Text));
     let table = Table { name: name.to_owned(), lines, rows, columns: named.collect() };
     check_names(&table)?;
+    if rows == 0 && !header.is_empty() {
+        let message = "it has a header and no rows; check what wrote it".to_owned();
+        return Err(TableError::File { file: name.to_owned(), message });
+    }
     Ok(table)
 }
 
