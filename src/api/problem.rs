@@ -145,6 +145,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::NoSecondFactor
             | RegistryError::TooManyTemplates(_)
             | RegistryError::Store(StoreError::Conflict { .. }) => Problem::new(StatusCode::CONFLICT, detail),
+            RegistryError::TooManyReplicas(..) => Problem::unprocessable(detail),
             RegistryError::Refused(verdict) => {
                 let moved = verdict.objections.iter().any(|one| matches!(one, Objection::QuotaMoved { .. }));
                 let late = verdict.objections.iter().any(|one| matches!(one, Objection::Expired { .. }));

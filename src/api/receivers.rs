@@ -20,9 +20,6 @@ use crate::registry::Disabled;
 use crate::registry::outbox::{DeadLetter, Delivery};
 use crate::security::{SigningSecret, check_url, hint, shown_url};
 
-/// The most replicas of an Alertmanager.
-const MAX_REPLICAS: usize = 16;
-
 /// The settings of a receiver.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -104,9 +101,6 @@ impl ReceiverSettings {
         let bad = |what: String| Problem::unprocessable(format!("can't {what}"));
         for url in std::iter::once(&self.url).chain(&self.replicas) {
             check_url(url.expose_secret()).map_err(|error| bad(error.to_string()))?;
-        }
-        if self.replicas.len() > MAX_REPLICAS {
-            return Err(bad(format!("take {} replicas; there may be {MAX_REPLICAS}", self.replicas.len())));
         }
         if !self.kind.is_alertmanager() && !self.replicas.is_empty() {
             return Err(bad("take replicas: only a receiver of the kind alertmanager has them".to_owned()));

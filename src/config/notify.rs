@@ -58,6 +58,8 @@ pub struct DeliveryLimits {
     pub max_dead_letters: usize,
     /// The most receivers that the API makes.
     pub max_receivers: usize,
+    /// The most replicas of an Alertmanager that the API makes a receiver of.
+    pub max_replicas: usize,
     /// The largest message, in bytes.
     pub max_message: usize,
     /// How much of an answer is read, in bytes.
@@ -162,6 +164,12 @@ impl DeliveryLimits {
                 "The most receivers that can be made over the API.",
                 100,
                 0..=1_000,
+            ),
+            max_replicas: section.count(
+                "max_replicas",
+                "The most further replicas of an Alertmanager that is made a receiver over the API.",
+                16,
+                0..=100,
             ),
             max_message: section.size(
                 "max_message",

@@ -49,6 +49,12 @@ pub enum AuditAction {
     TargetRepaired,
     /// The oldest lines of this log were removed.
     AuditCut,
+    /// An incident began.
+    IncidentOpened,
+    /// An incident got worse.
+    IncidentWorsened,
+    /// An incident is over.
+    IncidentResolved,
     /// Somebody takes care of an incident.
     IncidentAcknowledged,
     /// Somebody said whether an incident was one.

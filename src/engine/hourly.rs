@@ -6,9 +6,6 @@ use ndarray::Array1;
 use crate::domain::{Step, TimeRange, Timestamp};
 use crate::series::{Aggregate, UsageSeries, resample};
 
-/// How long an incident is kept from the models; what lasts longer is how the
-/// tenant is now.
-const LONGEST_MASKED_HOURS: u32 = 24;
 /// Samples that must be left.
 const LEAST_LEFT: usize = 12;
 
@@ -31,17 +28,15 @@ impl Hourly {
         Hourly { start: hourly.start, values }
     }
 
-    /// Hides the hours that `spans` touch, of each a day at most, unless next
-    /// to nothing would be left.
+    /// Hides the hours that `spans` touch, unless next to nothing would be left.
     #[must_use]
     pub fn without(self, spans: &[TimeRange]) -> Self {
         let mut masked = self.values.clone();
         for span in spans {
-            let longest = span.start.plus(Step::HOUR.duration() * LONGEST_MASKED_HOURS);
-            let (from, end) = (span.start.floor_to(Step::HOUR), span.end.min(longest));
+            let from = span.start.floor_to(Step::HOUR);
             for (index, value) in masked.iter_mut().enumerate() {
                 let at = hour(self.start, index);
-                if from <= at && at < end {
+                if from <= at && at < span.end {
                     *value = f64::NAN;
                 }
             }
@@ -105,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_hidden_for_a_day_at_most() {
+    fn spans_are_hidden_while_something_is_left() {
         let values = Array1::from_elem(100, 1.0);
         let hourly = Hourly { start: hours(1000), values };
         let hidden = |start: i64, end: i64| {
@@ -113,7 +108,8 @@ mod tests {
             masked.values.iter().filter(|value| value.is_nan()).count()
         };
         assert_eq!(hidden(1010, 1015), 5);
-        assert_eq!(hidden(1010, 1099), 24);
+        assert_eq!(hidden(1010, 1080), 70);
+        assert_eq!(hidden(1000, 1099), 0, "one hour is no past");
         assert_eq!(hidden(900, 910), 0);
         assert_eq!(hourly.since(hours(1098)).collect::<Vec<_>>(), [(1098, 1.0), (1099, 1.0)]);
         assert_eq!((hourly.end(), hourly.end_step()), (hours(1100), 1100));

@@ -99,7 +99,8 @@ impl Engine {
         tenants: Vec<TenantId>,
     ) -> Result<Vec<Due>, EngineError> {
         let since = self.now().minus(self.settings.window);
-        let hidden = self.parts.registry.times_not_to_learn(since).await?;
+        let longest = self.settings.incidents.longest_hold;
+        let hidden = self.parts.registry.times_not_to_learn(since, longest).await?;
         let frame = Arc::clone(frame);
         let look = move || {
             let one = |tenant: TenantId| {

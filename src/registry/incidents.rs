@@ -2,14 +2,15 @@
 //! is written in the same commit as the incident itself.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
+use super::known::is_of_today;
 use super::{Registry, RegistryError, Remark, append_audit, decode, outbox, put};
 use crate::domain::{
-    Acknowledgement, AuditAction, Feedback, FindingKind, Incident, IncidentId, Notice, Resource, Severity,
-    TenantId, TimeRange, Timestamp,
+    Acknowledgement, AuditAction, AuditEvent, Feedback, FindingKind, Incident, IncidentId, Notice, Resource,
+    Severity, TenantId, TimeRange, Timestamp,
 };
 use crate::ports::{Batch, Expect, Order, Table, Versioned, Write};
 
@@ -60,28 +61,18 @@ pub struct IncidentWrite {
     pub notice: Option<Notice>,
     /// The tenant's budget afterwards, where it changes.
     pub budget: Option<AlertBudget>,
-}
-
-/// Version 0.1 kept incidents under tenant and time. They say nothing of what
-/// was found, and are left alone.
-fn is_of_today(key: &str) -> bool {
-    !key.contains('/')
-}
-
-/// Whether an incident was opened after `instant`, by its id alone: what was
-/// can't have been over before, and need not be read.
-fn is_younger_than(key: &str, instant: Timestamp) -> bool {
-    let made_at = key.parse::<Uuid>().ok().and_then(|id| id.get_timestamp());
-    made_at.is_some_and(|made_at| made_at.to_unix().0 > instant.millis().div_euclid(1000).max(0) as u64)
+    /// The line of the audit log, where it opened, got worse or ended.
+    pub audit: Option<AuditEvent>,
 }
 
 impl Registry {
-    /// Writes an incident with what is told of it, together.
+    /// Writes an incident with what is told of it and its line in the audit log,
+    /// together.
     ///
     /// # Errors
     /// A conflict where somebody else wrote it first.
     pub async fn write_incident(&self, write: &IncidentWrite) -> Result<(), RegistryError> {
-        let IncidentWrite { incident, version, notice, budget } = write;
+        let IncidentWrite { incident, version, notice, budget, audit } = write;
         let mut batch = Batch::default();
         let expect = version.map_or(Expect::Absent, Expect::Version);
         batch.writes.push(put(Table::Incidents, incident.id.to_string(), expect, incident)?);
@@ -98,7 +89,10 @@ impl Registry {
         if let Some(notice) = notice {
             outbox::enqueue(&mut batch, notice)?;
         }
-        Ok(self.store.commit(batch).await?)
+        if let Some(audit) = audit {
+            batch.writes.push(append_audit(audit)?);
+        }
+        self.commit_incident(incident, batch).await
     }
 
     /// One incident with its version.
@@ -149,23 +143,17 @@ impl Registry {
 
     /// The times since `since` whose samples are none to learn from, by tenant
     /// and resource: those of unusual usage that nobody called usual, and
-    /// those inside of markers. A marker of all tenants stands under `None`.
-    pub async fn times_not_to_learn(&self, since: Timestamp) -> Result<NotToLearn, RegistryError> {
-        let mut times = NotToLearn::default();
-        for (key, value) in self.everything(Table::Incidents).await? {
-            if !is_of_today(&key) {
-                continue;
-            }
-            let incident: Incident = decode(Table::Incidents, &key, &value)?;
-            let tenant = incident.tenant.clone();
-            let recent = incident.anomalous_spans().filter(|(_, span)| span.end > since);
-            for (resource, span) in recent {
-                times.of_series.entry((tenant.clone(), resource)).or_default().push(span);
-            }
-        }
-        times.markers = self.markers().await?;
-        times.markers.retain(|marker| marker.until > since);
-        Ok(times)
+    /// those inside of markers. Of unusual usage that goes on for longer than
+    /// `longest`, what comes later is how the tenant is now.
+    pub async fn times_not_to_learn(
+        &self,
+        since: Timestamp,
+        longest: Duration,
+    ) -> Result<NotToLearn, RegistryError> {
+        let of_series = self.incident_index().await?.spoiled_since(since, longest);
+        let mut markers = self.markers().await?;
+        markers.retain(|marker| marker.until > since);
+        Ok(NotToLearn { of_series, markers })
     }
 
     /// Says that somebody takes care of an incident. Doing so twice changes
@@ -219,7 +207,7 @@ impl Registry {
         let remark = Remark { comment: Some(comment), ..remark };
         let event = self.event(action, (Some(incident.tenant.clone()), None), words, remark);
         let write = put(Table::Incidents, incident.id.to_string(), Expect::Version(version), incident)?;
-        Ok(self.commit(vec![write, append_audit(&event)?]).await?)
+        self.commit_incident(incident, Batch { writes: vec![write, append_audit(&event)?] }).await
     }
 
     /// The alert budget of a tenant, as it was written last.
@@ -259,26 +247,16 @@ impl Registry {
 
     /// Forgets incidents that were over before `instant`; gives how many.
     pub async fn forget_incidents_before(&self, instant: Timestamp) -> Result<usize, RegistryError> {
-        let mut deletes = Vec::new();
-        for (key, value) in self.everything(Table::Incidents).await? {
-            if is_younger_than(&key, instant) {
-                continue;
-            }
-            let over = match is_of_today(&key) {
-                false => true,
-                true => decode::<Incident>(Table::Incidents, &key, &value)?
-                    .resolved_at
-                    .is_some_and(|resolved_at| resolved_at < instant),
-            };
-            if over {
-                deletes.push(Write::Delete { table: Table::Incidents, key, expect: Expect::Anything });
-            }
+        let mut index = self.incident_index().await?;
+        let over = index.over_before(instant);
+        if over.is_empty() {
+            return Ok(0);
         }
-        let forgotten = deletes.len();
-        if forgotten > 0 {
-            self.commit(deletes).await?;
-        }
-        Ok(forgotten)
+        let (table, expect) = (Table::Incidents, Expect::Anything);
+        let deletes = over.iter().map(|key| Write::Delete { table, key: key.clone(), expect });
+        self.commit(deletes.collect()).await?;
+        index.forget(&over);
+        Ok(over.len())
     }
 
     pub(super) async fn everything(&self, table: Table) -> Result<Vec<(String, Versioned)>, RegistryError> {

@@ -8,6 +8,7 @@ mod applied;
 mod audit;
 mod changes;
 mod incidents;
+mod known;
 mod models;
 pub mod outbox;
 mod quiet;
@@ -52,6 +53,8 @@ const SCAN_CHUNK: usize = 256;
 pub struct Registry {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    /// Read at the first question.
+    incident_index: Arc<tokio::sync::Mutex<Option<known::IncidentIndex>>>,
 }
 
 /// A failure of the registry; reads well after "failed to".
@@ -107,6 +110,9 @@ pub enum RegistryError {
     /// There may be no more receivers.
     #[error("create a receiver: there are {0}, as many as notify.max_receivers allows")]
     TooManyReceivers(usize),
+    /// A receiver may have fewer replicas.
+    #[error("take {0} replicas: notify.max_replicas allows {1}")]
+    TooManyReplicas(usize, usize),
     /// There is no such dead letter.
     #[error("find the dead letter {1} of the receiver {0}")]
     NoSuchDeadLetter(ReceiverName, u64),
@@ -157,7 +163,7 @@ pub enum RegistryError {
 impl Registry {
     /// A registry over a store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Registry { store, clock }
+        Registry { store, clock, incident_index: Arc::default() }
     }
 
     /// The present, by the clock that was passed in.

@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::domain::approval::{Approval, approve};
-use crate::domain::incident::tests::incident;
+use crate::domain::incident::tests::{finding, incident};
 use crate::domain::{
-    Actor, ApplyMode, Approved, AuditAction, Evidence, Incident, QuotaChange, Recommendation,
-    RecommendationState, Tier,
+    Actor, ApplyMode, Approved, AuditAction, Evidence, FindingKind, Incident, QuotaChange, Recommendation,
+    RecommendationState, Tier, TimeRange,
 };
 use crate::store::MemoryStore;
 
@@ -211,7 +211,7 @@ async fn incidents_that_were_over_long_ago_are_forgotten() {
             resolved_at: resolved.map(at),
             ..incident(Vec::new())
         };
-        let write = IncidentWrite { incident, version: None, notice: None, budget: None };
+        let write = IncidentWrite { incident, version: None, notice: None, budget: None, audit: None };
         registry.write_incident(&write).await.unwrap();
     }
     assert_eq!(registry.forget_incidents_before(at(100)).await.unwrap(), 1);
@@ -219,6 +219,77 @@ async fn incidents_that_were_over_long_ago_are_forgotten() {
     let mut kept: Vec<&str> = kept.iter().map(|incident| incident.tenant.as_str()).collect();
     kept.sort_unstable();
     assert_eq!(kept, ["b", "c", "d"]);
+}
+
+/// Counts how often the incidents are read.
+#[derive(Debug, Default)]
+struct Counting(MemoryStore, std::sync::atomic::AtomicUsize);
+
+#[async_trait::async_trait]
+impl Store for Counting {
+    async fn get(&self, table: Table, key: &str) -> Result<Option<Versioned>, StoreError> {
+        self.0.get(table, key).await
+    }
+
+    async fn scan(
+        &self,
+        table: Table,
+        prefix: &str,
+        after: Option<&str>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(String, Versioned)>, StoreError> {
+        self.1.fetch_add(usize::from(table == Table::Incidents), std::sync::atomic::Ordering::Relaxed);
+        self.0.scan(table, prefix, after, order, limit).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.0.commit(batch).await
+    }
+
+    async fn health(&self) -> StoreHealth {
+        self.0.health().await
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_learned_is_read_from_the_store_once() {
+    let (store, clock) = (Arc::new(Counting::default()), Arc::new(HandClock(Mutex::new(start()))));
+    let registry = Registry::new(store.clone(), clock.clone());
+    let odd = finding(FindingKind::UnusualUsage, Some(CPU), 2.0);
+    let one = |number: u128, resolved_at| {
+        let incident = Incident {
+            id: IncidentId(uuid::Uuid::from_u128(number)),
+            tenant: format!("t{number}").parse().unwrap(),
+            resolved_at,
+            ..incident(vec![odd.clone()])
+        };
+        IncidentWrite { incident, version: None, notice: None, budget: None, audit: None }
+    };
+    registry.write_incident(&one(1, Some(start()))).await.unwrap();
+    registry.write_incident(&one(2, None)).await.unwrap();
+    // Another daemon finds in the store what the first one knows.
+    for registry in [registry.clone(), Registry::new(store.clone(), clock)] {
+        let spans = async |number: u128, since: i64| {
+            let longest = Duration::from_secs(600);
+            let times = registry.times_not_to_learn(Timestamp::from_seconds(since), longest).await.unwrap();
+            times.spans(&format!("t{number}").parse().unwrap(), CPU)
+        };
+        let (from, end) = (odd.since, odd.since.plus(Duration::from_secs(600)));
+        assert_eq!(spans(1, 0).await, [TimeRange { start: from, end }]);
+        assert_eq!((spans(2, 0).await.len(), spans(2, 1601).await.len()), (1, 0));
+    }
+    let scans = || store.1.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(scans(), 2, "once each");
+    let usual = Remark { by: Actor::Daemon, comment: None, request_id: None };
+    registry.judge_incident(IncidentId(uuid::Uuid::from_u128(2)), false, usual).await.unwrap();
+    let later = start().plus(Duration::from_secs(1));
+    assert_eq!(registry.forget_incidents_before(later).await.unwrap(), 1);
+    let times = registry.times_not_to_learn(Timestamp::from_seconds(0), Duration::MAX).await.unwrap();
+    for tenant in ["t1", "t2"] {
+        assert!(times.spans(&tenant.parse().unwrap(), CPU).is_empty(), "{tenant}");
+    }
+    assert_eq!(scans(), 2, "and not again");
 }
 
 #[tokio::test]

@@ -45,6 +45,8 @@ pub struct DeliverySettings {
     pub max_dead_letters: usize,
     /// The most receivers that the API makes.
     pub max_receivers: usize,
+    /// The most replicas of a receiver that the API makes.
+    pub max_replicas: usize,
     /// How often a receiver that holds a state is told again what goes on.
     pub resend_every: Duration,
     /// How long it is remembered what a receiver took last of a subject.
@@ -157,8 +159,13 @@ impl Deliverer {
     /// where it is new.
     ///
     /// # Errors
-    /// Where it stands in the config, or there are too many.
+    /// Where it stands in the config, or there are too many of them or of its
+    /// replicas.
     pub async fn put(&self, receiver: &Receiver, remark: Remark) -> Result<bool, RegistryError> {
+        let (replicas, most) = (receiver.replicas.len(), self.settings.max_replicas);
+        if replicas > most {
+            return Err(RegistryError::TooManyReplicas(replicas, most));
+        }
         let known = self.receivers().await?;
         match known.get(&receiver.name).map(|known| known.origin) {
             Some(Origin::Config) => Err(RegistryError::ReceiverOfConfig(receiver.name.clone())),

@@ -45,11 +45,12 @@ impl Case<'_> {
         if age > self.settings.no_data_forget {
             return;
         }
-        if !self.source_answers || age > self.settings.no_data_after {
+        let is_silent = age > self.settings.longest_silence(self.usage.step);
+        if !self.source_answers || is_silent {
             // What was wrong may still be: nobody can see it.
             found.unknown.push(self.key.resource);
             let missed = age > LONGER_GAP * longest_gap(self.usage);
-            if self.source_answers && missed && age > self.settings.no_data_after {
+            if self.source_answers && missed && is_silent {
                 found.findings.push(self.no_data(last_at, last));
             }
             return;

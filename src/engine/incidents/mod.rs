@@ -11,6 +11,7 @@ mod findings;
 mod lifecycle;
 mod notices;
 mod peers;
+mod record;
 mod settings;
 mod spend;
 
@@ -104,7 +105,7 @@ impl Engine {
         let settings = &self.settings.incidents;
         let ages = frame.series.values().filter_map(|series| Some(now.since(series.last_sample()?.0)));
         let ages: Vec<_> = ages.filter(|age| *age <= settings.no_data_forget).collect();
-        let silent = ages.iter().filter(|age| **age > settings.no_data_after).count();
+        let silent = ages.iter().filter(|age| **age > settings.longest_silence(frame.step)).count();
         let dark = silent >= MANY_SILENT && silent as f64 > MOST_SILENT * ages.len() as f64;
         if dark {
             let (resource, all) = (frame.resource, ages.len());
@@ -188,13 +189,15 @@ impl Engine {
         if before == Some(&incident) {
             return Ok(());
         }
-        log_change(&incident, &change);
+        record::log_change(&incident, &change);
+        let audit = record::audit_line(before, &incident, &change, now);
         let version = known.as_ref().map(|(_, version)| *version);
         if change != Change::GoesOn {
-            let (name, severity) = (change_name(&change), incident.severity.name());
+            let (name, severity) = (record::change_name(&change), incident.severity.name());
             self.parts.metrics.incident_changed(name, severity, notice.is_some());
         }
-        match self.parts.registry.write_incident(&IncidentWrite { incident, version, notice, budget }).await {
+        let write = IncidentWrite { incident, version, notice, budget, audit };
+        match self.parts.registry.write_incident(&write).await {
             // Somebody spoke of it meanwhile: the next cycle looks again.
             Err(RegistryError::Store(StoreError::Conflict { .. })) => Ok(()),
             outcome => Ok(outcome?),
@@ -264,22 +267,5 @@ impl Engine {
     }
 }
 
-fn change_name(change: &Change) -> &'static str {
-    match change {
-        Change::Opened => "opened",
-        Change::Worsened(_) => "worsened",
-        Change::GoesOn => "goes_on",
-        Change::Resolved => "resolved",
-    }
-}
-
-/// Says once that an incident began, and once that it ended.
-fn log_change(incident: &Incident, change: &Change) {
-    let (tenant, id, severity) = (&incident.tenant, incident.id, incident.severity);
-    match change {
-        Change::Opened => tracing::warn!(%tenant, %id, %severity, "an incident is open"),
-        Change::Worsened(why) => tracing::warn!(%tenant, %id, %severity, why, "an incident got worse"),
-        Change::Resolved => tracing::info!(%tenant, %id, "an incident is over"),
-        Change::GoesOn => {}
-    }
-}
+#[cfg(test)]
+mod tests;

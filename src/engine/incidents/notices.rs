@@ -127,6 +127,9 @@ fn notice(incident: &Incident, kind: NoticeKind, why: Option<&str>, now: Timesta
     if let Some(why) = why {
         text = format!("It got worse: {why}. {text}");
     }
+    if let Some(peers) = peers_of(incident) {
+        text = format!("{text} {peers}");
+    }
     // A chart is for those who look; the API has it.
     let mut detail = json!(incident);
     if let Some(findings) = detail["findings"].as_array_mut() {
@@ -148,11 +151,26 @@ fn notice(incident: &Incident, kind: NoticeKind, why: Option<&str>, now: Timesta
     }
 }
 
-/// The findings that last, or all of them where none does.
-fn texts(incident: &Incident) -> String {
+/// What the findings that last say, or all of them where none does.
+pub(super) fn texts(incident: &Incident) -> String {
     let open: Vec<&Finding> = incident.open_findings().collect();
     let shown = if open.is_empty() { incident.findings.iter().collect() } else { open };
     shown.iter().map(|finding| finding.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether it is this tenant's alone, in a sentence: of the resource whose
+/// peers moved most.
+fn peers_of(incident: &Incident) -> Option<String> {
+    let known =
+        incident.open_findings().filter_map(|finding| Some((finding.resource?, finding.peers.as_ref()?)));
+    let (resource, peers) = known.max_by_key(|(_, peers)| peers.also_moved_count)?;
+    let (count, chosen_by) = (peers.count, &peers.chosen_by);
+    if peers.also_moved_count == 0 {
+        return Some(format!("{resource} is usual for its {count} peers ({chosen_by})."));
+    }
+    let names: Vec<&str> = peers.also_moved.iter().map(TenantId::as_str).collect();
+    let (moved, names) = (peers.also_moved_count, names.join(", "));
+    Some(format!("{resource} is unusual for {moved} of its {count} peers as well ({chosen_by}): {names}."))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::workspace::RunRules;
-use crate::domain::Resource;
+use crate::domain::{Resource, Step};
 
 /// How incidents are set.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How long a series may be silent: two samples may be missing at least,
+    /// else a coarse grid would be silent between any two.
+    pub(super) fn longest_silence(&self, step: Step) -> Duration {
+        self.no_data_after.max(2 * step.duration())
+    }
+
     pub(in crate::engine) fn run_rules(&self) -> RunRules {
         RunRules {
             open_after: self.open_after,

@@ -1,0 +1,97 @@
+//! What becomes an incident, and what is told of it.
+
+use super::*;
+use crate::domain::{AuditAction, FindingKind, Untold};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_resources_that_go_wrong_at_once_are_one_incident() {
+    let fault = |_: &str, resource: Resource, hour: f64| {
+        let quota = Tier::Premium.default_quota(resource);
+        quota * if (75.0..77.0).contains(&hour) { 0.7 } else { usual(hour) / 20.0 }
+    };
+    let rig = Rig::new(&["acme"], &Resource::ALL, (Step::FIVE_MINUTES, 84), settings(|_| ()), fault).await;
+    rig.go_through(WARM, 75.0).await;
+    assert!(rig.incidents("acme").await.is_empty());
+    rig.go_through(75.5, 82.0).await;
+    let incidents = rig.incidents("acme").await;
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    let unusual = incidents[0].findings.iter().filter(|finding| finding.kind == FindingKind::UnusualUsage);
+    assert_eq!((incidents[0].resources.len(), unusual.count()), (10, 10));
+    assert_eq!(rig.told().await, [NoticeKind::IncidentOpened, NoticeKind::IncidentResolved]);
+    let audit = rig.engine.registry().audit(Some(&id("acme")), None, 10).await.unwrap();
+    let lines: Vec<_> = audit.iter().map(|line| (line.event.action, &line.event.actor)).collect();
+    let (opened, resolved) = (AuditAction::IncidentOpened, AuditAction::IncidentResolved);
+    assert_eq!(lines[..2], [(resolved, &Actor::Daemon), (opened, &Actor::Daemon)]);
+    let about = incidents[0].id.to_string();
+    assert!(audit[..2].iter().all(|line| line.event.reason.contains(&about)), "{audit:#?}");
+    assert_eq!((&audit[1].event.before, &audit[1].event.after), (&None::<()>.into(), &"open".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_else_moved_is_told() {
+    let fault = |tenant: &str, hour: f64| match tenant {
+        "a" | "b" if hour >= 75.0 => 30.0,
+        _ => usual(hour),
+    };
+    let rig = Rig::of_cpu(&["a", "b", "c", "d"], settings(|_| ()), fault).await;
+    rig.go_through(WARM, 75.5).await;
+    let incident = rig.incidents("a").await.remove(0);
+    let peers = incident.findings[0].peers.clone().unwrap();
+    assert_eq!((peers.count, peers.also_moved, peers.also_moved_count), (3, vec![id("b")], 1));
+    assert_eq!(peers.chosen_by, "tenants of the tier PREMIUM");
+    let notices = rig.notices().await;
+    let notice = notices.iter().find(|notice| notice.tenant == Some(id("a"))).unwrap();
+    assert!(notice.text.contains("cpu_cores is unusual for 1 of its 3 peers as well"), "{}", notice.text);
+    assert_eq!(notice.detail["findings"][0]["peers"]["also_moved"], serde_json::json!(["b"]));
+    assert!(rig.incidents("c").await.is_empty(), "peers explain; they open nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forecast_that_crosses_the_quota_opens_an_incident_before_usage_does() {
+    let daily = |_: &str, _: Resource, hour: f64| {
+        5.0 + 3.0 * (hour / 24.0 * std::f64::consts::TAU).sin() + 0.3 * noise(hour as usize)
+    };
+    let tenants = ["small", "large", "c", "d", "e", "f"];
+    let rig = Rig::new(&tenants, &[CPU], (Step::HOUR, 24 * 27), settings(|_| ()), daily).await;
+    for tenant in tenants {
+        let limit = if tenant == "small" { 7.0 } else { 12.0 };
+        rig.engine.request_change(&id(tenant), CPU, limit, 1, ann()).await.unwrap();
+    }
+    // It is evening; the next peak is that of tomorrow's morning.
+    let now = 24.0 * 25.0 + 18.0;
+    rig.go_to(now).await;
+    rig.engine.learn(&Silent).await.unwrap();
+    rig.go_to(now).await;
+    let incident = rig.incidents("small").await.remove(0);
+    let finding = &incident.findings[0];
+    assert_eq!((incident.findings.len(), finding.kind), (1, FindingKind::ForecastBreach));
+    assert!(finding.actual < Some(4.0), "usage itself is low: {:?}", finding.actual);
+    assert!(finding.headroom_hours.is_some_and(|hours| (6.0..18.0).contains(&hours)), "{finding:#?}");
+    assert!(finding.text.contains("is expected to cross its quota of 7"), "{}", finding.text);
+    assert!(!incident.holds_changes(), "a raise is its mend");
+    assert_eq!(rig.told().await, [NoticeKind::IncidentOpened]);
+    assert!(rig.incidents("large").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_budget_kept_back_is_told_of_once_at_midnight() {
+    let fault = |_: &str, hour: f64| match hour {
+        _ if (75.0..75.5).contains(&hour) => 30.0,
+        _ if (86.0..86.5).contains(&hour) => 90.0,
+        _ => usual(hour),
+    };
+    let rig = Rig::of_cpu(&["acme"], settings(|set| set.alerts_per_day = 1), fault).await;
+    rig.go_through(WARM, 95.5).await;
+    let incidents = rig.incidents("acme").await;
+    assert_eq!(incidents.len(), 2, "{incidents:#?}");
+    assert_eq!((incidents[0].untold, incidents[1].untold), (Some(Untold::OverBudget), None));
+    let told = [NoticeKind::IncidentOpened, NoticeKind::IncidentResolved];
+    assert_eq!(rig.told().await, told, "the second is kept back, and so is its end");
+    rig.go_through(96.0, 121.0).await;
+    let notices = rig.notices().await;
+    assert_eq!(notices.len(), 3, "once: {notices:#?}");
+    let summary = &notices[2];
+    assert_eq!((summary.kind, summary.at), (NoticeKind::IncidentsSummarised, at(96.0)));
+    assert_eq!(summary.detail["incidents"], serde_json::json!([incidents[0].id]));
+    assert!(summary.text.contains("rose to 90"), "{}", summary.text);
+}
