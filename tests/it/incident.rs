@@ -1,31 +1,31 @@
 //! Incidents with real processes: a Prometheus whose usage goes wrong and
-//! comes right again, the daemon, and a person at the command line.
+//! comes right again, the daemon, a receiver of signed webhooks, and a person
+//! at the command line.
 
+use std::ops::Range;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
-use crate::rig::{Daemon, Prometheus, openmetrics};
+use crate::rig::{Daemon, Listener, Prometheus, openmetrics, verified};
 use crate::setup::{TOKEN, config_for, daily_usage};
 
 /// A grid so fine that a fault can begin and end while the test looks on.
-const FAST: &str = "\n[anomaly]\nwarm_up = \"0s\"\nclose_after = 3\n[incidents]\nleast_open = \"0s\"\n";
+const FAST: &str = "\n[anomaly]\nwarm_up = \"0s\"\nclose_after = 3\n[incidents]\nleast_open = \"0s\"\n\
+    [notify]\npoll_every = \"20ms\"\nallowed_networks = [\"127.0.0.0/8\"]\n";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
-/// Twenty minutes of seconds in which acme uses about 2 cores, and 30 of them
-/// from 30 seconds ago to 40 seconds from now.
-fn a_fault_of_a_minute() -> String {
-    let begin = now();
-    let usage = |at: i64| match at - begin {
-        -30..40 => 30.0,
-        _ => 2.0 + (at * 7919 % 100) as f64 / 200.0,
-    };
-    let samples = (begin - 1200..begin + 300).map(|at| (at, usage(at))).collect();
+/// Half an hour of seconds around `begin`, in which acme uses about 2 cores,
+/// and 30 of them in the `fault`.
+fn a_fault(begin: i64, fault: Range<i64>) -> String {
+    let usage = |at: i64| if fault.contains(&at) { 30.0 } else { 2.0 + (at * 7919 % 100) as f64 / 200.0 };
+    let samples = (begin - 1200..begin + 600).map(|at| (at, usage(at))).collect();
     openmetrics([("tenant_cpu_cores", "gauge", vec![("tenant=\"acme\"".to_owned(), samples)])])
 }
 
@@ -49,9 +49,16 @@ async fn incidents(caller: &Caller, query: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_opens_an_incident_that_a_person_takes_and_that_resolves() {
-    let prometheus = Prometheus::start(&a_fault_of_a_minute()).await;
-    let config = config_for(&prometheus.url, FAST).replace("retries = 1", "retries = 1\nstep = \"1s\"");
+async fn a_fault_in_prometheus_is_told_with_a_signature_and_so_is_its_end() {
+    let begin = now();
+    let mut prometheus = Prometheus::start(&a_fault(begin, begin - 30..i64::MAX)).await;
+    let listener = Listener::start(&[]).await;
+    let receiver = format!(
+        "[receivers.hook]\nkind = \"standard_webhooks\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n",
+        listener.url
+    );
+    let config = config_for(&prometheus.url, &format!("{FAST}{receiver}"))
+        .replace("retries = 1", "retries = 1\nstep = \"1s\"");
     let mut daemon = Daemon::start(&config).await;
     let caller = Caller::of(&daemon);
     let acme = json!({"id": "acme", "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1"});
@@ -71,6 +78,10 @@ async fn a_fault_opens_an_incident_that_a_person_takes_and_that_resolves() {
     assert!(finding["samples"].as_u64() > Some(100), "{finding:#}");
     assert_eq!(finding["chart"]["values"].as_array().map(Vec::len), Some(48), "{finding:#}");
     assert!(!incident["told_at"].is_null());
+    let opened = verified(&listener.wait_for(1).await[0], SECRET);
+    assert_eq!(opened["type"], "plimsoll.incident.opened");
+    assert_eq!((&opened["data"]["subject"], &opened["data"]["tenant"]), (&json!(id), &json!("acme")));
+    assert!(opened["data"]["text"].as_str().unwrap().contains("rose to 30"), "{opened:#}");
 
     assert!(command(&daemon, &["list", "--state", "open"]).contains(&id));
     assert!(command(&daemon, &["ack", &id, "--comment", "on it"]).contains("acknowledged"));
@@ -78,19 +89,35 @@ async fn a_fault_opens_an_incident_that_a_person_takes_and_that_resolves() {
     daemon.terminate();
     assert!(daemon.wait().await.success());
     daemon.start_again().await;
+    prometheus.start_again_with(&a_fault(begin, begin - 30..now())).await;
     caller
         .wait_until("the incident is resolved", || async {
             incidents(&caller, "state=resolved").await.iter().any(|one| one["id"] == id.as_str())
         })
         .await;
     assert_eq!(incidents(&caller, unusual).await.len(), 1, "one fault is one incident");
+    let posted = listener.wait_for(2).await;
+    let resolved = verified(&posted[1], SECRET);
+    assert_eq!((posted.len(), &resolved["type"]), (2, &json!("plimsoll.incident.resolved")));
+    assert_eq!((&resolved["data"]["subject"], &resolved["data"]["detail"]["id"]), (&json!(id), &json!(id)));
+    assert!(!resolved["data"]["detail"]["resolved_at"].is_null(), "{resolved:#}");
+    assert_ne!(posted[0].header("webhook-id"), posted[1].header("webhook-id"));
     assert!(command(&daemon, &["feedback", &id, "true"]).contains("something was wrong"));
     let (_, metrics) = caller.text("/metrics").await;
     assert!(metrics.contains("plimsoll_incident_feedback_total{verdict=\"true\"} 1"), "{metrics}");
     let (_, audit) = caller.get("/v1/audit?tenant=acme").await;
     let actions: Vec<&Value> =
         audit["items"].as_array().unwrap().iter().map(|line| &line["action"]).collect();
-    assert_eq!(actions, ["incident_judged", "incident_acknowledged", "tenant_created"]);
+    assert_eq!(
+        actions,
+        [
+            "incident_judged",
+            "incident_resolved",
+            "incident_acknowledged",
+            "incident_opened",
+            "tenant_created"
+        ]
+    );
     assert_eq!(caller.post(&format!("/v1/incidents/{id}/acknowledge"), &json!({})).await.0, 409);
 }
 

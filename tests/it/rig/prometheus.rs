@@ -54,6 +54,21 @@ impl Prometheus {
         run(folder, web).await
     }
 
+    /// Ends it, and starts it again at the same address with other samples.
+    pub async fn start_again_with(&mut self, openmetrics: &str) {
+        self.process.kill();
+        let folder = self.folder.path();
+        std::fs::remove_dir_all(folder.join("data")).unwrap();
+        let samples = folder.join("samples.txt");
+        std::fs::write(&samples, openmetrics).unwrap();
+        backfill(&samples, folder);
+        let address = self.url.rsplit('/').next().unwrap();
+        let log = folder.join("prometheus.log");
+        self.process = Process::start(&mut command(folder, address), &log).expect(MISSING);
+        let ready = format!("{}/-/ready", self.url);
+        assert!(self.process.answers(&reqwest::Client::new(), &ready).await, "{}", self.process.said());
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self) {
         self.process.kill();
