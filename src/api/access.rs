@@ -55,7 +55,6 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/metrics", Viewer, Fleet),
     rule("GET", "/v1/summary", Viewer, Fleet),
     rule("GET", "/v1/costs", Viewer, Fleet),
-    rule("GET", "/v1/costs/plan", Viewer, Fleet),
     rule("GET", "/v1/costs/tenants", Viewer, Fleet),
     rule("GET", "/v1/costs/savings", Viewer, Fleet),
     rule("GET", "/v1/costs/plan", Viewer, Fleet),
