@@ -305,7 +305,10 @@ fn replay_names_what_it_cannot_use() {
         (vec!["--every", "90m"], "failed to use --every 1h 30m; give whole hours, such as 6h"),
         (vec!["--budget", "1"], "failed to use --budget 1; give a share above 0 and below 1, such as 0.01"),
         (vec![], "failed to replay integer steps, which say nothing of hours"),
-        (vec!["--policy", "magic"], "use auto, or one of reaction, window, histogram, smoothed, seasonal"),
+        (
+            vec!["--policy", "magic"],
+            "use auto, daemon, or one of reaction, window, histogram, smoothed, seasonal",
+        ),
     ] {
         let failed = piped(&[&["replay", "--input", "-"][..], &arguments[..]].concat(), input);
         assert_eq!(failed.status.code(), Some(2));
