@@ -293,7 +293,10 @@ fn show_one(incident: &Value, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "{} of {} is {}, {}", field("id"), field("tenant"), state(incident), field("severity"))?;
     writeln!(out, "since {}, last seen {}", field("opened_at"), field("last_seen_at"))?;
     for finding in incident["findings"].as_array().map_or(&[][..], Vec::as_slice) {
-        let field = |name: &str| word(&finding[name]);
+        let field = |name: &str| match finding[name].as_f64() {
+            Some(number) if number.fract() != 0.0 => format!("{number:.2}"),
+            _ => word(&finding[name]),
+        };
         writeln!(out, "\n{}: {}", field("kind"), field("text"))?;
         writeln!(
             out,

@@ -127,6 +127,10 @@ const BAD_INPUT: u8 = 2;
 pub fn run(cli: Cli) -> ExitCode {
     let outcome = dispatch(cli.command, &mut std::io::stdout());
     let code = outcome.unwrap_or_else(|error| {
+        // Nobody is left to read why; yet it did not get to its end.
+        if is_closed_pipe(&error) {
+            return FAILED;
+        }
         let text = format!("{error:#}");
         // The house's errors are written to fit after these words.
         let failed = if text.starts_with("failed to") { "" } else { "failed to " };
@@ -134,6 +138,12 @@ pub fn run(cli: Cli) -> ExitCode {
         exit_code(&error)
     });
     ExitCode::from(code)
+}
+
+/// Whether whoever reads the output has seen enough, as `head` has.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref().is_some_and(closed)
 }
 
 fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
@@ -195,4 +205,17 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.downcast_ref::<TableError>().is_some_and(TableError::is_bad_input)
     });
     if theirs { BAD_INPUT } else { FAILED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_closed_pipe_is_one() {
+        let error = |kind: std::io::ErrorKind| anyhow::Error::from(std::io::Error::from(kind));
+        assert!(is_closed_pipe(&error(std::io::ErrorKind::BrokenPipe)));
+        assert!(!is_closed_pipe(&error(std::io::ErrorKind::StorageFull)));
+        assert!(!is_closed_pipe(&BadUsage("say so".to_owned()).into()));
+    }
 }

@@ -23,7 +23,7 @@ pub struct Notify {
     #[command(subcommand)]
     action: Action,
     /// The address of the daemon
-    #[arg(long, default_value = "http://127.0.0.1:7117", global = true)]
+    #[arg(long, env = "PLIMSOLL_SERVER", default_value = "http://127.0.0.1:7117", global = true)]
     server: String,
     /// The token for its API
     #[arg(long, env = "PLIMSOLL_TOKEN", hide_env_values = true, global = true)]
