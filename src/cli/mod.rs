@@ -173,7 +173,10 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Recommendation(arguments) => recommendation::run(&arguments, out)?,
         Command::Token(arguments) => token::run(&arguments, out)?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "plimsoll", out);
+            // It panics where it can't write, so it writes to memory.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "plimsoll", &mut text);
+            out.write_all(&text)?;
         }
         Command::Template(arguments) => template::run(&arguments, out)?,
         Command::Replay(arguments) => replay::run(&arguments, out)?,
