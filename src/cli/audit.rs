@@ -7,17 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
-use comfy_table::{ContentArrangement, Table, presets};
 use reqwest::Method;
 
 use super::BadUsage;
-use super::client::Server;
+use super::answer::{self, Output, items};
+use super::client::{Server, given};
 use crate::domain::TenantId;
 use crate::registry::{AuditReport, Cut, Inspection, NumberedAuditEvent};
 use crate::security::{Verifier, notes};
-
-/// Lines that are asked for at once.
-const PAGE: usize = 500;
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -39,7 +36,7 @@ enum What {
         #[arg(long, default_value_t = 50)]
         limit: usize,
         #[command(flatten)]
-        form: super::answer::Output,
+        form: Output,
     },
     /// Write all lines to a file, the oldest first
     Export {
@@ -104,19 +101,16 @@ fn list(
     server: &Server,
     tenant: Option<&TenantId>,
     limit: usize,
-    form: &super::answer::Output,
+    form: &Output,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut query = vec![("limit", limit.to_string())];
-    query.extend(tenant.map(|tenant| ("tenant", tenant.to_string())));
-    let mut answer = server.call(Method::GET, "/v1/audit", &query, None)?;
-    if form.show(&answer, out)? {
+    let query = given([("limit", Some(limit.to_string())), ("tenant", tenant.map(TenantId::to_string))]);
+    let mut page = server.call(Method::GET, "/v1/audit", &query, None)?;
+    if form.show(&page, out)? {
         return Ok(());
     }
-    let lines: Vec<NumberedAuditEvent> = serde_json::from_value(answer["items"].take())?;
-    let mut sheet = Table::new();
-    sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    sheet.set_header(["line", "when", "who", "what", "on", "why"]);
+    let lines: Vec<NumberedAuditEvent> = serde_json::from_value(page["items"].take())?;
+    let mut sheet = answer::table(&["line", "when", "who", "what", "on", "why"]);
     for NumberedAuditEvent { number, event, .. } in lines {
         let on =
             event.tenant.iter().map(ToString::to_string).chain(event.resource.map(|one| one.to_string()));
@@ -137,25 +131,16 @@ fn name(action: &impl serde::Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_value(action)?.as_str().unwrap_or_default().to_owned())
 }
 
-fn page(server: &Server, query: &[(&str, String)]) -> anyhow::Result<Vec<NumberedAuditEvent>> {
-    let mut answer = server.call(Method::GET, "/v1/audit", query, None)?;
-    Ok(serde_json::from_value(answer["items"].take())?)
-}
-
 /// All lines, the oldest first.
 fn each(
     server: &Server,
     mut take: impl FnMut(&NumberedAuditEvent) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut last = 0;
-    loop {
-        let query =
-            [("order", "oldest".to_owned()), ("cursor", last.to_string()), ("limit", PAGE.to_string())];
-        let lines = page(server, &query)?;
-        let Some(end) = lines.last() else { return Ok(()) };
-        last = end.number;
-        lines.iter().try_for_each(&mut take)?;
-    }
+    let query = [("order", "oldest".to_owned())];
+    let last = server.each_page("/v1/audit", &query, |page| {
+        page.drain(..).try_for_each(|line| take(&serde_json::from_value(line)?))
+    });
+    last.map(drop)
 }
 
 fn export(server: &Server, form: Form, out: &mut impl Write) -> anyhow::Result<()> {
@@ -203,7 +188,7 @@ fn export(server: &Server, form: Form, out: &mut impl Write) -> anyhow::Result<(
 /// A field of the newest checkpoint.
 fn newest(server: &Server, field: &str) -> anyhow::Result<String> {
     let answer = server.call(Method::GET, "/v1/audit/checkpoints", &[("limit", "1".to_owned())], None)?;
-    let newest = answer["items"].get(0).and_then(|one| one[field].as_str());
+    let newest = items(&answer).first().and_then(|one| one[field].as_str());
     Ok(newest.ok_or_else(|| BadUsage("find a checkpoint: none was signed yet".to_owned()))?.to_owned())
 }
 

@@ -7,18 +7,31 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use crate::telemetry::causes;
+
+/// The most entries that are asked for at once.
+const PAGE: usize = 500;
+
 /// Where the daemon is, and who calls.
 #[derive(Debug, Clone, Args)]
 pub struct Server {
     /// Where the daemon listens
-    #[arg(long, env = "PLIMSOLL_SERVER", default_value = "http://127.0.0.1:7117")]
+    #[arg(long, env = "PLIMSOLL_SERVER", default_value = "http://127.0.0.1:7117", global = true)]
     pub server: Url,
     /// A token of its API; better given in the environment, where others can't
     /// read it from the list of processes
-    #[arg(long, env = "PLIMSOLL_TOKEN", hide_env_values = true)]
+    // An id of its own, since what a subcommand is about can be a token, too.
+    #[arg(
+        id = "api_token",
+        long = "token",
+        value_name = "TOKEN",
+        env = "PLIMSOLL_TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
     token: Option<SecretString>,
     /// How long an answer may take, such as 30s
-    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration, global = true)]
     time_out: Duration,
 }
 
@@ -60,6 +73,11 @@ impl ClientError {
             ClientError::Unreachable { .. } | ClientError::NoJson(_) => false,
         }
     }
+}
+
+/// The parts of a query that are given.
+pub fn given<const N: usize>(parts: [(&'static str, Option<String>); N]) -> Vec<(&'static str, String)> {
+    parts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// What a request carries.
@@ -128,22 +146,41 @@ impl Server {
         Ok(self.run(Outgoing { method, path, query, headers: &[], body })?.1)
     }
 
-    /// All pages of a list, as one.
+    /// All pages of a list as one, with what stands beside the entries of the
+    /// last.
     ///
     /// # Errors
     /// Where nobody answers, or the daemon refuses.
     pub fn all(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
-        let (mut items, mut query) = (Vec::new(), query.to_vec());
+        let mut items = Vec::new();
+        let mut last = self.each_page(path, query, |page| {
+            items.append(page);
+            Ok(())
+        })?;
+        last["items"] = Value::Array(items);
+        Ok(last)
+    }
+
+    /// Shows the entries of each page of a list; gives the last page without
+    /// them.
+    ///
+    /// # Errors
+    /// Where nobody answers, the daemon refuses, or `show` fails.
+    pub fn each_page(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        mut show: impl FnMut(&mut Vec<Value>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Value> {
+        let mut query = [query, &[("limit", PAGE.to_string())]].concat();
         loop {
             let mut page = self.call(Method::GET, path, &query, None)?;
-            if let Some(more) = page["items"].as_array_mut() {
-                items.append(more);
+            if let Value::Array(mut items) = page["items"].take() {
+                show(&mut items)?;
             }
-            let Some(next) = page["next"].as_str() else {
-                return Ok(serde_json::json!({"items": items, "next": null}));
-            };
+            let Some(next) = page["next"].as_str().map(str::to_owned) else { return Ok(page) };
             query.retain(|(name, _)| *name != "cursor");
-            query.push(("cursor", next.to_owned()));
+            query.push(("cursor", next));
         }
     }
 
@@ -184,15 +221,4 @@ impl Server {
         }
         Ok((url, text))
     }
-}
-
-/// What happened, down to its cause.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    text
 }

@@ -9,12 +9,10 @@ use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
-use super::client::Server;
+use super::answer::items;
+use super::client::{Server, given};
 use crate::domain::{TenantId, Timestamp};
 use crate::rightsize::words::percent;
-
-/// The most entries that are asked for at once.
-const PAGE: usize = 500;
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -66,29 +64,13 @@ pub fn run(arguments: &Costs, out: &mut impl Write) -> anyhow::Result<()> {
     }
     let mut answer = arguments.server.call(Method::GET, "/v1/costs", &[], None)?;
     if arguments.by == By::Tenant {
-        let (items, _) = pages(&arguments.server, "/v1/costs/tenants", &[])?;
-        answer["items"] = Value::Array(items);
+        answer["items"] = arguments.server.all("/v1/costs/tenants", &[])?["items"].take();
     }
     match arguments.format {
         Format::Json => writeln!(out, "{answer:#}")?,
         Format::Table => show(&answer, arguments.by, out)?,
     }
     Ok(())
-}
-
-/// All entries of a list, and what stands beside them on its last page.
-fn pages(server: &Server, path: &str, query: &[(&str, String)]) -> anyhow::Result<(Vec<Value>, Value)> {
-    let mut query = [query, &[("limit", PAGE.to_string())]].concat();
-    let mut all = Vec::new();
-    loop {
-        let mut page = server.call(Method::GET, path, &query, None)?;
-        if let Value::Array(items) = page["items"].take() {
-            all.extend(items);
-        }
-        let Some(next) = page["next"].as_str().map(str::to_owned) else { return Ok((all, page)) };
-        query.retain(|(key, _)| *key != "cursor");
-        query.push(("cursor", next));
-    }
 }
 
 /// A sheet whose first columns are words and whose others are figures.
@@ -137,10 +119,7 @@ fn show(answer: &Value, by: By, out: &mut impl Write) -> anyhow::Result<()> {
     let parts = match by {
         By::Tier => named(&answer["tiers"]),
         By::Resource => named(&answer["resources"]),
-        By::Tenant => {
-            let items = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
-            items.iter().map(|one| row(&text(&one["tenant"]), &one["costs"])).collect()
-        }
+        By::Tenant => items(answer).iter().map(|one| row(&text(&one["tenant"]), &one["costs"])).collect(),
     };
     let titles = ["", "now/month", "recommended", "idle", "so far", "month's end", "if applied"];
     let rows = std::iter::once(row("fleet", &answer["fleet"])).chain(parts);
@@ -162,21 +141,17 @@ fn show(answer: &Value, by: By, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 fn savings(arguments: &Costs, out: &mut impl Write) -> anyhow::Result<()> {
-    let text = |value: &dyn ToString| value.to_string();
-    let asked = [
-        ("tenant", arguments.tenant.as_ref().map(|tenant| text(tenant))),
-        ("from", arguments.from.as_ref().map(|from| text(from))),
-        ("to", arguments.to.as_ref().map(|to| text(to))),
-    ];
-    let query: Vec<(&str, String)> =
-        asked.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    let (items, mut answer) = pages(&arguments.server, "/v1/costs/savings", &query)?;
+    let query = given([
+        ("tenant", arguments.tenant.as_ref().map(TenantId::to_string)),
+        ("from", arguments.from.as_ref().map(Timestamp::to_string)),
+        ("to", arguments.to.as_ref().map(Timestamp::to_string)),
+    ]);
+    let answer = arguments.server.all("/v1/costs/savings", &query)?;
     if arguments.format == Format::Json {
-        answer["items"] = Value::Array(items);
         return Ok(writeln!(out, "{answer:#}")?);
     }
     let total = &answer["total"];
-    let rows = items.iter().map(|one| {
+    let rows = items(&answer).iter().map(|one| {
         let word = |key: &str| one[key].as_str().unwrap_or("-").to_owned();
         let limit = |key: &str| one[key].to_string();
         vec![

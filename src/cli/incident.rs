@@ -5,12 +5,12 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use comfy_table::{ContentArrangement, Table, presets};
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::BadUsage;
-use super::client::Server;
+use super::answer::{self, columns, given, items, word};
+use super::client::{self, Server};
 use crate::domain::{MarkerKind, Resource, TenantId, Timestamp};
 
 /// The command's arguments.
@@ -130,6 +130,23 @@ enum Marker {
     Remove { id: String },
 }
 
+const SILENCE: [(&str, &str); 6] = [
+    ("id", "/id"),
+    ("tenant", "/tenant"),
+    ("resource", "/resource"),
+    ("from", "/from"),
+    ("until", "/until"),
+    ("reason", "/reason"),
+];
+const MARKER: [(&str, &str); 6] = [
+    ("id", "/id"),
+    ("kind", "/kind"),
+    ("tenant", "/tenant"),
+    ("from", "/from"),
+    ("until", "/until"),
+    ("text", "/text"),
+];
+
 /// Runs the command.
 ///
 /// # Errors
@@ -142,12 +159,8 @@ pub fn run(arguments: &Incident, out: &mut impl Write) -> anyhow::Result<()> {
     match &arguments.what {
         What::List(_) => show_list(&answer, out),
         What::Get { .. } | What::Ack { .. } | What::Feedback { .. } => show_one(&answer, out),
-        What::Silence(Silence::List) => {
-            show_table(&answer, &["id", "tenant", "resource", "from", "until", "reason"], out)
-        }
-        What::Marker(Marker::List) => {
-            show_table(&answer, &["id", "kind", "tenant", "from", "until", "text"], out)
-        }
+        What::Silence(Silence::List) => columns(&answer, &SILENCE, out),
+        What::Marker(Marker::List) => columns(&answer, &MARKER, out),
         What::Silence(_) => {
             Ok(writeln!(out, "silence {} until {}", word(&answer["id"]), word(&answer["until"]))?)
         }
@@ -209,15 +222,9 @@ fn now() -> Timestamp {
     )
 }
 
-/// Without what was left out.
-fn given(body: Value) -> Value {
-    let Value::Object(fields) = body else { return body };
-    Value::Object(fields.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
-}
-
 impl List {
     fn query(&self) -> Vec<(&'static str, String)> {
-        let fields = [
+        client::given([
             ("tenant", self.tenant.as_ref().map(TenantId::to_string)),
             ("resource", self.resource.map(|resource| resource.to_string())),
             ("state", self.state.clone()),
@@ -225,17 +232,7 @@ impl List {
             ("severity", self.severity.clone()),
             ("limit", Some(self.limit.to_string())),
             ("cursor", self.cursor.clone()),
-        ];
-        fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-    }
-}
-
-/// A text as it is, anything else as JSON, and a dash for nothing.
-fn word(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        ])
     }
 }
 
@@ -247,13 +244,8 @@ fn state(incident: &Value) -> &'static str {
     }
 }
 
-fn items(answer: &Value) -> &[Value] {
-    answer["items"].as_array().map_or(&[], Vec::as_slice)
-}
-
 fn show_list(answer: &Value, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut table = new_table();
-    table.set_header(["id", "tenant", "state", "severity", "since", "what"]);
+    let mut table = answer::table(&["id", "tenant", "state", "severity", "since", "what"]);
     for incident in items(answer) {
         let what = incident["findings"].as_array().map_or(&[][..], Vec::as_slice);
         let what: Vec<String> = what.iter().map(|finding| word(&finding["text"])).collect();
@@ -271,21 +263,6 @@ fn show_list(answer: &Value, out: &mut impl Write) -> anyhow::Result<()> {
         writeln!(out, "There are more: --cursor {next}")?;
     }
     Ok(())
-}
-
-fn show_table(answer: &Value, columns: &[&str], out: &mut impl Write) -> anyhow::Result<()> {
-    let mut table = new_table();
-    table.set_header(columns.iter().copied());
-    for item in items(answer) {
-        table.add_row(columns.iter().map(|column| word(&item[*column])));
-    }
-    Ok(writeln!(out, "{table}")?)
-}
-
-fn new_table() -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table
 }
 
 fn show_one(incident: &Value, out: &mut impl Write) -> anyhow::Result<()> {

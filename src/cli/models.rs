@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use clap::Args;
-use comfy_table::{Cell, Table as Sheet, presets};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::BadUsage;
+use super::answer::{self, items, word};
 use super::client::Server;
 use crate::domain::Resource;
 
@@ -29,8 +29,7 @@ pub struct Models {
 /// # Errors
 /// Where the daemon can't be reached, or refuses.
 pub fn run(arguments: &Models, out: &mut impl Write) -> anyhow::Result<()> {
-    let answer = ask(arguments)?;
-    show(answer["items"].as_array().map_or(&[], Vec::as_slice), out)
+    show(&ask(arguments)?, out)
 }
 
 fn ask(arguments: &Models) -> anyhow::Result<Value> {
@@ -44,30 +43,17 @@ fn ask(arguments: &Models) -> anyhow::Result<Value> {
     }
 }
 
-fn show(versions: &[Value], out: &mut impl Write) -> anyhow::Result<()> {
-    let mut sheet = Sheet::new();
-    sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-    sheet
-        .set_header(["resource", "version", "state", "fitted", "series", "backtest", "live", "cover", "why"]);
-    for version in versions {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            Value::Null => "-".to_owned(),
-            other => other.to_string(),
+fn show(answer: &Value, out: &mut impl Write) -> anyhow::Result<()> {
+    let headings = ["resource", "version", "state", "fitted", "series", "backtest", "live", "cover", "why"];
+    let mut table = answer::table(&headings);
+    for version in items(answer) {
+        let figure = |place: &str| {
+            let value = version.pointer(place).and_then(Value::as_f64);
+            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
         };
-        let figure = |value: &Value| value.as_f64().map_or("-".to_owned(), |value| format!("{value:.3}"));
-        sheet.add_row([
-            Cell::new(text(&version["resource"])),
-            Cell::new(text(&version["version"])),
-            Cell::new(text(&version["state"])),
-            Cell::new(text(&version["fitted_at"])),
-            Cell::new(text(&version["series"])),
-            Cell::new(figure(&version["backtest"]["quantile_loss"])),
-            Cell::new(figure(&version["live"]["quantile_loss"])),
-            Cell::new(figure(&version["live"]["cover"])),
-            Cell::new(text(&version["reason"])),
-        ]);
+        let words = ["resource", "version", "state", "fitted_at", "series"].map(|name| word(&version[name]));
+        let figures = ["/backtest/quantile_loss", "/live/quantile_loss", "/live/cover"].map(figure);
+        table.add_row(words.into_iter().chain(figures).chain([word(&version["reason"])]));
     }
-    writeln!(out, "{sheet}")?;
-    Ok(())
+    Ok(writeln!(out, "{table}")?)
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::answer::{self, Output, columns, word};
-use super::client::{Body, Server};
+use super::client::{Body, Server, given};
 use crate::domain::{Resource, TenantId};
 
 /// The command's arguments.
@@ -109,13 +109,11 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
     match what {
         What::List { tenant, resource, state } => {
             let state = (state != "any").then(|| state.clone());
-            let fields = [
+            let query = given([
                 ("tenant", tenant.as_ref().map(TenantId::to_string)),
                 ("resource", resource.map(|resource| resource.to_string())),
                 ("state", state),
-            ];
-            let query: Vec<(&str, String)> =
-                fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            ]);
             server.all("/v1/recommendations", &query)
         }
         What::Get { id } => server.call(Method::GET, &format!("/v1/recommendations/{id}"), &[], None),

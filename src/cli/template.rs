@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::BadUsage;
 use super::answer::{self, Output, items, word};
-use super::client::{Body, Server};
+use super::client::{Body, Server, given};
 use crate::domain::template::Extends;
 use crate::domain::{TemplateName, Tier};
 
@@ -118,8 +118,7 @@ struct How {
 
 impl How {
     fn query(&self) -> Vec<(&'static str, String)> {
-        let reason = self.reason.clone().map(|reason| ("reason", reason));
-        reason.into_iter().chain([("dry_run", self.dry_run.to_string())]).collect()
+        given([("reason", self.reason.clone()), ("dry_run", Some(self.dry_run.to_string()))])
     }
 }
 
@@ -170,11 +169,8 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
             server.send_body(Method::POST, "/v1/template-imports", &how.query(), &[], text)
         }
         What::Diff { name, from, to } => {
-            let versions = [("from", from), ("to", to)];
-            let query: Vec<(&str, String)> = versions
-                .into_iter()
-                .filter_map(|(side, version)| Some((side, version.as_ref()?.to_string())))
-                .collect();
+            let text = |version: &Option<u64>| version.map(|version| version.to_string());
+            let query = given([("from", text(from)), ("to", text(to))]);
             server.call(Method::GET, &format!("/v1/templates/{name}/diff"), &query, None)
         }
         What::Export { .. } => Ok(Value::Null),
@@ -238,8 +234,7 @@ fn export(server: &Server, templates: &[Extends], out: &mut impl Write) -> anyho
         wanted = items(&all).iter().map(|one| (word(&one["template"]["name"]), None)).collect();
     }
     for (index, (name, version)) in wanted.iter().enumerate() {
-        let query: Vec<(&str, String)> =
-            version.iter().map(|version| ("version", version.to_string())).collect();
+        let query = given([("version", version.map(|version| version.to_string()))]);
         let text = server.text(&format!("/v1/templates/{name}/export"), &query)?;
         if index > 0 {
             writeln!(out, "---")?;

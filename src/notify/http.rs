@@ -14,6 +14,7 @@ use super::message::Message;
 use crate::domain::Timestamp;
 use crate::ports::DeliveryError;
 use crate::security::{Addresses, check_url};
+use crate::telemetry::causes;
 
 /// How much of an answer stands in a message about it, in characters.
 const SHOWN: usize = 200;
@@ -119,17 +120,7 @@ fn chain(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return "it did not answer within notify.time_limit".to_owned();
     }
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
+    causes(&error.without_url())
 }
 
 /// Looks names up and gives only addresses that may be connected to: what was

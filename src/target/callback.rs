@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::domain::{QuotaChange, Resource, TenantId};
 use crate::ports::{QuotaTarget, TargetError};
 use crate::security::SigningSecret;
+use crate::telemetry::causes;
 
 const NAME: &str = "http";
 /// How much of an answer is read, in bytes.
@@ -96,7 +97,7 @@ impl CallbackTarget {
                 .header(IF_MATCH, format!("\"{}\"", change.parent_generation))
                 .body(body);
         }
-        request.send().await.map_err(|error| unreachable(error.without_url().to_string()))
+        request.send().await.map_err(|error| unreachable(causes(&error.without_url())))
     }
 }
 
@@ -156,7 +157,7 @@ async fn judge(mut response: Response) -> Result<String, TargetError> {
     let status = response.status();
     let mut bytes = Vec::new();
     while let Some(chunk) =
-        response.chunk().await.map_err(|error| unreachable(error.without_url().to_string()))?
+        response.chunk().await.map_err(|error| unreachable(causes(&error.without_url())))?
     {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MOST_READ {
