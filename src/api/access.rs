@@ -4,6 +4,7 @@
 
 use axum::http::{Method, StatusCode};
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::domain::Role;
@@ -157,13 +158,32 @@ fn describe_one(operation: &mut Operation, rule: &Rule) {
         false => "",
     };
     operation.description = Some(format!("{told}Needs a token of the role {}{scope}.{factor}", rule.role));
-    for (status, what) in [
-        (StatusCode::FORBIDDEN, "The token may not do this, or not from here, or a second factor is missing"),
-        (StatusCode::TOO_MANY_REQUESTS, "Too many requests; Retry-After says when to come again"),
-    ] {
+    for (status, what) in refusals(operation) {
         let responses = &mut operation.responses.responses;
         responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(problem(what)));
     }
+}
+
+/// How a route can be refused before its handler does anything, by what it
+/// takes. A route that has more to say of one of these says it itself.
+fn refusals(operation: &Operation) -> Vec<(StatusCode, &'static str)> {
+    let mut all = vec![
+        (StatusCode::UNAUTHORIZED, "The token is missing, not known, revoked or too old"),
+        (StatusCode::FORBIDDEN, "The token may not do this, or not from here, or a second factor is missing"),
+        (StatusCode::TOO_MANY_REQUESTS, "Too many requests; Retry-After says when to come again"),
+    ];
+    if operation.parameters.is_some() || operation.request_body.is_some() {
+        all.push((StatusCode::BAD_REQUEST, "A part of the request can't be read"));
+    }
+    if let Some(body) = &operation.request_body {
+        all.push((StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than server.max_body"));
+        all.push((StatusCode::UNPROCESSABLE_ENTITY, "The body can be read, but not be used"));
+        let is_json = |body: &RequestBody| body.content.contains_key("application/json");
+        if matches!(body, RefOr::T(body) if is_json(body)) {
+            all.push((StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not sent as application/json"));
+        }
+    }
+    all
 }
 
 fn problem(what: &str) -> Response {

@@ -148,8 +148,6 @@ pub struct UsageView {
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
         (status = 200, body = Items<AssessmentView>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn assessments(
@@ -166,8 +164,6 @@ pub async fn assessments(
     params(("id" = String, Path, description = "The tenant's id"), ("resource" = Resource, Path)),
     responses(
         (status = 200, body = ForecastView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn forecast(
@@ -206,8 +202,6 @@ pub async fn forecast(
     params(("id" = String, Path, description = "The tenant's id"), ("resource" = Resource, Path)),
     responses(
         (status = 200, body = AnomaliesView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn anomalies(
@@ -228,8 +222,6 @@ pub async fn anomalies(
     params(("id" = String, Path, description = "The tenant's id"), ("resource" = Resource, Path), UsageQuery),
     responses(
         (status = 200, body = UsageView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn usage(

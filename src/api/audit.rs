@@ -47,8 +47,6 @@ pub enum AuditOrder {
     params(AuditQuery),
     responses(
         (status = 200, body = Page<NumberedAuditEvent>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -76,8 +74,6 @@ pub async fn list(
     params(PageQuery),
     responses(
         (status = 200, body = Page<CheckpointRecord>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn checkpoints(
     State(state): State<ApiState>,

@@ -29,7 +29,6 @@ impl From<CostError> for Problem {
 #[utoipa::path(get, path = "/v1/costs", tag = "costs", security(("token" = [])),
     responses(
         (status = 200, body = FleetCosts),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn fleet(State(state): State<ApiState>) -> Result<Json<FleetCosts>, Problem> {
@@ -41,8 +40,6 @@ pub async fn fleet(State(state): State<ApiState>) -> Result<Json<FleetCosts>, Pr
     params(PageQuery),
     responses(
         (status = 200, body = Page<TenantCosts>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn tenants(
@@ -70,10 +67,8 @@ pub struct PlanQuery {
     params(PlanQuery),
     responses(
         (status = 200, body = Plan),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The budget does not pay for the least"),
     ))]
 pub async fn plan(
     State(state): State<ApiState>,
@@ -120,8 +115,6 @@ pub struct SavingsView {
     params(SavingsQuery),
     responses(
         (status = 200, body = SavingsView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn savings(

@@ -15,8 +15,6 @@ use crate::engine::Drift;
     params(PageQuery),
     responses(
         (status = 200, body = Page<Drift>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,

@@ -63,8 +63,6 @@ pub struct FeedbackToGive {
     params(IncidentQuery),
     responses(
         (status = 200, body = Page<Incident>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -87,8 +85,6 @@ pub async fn list(
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
         (status = 200, body = Items<Incident>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn of_tenant(
@@ -105,8 +101,6 @@ pub async fn of_tenant(
     params(("id" = IncidentId, Path, description = "The incident's id")),
     responses(
         (status = 200, body = Incident),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(
@@ -123,13 +117,8 @@ pub async fn get(
     request_body = AcknowledgementToGive,
     responses(
         (status = 200, body = Incident),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It is over, or changes right now"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn acknowledge(
     State(state): State<ApiState>,
@@ -147,13 +136,8 @@ pub async fn acknowledge(
     request_body = FeedbackToGive,
     responses(
         (status = 200, body = Incident),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It is over, or changes right now"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn feedback(
     State(state): State<ApiState>,

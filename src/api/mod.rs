@@ -11,6 +11,7 @@ mod audit;
 mod auth;
 mod costs;
 mod drift;
+mod etag;
 mod extract;
 mod incidents;
 mod models;

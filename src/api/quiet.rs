@@ -67,8 +67,6 @@ pub struct MarkerToAdd {
     params(QuietQuery),
     responses(
         (status = 200, body = Items<Silence>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn silences(
     State(state): State<ApiState>,
@@ -85,11 +83,6 @@ pub async fn silences(
     request_body = SilenceToAdd,
     responses(
         (status = 201, body = Silence),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn silence(
@@ -119,8 +112,6 @@ pub async fn silence(
     params(("id" = Uuid, Path, description = "The silence's id")),
     responses(
         (status = 200, body = Silence),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It is over, or changes right now"),
     ))]
@@ -137,8 +128,6 @@ pub async fn lift(
     params(QuietQuery),
     responses(
         (status = 200, body = Items<Marker>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn markers(
     State(state): State<ApiState>,
@@ -155,11 +144,6 @@ pub async fn markers(
     request_body = MarkerToAdd,
     responses(
         (status = 201, body = Marker),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn mark(
@@ -187,8 +171,6 @@ pub async fn mark(
     params(("id" = Uuid, Path, description = "The marker's id")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It is over, or changes right now"),
     ))]

@@ -1,8 +1,7 @@
 //! Quotas, each with its generation as its ETag.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::{ETAG, HeaderMap, IF_NONE_MATCH};
+use axum::http::header::{ETAG, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,8 @@ use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Caller;
-use super::extract::{Body, Path, if_match};
+use super::etag::{if_match, tag, unchanged};
+use super::extract::{Body, Path};
 use super::problem::Problem;
 use crate::domain::{Quota, Resource, TenantId, Timestamp};
 
@@ -55,8 +55,6 @@ pub struct QuotaToSet {
     responses(
         (status = 200, body = Quotas, headers(("ETag", description = "changes with any quota"))),
         (status = 304, description = "Nothing has changed since the ETag in If-None-Match"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
@@ -67,8 +65,8 @@ pub async fn list(
     let quotas = state.engine.registry().quotas(&id).await?;
     // Generations only rise, so their sum changes with each change.
     let tag = tag(quotas.iter().map(|quota| quota.generation).sum());
-    if matches(&headers, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    if let Some(unchanged) = unchanged(&headers, &tag) {
+        return Ok(unchanged);
     }
     let items = quotas.into_iter().map(QuotaView::from).collect();
     Ok(([(ETAG, tag)], Json(Quotas { items })).into_response())
@@ -80,8 +78,6 @@ pub async fn list(
     responses(
         (status = 200, body = QuotaView, headers(("ETag", description = "its generation"))),
         (status = 304, description = "It has not changed since the ETag in If-None-Match"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(
@@ -91,8 +87,8 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let quota = state.engine.registry().quota(&id, resource).await?;
     let tag = tag(quota.generation);
-    if matches(&headers, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    if let Some(unchanged) = unchanged(&headers, &tag) {
+        return Ok(unchanged);
     }
     Ok(([(ETAG, tag)], Json(QuotaView::from(quota))).into_response())
 }
@@ -107,13 +103,9 @@ pub async fn get(
     request_body = QuotaToSet,
     responses(
         (status = 200, body = QuotaView, headers(("ETag", description = "its new generation"))),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "Another change of it is on its way"),
         (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "The tier does not allow it"),
         (status = 428, body = Problem, content_type = "application/problem+json", description = "If-Match is missing"),
         (status = 502, body = Problem, content_type = "application/problem+json", description = "The target refused it"),
@@ -131,15 +123,4 @@ pub async fn put(
     let remark = caller.remark(wish.reason);
     let quota = state.engine.request_change(&id, resource, wish.limit, generation, remark).await?;
     Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())
-}
-
-/// The ETag of a generation or version.
-pub(super) fn tag(generation: u64) -> String {
-    format!("\"{generation}\"")
-}
-
-/// Whether a caller knows this ETag already.
-pub(super) fn matches(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
-    known.split(',').any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == tag)
 }

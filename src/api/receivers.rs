@@ -124,8 +124,6 @@ impl ReceiverSettings {
     params(PageQuery),
     responses(
         (status = 200, body = Page<ReceiverView>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -144,8 +142,6 @@ pub async fn list(
     params(("name" = String, Path, description = "The receiver's name")),
     responses(
         (status = 200, body = ReceiverView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(
@@ -164,12 +160,7 @@ pub async fn get(
     responses(
         (status = 200, body = ReceiverView, description = "It has these settings now"),
         (status = 201, body = ReceiverView, description = "It was made"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn put(
     State(state): State<ApiState>,
@@ -188,8 +179,6 @@ pub async fn put(
     params(("name" = String, Path, description = "The receiver's name")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
     ))]
@@ -207,8 +196,6 @@ pub async fn remove(
     params(("name" = String, Path, description = "The receiver's name")),
     responses(
         (status = 200, body = ReceiverView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
     ))]
@@ -227,8 +214,6 @@ pub async fn enable(
     params(("name" = String, Path, description = "The receiver's name")),
     responses(
         (status = 200, body = TestOutcome),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn test(
@@ -261,8 +246,6 @@ pub struct DeadLetterQuery {
     params(DeadLetterQuery),
     responses(
         (status = 200, body = Page<DeadLetter>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn dead_letters(
     State(state): State<ApiState>,
@@ -290,8 +273,6 @@ pub async fn dead_letters(
     params(("receiver" = String, Path, description = "The receiver's name"), ("number" = u64, Path)),
     responses(
         (status = 202, body = Delivery),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
     ))]

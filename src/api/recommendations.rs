@@ -82,8 +82,6 @@ pub struct Applied {
     params(RecommendationQuery),
     responses(
         (status = 200, body = Page<RecommendationView>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -109,8 +107,6 @@ pub async fn list(
     params(("id" = RecommendationId, Path, description = "The recommendation's id")),
     responses(
         (status = 200, body = RecommendationView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(
@@ -129,12 +125,8 @@ pub async fn get(
     request_body = ApprovalToGive,
     responses(
         (status = 200, body = Applied),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It waits no more, or the quota has moved on"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "The tier does not allow it"),
         (status = 502, body = Problem, content_type = "application/problem+json", description = "The target refused it"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "The target is out of reach; it will be tried again"),
@@ -158,13 +150,8 @@ pub async fn approve(
     request_body = Rejection,
     responses(
         (status = 200, body = RecommendationView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It waits no more"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn reject(
     State(state): State<ApiState>,

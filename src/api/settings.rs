@@ -35,8 +35,6 @@ pub struct TenantSettings {
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
         (status = 200, body = TenantSettings),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(

@@ -42,7 +42,6 @@ pub struct SourceProblemView {
 #[utoipa::path(get, path = "/v1/summary", tag = "analysis", security(("token" = [])),
     responses(
         (status = 200, body = Summary),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem> {
     let (registry, workspace) = (state.engine.registry(), state.engine.workspace());

@@ -10,9 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::auth::Caller;
+use super::etag::tag;
 use super::extract::{Path, Query, Text};
 use super::problem::Problem;
-use super::quotas::tag;
 use super::templates::{TemplateChanged, WriteQuery, changed, unknown_receiver};
 use crate::domain::TemplateName;
 use crate::domain::template::{Extends, Fault, yaml};
@@ -44,8 +44,6 @@ pub struct Imported {
     params(("name" = String, Path, description = "The template's name"), ExportQuery),
     responses(
         (status = 200, body = String, content_type = "application/yaml", headers(("ETag", description = "its version"))),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn export(
@@ -67,11 +65,8 @@ pub async fn export(
     request_body(content = String, content_type = "application/yaml"),
     responses(
         (status = 200, body = Imported),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 412, body = Problem, content_type = "application/problem+json", description = "A template changed meanwhile"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "What is wrong, with its line and column"),
     ))]
 pub async fn import(
@@ -96,10 +91,7 @@ pub async fn import(
         RegistryError::TemplateRefused(faults) => Problem::faulty(located(faults, &documents)),
         other => other.into(),
     })?;
-    let mut items = Vec::new();
-    for one in written {
-        items.push(changed(&state, one).await?);
-    }
+    let items = changed(&state, written).await?;
     Ok(Json(Imported { dry_run: query.dry_run, items }))
 }
 

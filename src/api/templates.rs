@@ -11,10 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::auth::Caller;
-use super::extract::{Body, Path, Query, if_match};
+use super::etag::{if_match, tag, unchanged};
+use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
-use super::quotas::{matches, tag};
 use crate::domain::template::{Difference, Fault, Setting, Template, differences};
 use crate::domain::{TemplateName, Tier};
 use crate::registry::{Standing, TemplateRecord, TemplateWritten};
@@ -99,8 +99,6 @@ pub struct TemplateDiff {
     params(PageQuery),
     responses(
         (status = 200, body = Page<TemplateRecord>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -119,12 +117,7 @@ pub async fn list(
     responses(
         (status = 200, body = TemplateChanged, description = "What would be made, with dry_run"),
         (status = 201, body = TemplateChanged, headers(("Location", description = "where it is"), ("ETag", description = "its version"))),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn create(
     State(state): State<ApiState>,
@@ -135,7 +128,7 @@ pub async fn create(
     let dry_run = query.dry_run;
     let written = write_one(&state, &caller, template, Standing::Absent, query).await?;
     if dry_run {
-        return Ok(Json(changed(&state, written).await?).into_response());
+        return Ok(answer(&state, written).await?.into_response());
     }
     created(&state, written).await
 }
@@ -146,8 +139,6 @@ pub async fn create(
     responses(
         (status = 200, body = TemplateView, headers(("ETag", description = "its version"))),
         (status = 304, description = "It has not changed since the ETag in If-None-Match"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(
@@ -157,8 +148,8 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let record = state.engine.registry().template(&name).await?;
     let tag = tag(record.version);
-    if matches(&headers, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    if let Some(unchanged) = unchanged(&headers, &tag) {
+        return Ok(unchanged);
     }
     Ok(([(ETAG, tag)], Json(view(&state, record).await?)).into_response())
 }
@@ -175,14 +166,9 @@ pub async fn get(
     request_body = Template,
     responses(
         (status = 200, body = TemplateChanged, headers(("ETag", description = "its new version"))),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 428, body = Problem, content_type = "application/problem+json", description = "If-Match is missing"),
     ))]
 pub async fn put(
@@ -202,7 +188,7 @@ pub async fn put(
     let seen = allowed.choose(state.engine.registry().template(&name).await?.version);
     let written = write_one(&state, &caller, template, Standing::Version(seen), query).await?;
     let version = tag(written.record.version);
-    Ok(([(ETAG, version)], Json(changed(&state, written).await?)).into_response())
+    Ok(([(ETAG, version)], answer(&state, written).await?).into_response())
 }
 
 /// Make a template that says the same under a new name.
@@ -211,13 +197,8 @@ pub async fn put(
     request_body = CloneToMake,
     responses(
         (status = 201, body = TemplateChanged, headers(("Location", description = "where it is"), ("ETag", description = "its version"))),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn clone(
     State(state): State<ApiState>,
@@ -239,8 +220,6 @@ pub async fn clone(
     params(("name" = String, Path, description = "The template's name"), PageQuery),
     responses(
         (status = 200, body = Page<TemplateRecord>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn versions(
@@ -259,8 +238,6 @@ pub async fn versions(
     params(("name" = String, Path, description = "The template's name"), ("version" = u64, Path)),
     responses(
         (status = 200, body = TemplateView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn version(
@@ -276,8 +253,6 @@ pub async fn version(
     params(("name" = String, Path, description = "The template's name"), DiffQuery),
     responses(
         (status = 200, body = TemplateDiff),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn diff(
@@ -316,7 +291,7 @@ async fn write_one(
     let (limits, remark) = (state.settings.templates, caller.remark(query.reason));
     let drafts = vec![(template, standing)];
     let mut written = state.engine.registry().write_templates(drafts, limits, query.dry_run, remark).await?;
-    written.pop().ok_or_else(|| Problem::not_found("the template was not written"))
+    written.pop().ok_or_else(not_written)
 }
 
 /// A receiver that a template names and that is not there.
@@ -332,20 +307,35 @@ pub(super) async fn unknown_receiver(
     Ok(unknown.map(|name| Fault::at("monitoring_config.alert_receivers", words(name))))
 }
 
-/// What a caller is told of a template that was written.
-pub(super) async fn changed(state: &ApiState, written: TemplateWritten) -> Result<TemplateChanged, Problem> {
-    let TemplateWritten { record, resolved, differences, .. } = written;
+/// What a caller is told of templates that were written, in their order.
+pub(super) async fn changed(
+    state: &ApiState,
+    written: Vec<TemplateWritten>,
+) -> Result<Vec<TemplateChanged>, Problem> {
     let tenants = state.engine.registry().all_tenants().await?;
-    let behind = tenants.iter().filter_map(|tenant| tenant.template.as_ref());
-    let behind = behind.filter(|one| one.name == record.template.name && one.version < record.version);
-    let tenants_behind = behind.count();
-    let view = TemplateView { record, tier: resolved.tier, values: resolved.values() };
-    Ok(TemplateChanged { view, differences, tenants_behind, note: TENANTS_STAY })
+    let told = |one: TemplateWritten| {
+        let TemplateWritten { record, resolved, differences, .. } = one;
+        let (name, version) = (&record.template.name, record.version);
+        let behind = tenants.iter().filter_map(|tenant| tenant.template.as_ref());
+        let tenants_behind = behind.filter(|one| one.name == *name && one.version < version).count();
+        let view = TemplateView { record, tier: resolved.tier, values: resolved.values() };
+        TemplateChanged { view, differences, tenants_behind, note: TENANTS_STAY }
+    };
+    Ok(written.into_iter().map(told).collect())
+}
+
+/// The answer with one template that was written.
+async fn answer(state: &ApiState, written: TemplateWritten) -> Result<Json<TemplateChanged>, Problem> {
+    let told = changed(state, vec![written]).await?.pop();
+    told.map(Json).ok_or_else(not_written)
 }
 
 async fn created(state: &ApiState, written: TemplateWritten) -> Result<Response, Problem> {
     let name = written.record.template.name.clone();
     let headers = [(ETAG, tag(written.record.version)), (LOCATION, format!("/v1/templates/{name}"))];
-    let body = Json(changed(state, written).await?);
-    Ok((StatusCode::CREATED, headers, body).into_response())
+    Ok((StatusCode::CREATED, headers, answer(state, written).await?).into_response())
+}
+
+fn not_written() -> Problem {
+    Problem::not_found("the template was not written")
 }

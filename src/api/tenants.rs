@@ -95,13 +95,8 @@ pub struct TenantChange {
     request_body = TenantToCreate,
     responses(
         (status = 201, body = Tenant, headers(("Location", description = "where it is"))),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such template"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn create(
     State(state): State<ApiState>,
@@ -146,8 +141,6 @@ async fn chosen(
     params(PageQuery),
     responses(
         (status = 200, body = Page<Tenant>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -164,8 +157,6 @@ pub async fn list(
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
         (status = 200, body = Tenant),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(State(state): State<ApiState>, Path(id): Path<TenantId>) -> Result<Json<Tenant>, Problem> {
@@ -178,13 +169,8 @@ pub async fn get(State(state): State<ApiState>, Path(id): Path<TenantId>) -> Res
     request_body = TenantChange,
     responses(
         (status = 200, body = Tenant),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn change(
     State(state): State<ApiState>,
@@ -225,8 +211,6 @@ pub struct TierFitView {
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
         (status = 200, body = TierFitView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn tier_fit(
@@ -244,8 +228,6 @@ pub async fn tier_fit(
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "A change of one of its quotas is on its way"),
     ))]

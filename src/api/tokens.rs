@@ -70,8 +70,6 @@ pub struct CodeToConfirm {
     params(PageQuery),
     responses(
         (status = 200, body = Page<TokenView>),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -91,12 +89,7 @@ pub async fn list(
     request_body = TokenToCreate,
     responses(
         (status = 201, body = TokenMade),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such tenant"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn create(
     State(state): State<ApiState>,
@@ -142,8 +135,6 @@ fn life(state: &ApiState, wished: Option<&str>) -> Result<Duration, Problem> {
     params(("id" = String, Path, description = "The token's id")),
     responses(
         (status = 200, body = TokenView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It changes right now"),
     ))]
@@ -160,8 +151,6 @@ pub async fn revoke(
     params(("id" = String, Path, description = "The token's id")),
     responses(
         (status = 200, body = TokenView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It changes right now"),
     ))]
@@ -177,7 +166,6 @@ pub async fn reset_second_factor(
 #[utoipa::path(get, path = "/v1/token", tag = "tokens", security(("token" = [])),
     responses(
         (status = 200, body = TokenView),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn own(
     State(state): State<ApiState>,
@@ -193,7 +181,6 @@ pub async fn own(
 #[utoipa::path(post, path = "/v1/token/second-factor", tag = "tokens", security(("token" = [])),
     responses(
         (status = 201, body = SecondFactorToSetUp),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "There is one already"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ))]
@@ -216,12 +203,7 @@ pub async fn begin_second_factor(
     request_body = CodeToConfirm,
     responses(
         (status = 204, description = "It counts"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "There is none, or it changes right now"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn confirm_second_factor(
     State(state): State<ApiState>,
