@@ -9,6 +9,9 @@ use async_trait::async_trait;
 use crate::domain::{Notice, QuotaChange, Receiver, Resource, Step, TenantId, TimeRange, Timestamp};
 use crate::series::Frame;
 
+#[cfg(test)]
+pub mod hands;
+
 /// The present. Passed in, so that a year of operation can be simulated.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present instant.

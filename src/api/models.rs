@@ -43,8 +43,6 @@ pub struct RollBack {
 #[utoipa::path(get, path = "/v1/models", tag = "analysis", security(("token" = [])), params(ModelQuery),
     responses(
         (status = 200, body = Models),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -71,12 +69,7 @@ pub async fn list(
     request_body = RollBack,
     responses(
         (status = 200, body = Models),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "There are none in memory to go back to"),
-        (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn roll_back(
     State(state): State<ApiState>,
@@ -87,7 +80,6 @@ pub async fn roll_back(
     if asked.reason.trim().is_empty() {
         return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
     }
-    let (by, request_id) = (caller.actor(), caller.request_id());
-    let items = state.engine.roll_back_models(resource, by, asked.reason, request_id).await?;
+    let items = state.engine.roll_back_models(resource, caller.remark(Some(asked.reason))).await?;
     Ok(Json(Models { items }))
 }

@@ -15,7 +15,7 @@ use super::hourly::Hourly;
 use super::lineup::{Decision, Lineup, standing};
 use super::{ComputeError, Engine, EngineError, ForecastRecord, Progress, SeriesKey};
 use crate::domain::{Actor, AuditAction, ModelState, ModelVersion, Resource, Step, TenantId};
-use crate::registry::{RegistryError, Replacement};
+use crate::registry::{RegistryError, Remark, Replacement};
 use crate::series::Frame;
 
 /// Why the models before could not be taken back; reads well after "failed to".
@@ -65,7 +65,9 @@ impl Engine {
                 let carry_on = move || engine.carry_on(&lineup, &due, &frame);
                 let (made, decision) = self.parts.compute.run(carry_on).await?;
                 if let Some(decision) = decision {
-                    self.record_decision(decision, AuditAction::ModelReplaced, Actor::Daemon, None).await?;
+                    let (by, comment) = (Actor::Daemon, Some(decision.reason.clone()));
+                    let remark = Remark { by, comment, request_id: None };
+                    self.record_decision(decision, AuditAction::ModelReplaced, remark).await?;
                 }
                 made
             }
@@ -130,15 +132,13 @@ impl Engine {
         &self,
         decision: Decision,
         action: AuditAction,
-        by: Actor,
-        request_id: Option<String>,
+        remark: Remark,
     ) -> Result<(), RegistryError> {
         let Decision { versions, replaced, reason } = decision;
         let Some(last) = versions.last() else { return Ok(()) };
         let (resource, version) = (last.resource, last.version);
         tracing::info!(%resource, version, state = ?last.state, "{reason}");
-        let replacement =
-            replaced.map(|before| (Some(before), version, Replacement { action, by, reason, request_id }));
+        let replacement = replaced.map(|before| Replacement { before, after: version, action, remark });
         self.parts.registry.put_models(&versions, replacement).await
     }
 
@@ -166,13 +166,12 @@ impl Engine {
     pub async fn roll_back_models(
         self: &Arc<Self>,
         resource: Resource,
-        by: Actor,
-        reason: String,
-        request_id: Option<String>,
+        remark: Remark,
     ) -> Result<Vec<ModelVersion>, RollBackError> {
         let lineup = self.lineups.lock().get(&resource).cloned();
         let lineup = lineup.ok_or(RollBackError::NothingBefore(resource))?;
         let next_refit = self.now().plus(self.settings.refit_every);
+        let reason = remark.comment.clone().unwrap_or_default();
         let recalled = self.recall_previous(resource, &lineup).await?;
         // A cycle may hold the models for a moment.
         let roll_back = move || {
@@ -183,7 +182,7 @@ impl Engine {
         let decision = self.parts.compute.run_blocking(roll_back).await?;
         let decision = decision.ok_or(RollBackError::NothingBefore(resource))?;
         let versions = decision.versions.clone();
-        self.record_decision(decision, AuditAction::ModelRolledBack, by, request_id).await?;
+        self.record_decision(decision, AuditAction::ModelRolledBack, remark).await?;
         self.workspace.forget_forecasts(resource);
         self.show_models(resource);
         self.wake();

@@ -103,19 +103,9 @@ impl Registry {
         order: Order,
         mut show: impl FnMut(&str, u64, AppliedChange) -> ControlFlow<()>,
     ) -> Result<(), RegistryError> {
-        let mut cursor: Option<String> = None;
-        loop {
-            let chunk = self.store.scan(Table::Changes, prefix, cursor.as_deref(), order, SCAN_CHUNK).await?;
-            for (key, value) in &chunk {
-                let change = decode(Table::Changes, key, value)?;
-                if show(key, value.version, change).is_break() {
-                    return Ok(());
-                }
-            }
-            match chunk.last() {
-                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
-                _ => return Ok(()),
-            }
-        }
+        self.walk((Table::Changes, prefix, order), None, |key, value| {
+            Ok(show(key, value.version, decode(Table::Changes, key, value)?))
+        })
+        .await
     }
 }

@@ -19,6 +19,7 @@ mod tenants;
 mod tokens;
 mod watermarks;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -187,6 +188,29 @@ impl Registry {
         decode(table, key, &found).map(|record| Some((record, version)))
     }
 
+    /// Shows the records of a table whose keys begin with `prefix` and lie beyond
+    /// `after`, one by one, until `show` breaks off.
+    async fn walk(
+        &self,
+        (table, prefix, order): (Table, &str, Order),
+        after: Option<String>,
+        mut show: impl FnMut(&str, &Versioned) -> Result<ControlFlow<()>, RegistryError>,
+    ) -> Result<(), RegistryError> {
+        let mut cursor = after;
+        loop {
+            let chunk = self.store.scan(table, prefix, cursor.as_deref(), order, SCAN_CHUNK).await?;
+            for (key, value) in &chunk {
+                if show(key, value)?.is_break() {
+                    return Ok(());
+                }
+            }
+            match chunk.last() {
+                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
     /// Up to `limit` records of which `read` makes something, the one with the
     /// largest key first, of those below the key `before`.
     async fn newest<T>(
@@ -196,21 +220,13 @@ impl Registry {
         limit: usize,
         read: impl Fn(&str, &Versioned) -> Result<Option<T>, RegistryError>,
     ) -> Result<Vec<T>, RegistryError> {
-        let mut cursor = before;
         let mut page = Vec::new();
-        loop {
-            let chunk = self.store.scan(table, "", cursor.as_deref(), Order::Downwards, SCAN_CHUNK).await?;
-            for (key, value) in &chunk {
-                page.extend(read(key, value)?);
-                if page.len() == limit {
-                    return Ok(page);
-                }
-            }
-            match chunk.last() {
-                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
-                _ => return Ok(page),
-            }
-        }
+        self.walk((table, "", Order::Downwards), before, |key, value| {
+            page.extend(read(key, value)?);
+            Ok(if page.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+        .await?;
+        Ok(page)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {

@@ -1,24 +1,24 @@
 //! The versions of the forecasting models. What was fitted is in memory and is
 //! made again from the history; here stands what it was and what became of it.
 
-use super::{Registry, RegistryError, append_audit, decode, put};
-use crate::domain::{Actor, AuditAction, AuditEvent, ModelVersion, Resource};
+use super::{Registry, RegistryError, Remark, append_audit, decode, put};
+use crate::domain::{AuditAction, ModelVersion, Resource};
 use crate::ports::{Expect, Order, Table, Write};
 
 /// Versions that are remembered of each resource.
 const VERSIONS_KEPT: usize = 100;
 
-/// Who replaced a model, and why.
+/// One version in the place of another.
 #[derive(Debug, Clone)]
 pub struct Replacement {
+    /// The version that was used before.
+    pub before: u64,
+    /// The version that is used since.
+    pub after: u64,
     /// Whether another won, or a person went back.
     pub action: AuditAction,
-    /// Who.
-    pub by: Actor,
-    /// Why.
-    pub reason: String,
-    /// The request that asked for it.
-    pub request_id: Option<String>,
+    /// Who says so, and why.
+    pub remark: Remark,
 }
 
 fn key(version: &ModelVersion) -> String {
@@ -39,30 +39,21 @@ impl Registry {
     }
 
     /// Writes versions of one resource, new or changed; with a replacement, its
-    /// line of the audit log in the same commit. `after` is the version that is
-    /// used since. The oldest are forgotten.
+    /// line of the audit log in the same commit. The oldest are forgotten.
     pub async fn put_models(
         &self,
         versions: &[ModelVersion],
-        replaced: Option<(Option<u64>, u64, Replacement)>,
+        replaced: Option<Replacement>,
     ) -> Result<(), RegistryError> {
         let Some(first) = versions.first() else { return Ok(()) };
         let mut writes = Vec::new();
         for version in versions {
             writes.push(put(Table::Models, key(version), Expect::Anything, version)?);
         }
-        if let Some((before, after, replacement)) = replaced {
-            writes.push(append_audit(&AuditEvent {
-                at: self.now(),
-                actor: replacement.by,
-                action: replacement.action,
-                tenant: None,
-                resource: Some(first.resource),
-                before: serde_json::json!(before),
-                after: serde_json::json!(after),
-                reason: replacement.reason,
-                request_id: replacement.request_id,
-            })?);
+        if let Some(Replacement { before, after, action, remark }) = replaced {
+            let values = [serde_json::json!(before), serde_json::json!(after)];
+            let event = self.event(action, (None, Some(first.resource)), values, remark);
+            writes.push(append_audit(&event)?);
         }
         let newest = versions.iter().map(|version| version.version).max().unwrap_or(0);
         let oldest = format!("{}/{:020}", first.resource, newest.saturating_sub(VERSIONS_KEPT as u64));

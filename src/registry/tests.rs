@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::*;
 use crate::domain::approval::{Approval, approve};
 use crate::domain::incident::tests::{finding, incident};
@@ -13,17 +11,8 @@ use crate::domain::{
     Actor, ApplyMode, Approved, AuditAction, Evidence, FindingKind, Incident, QuotaChange, Recommendation,
     RecommendationState, Tier, TimeRange,
 };
+use crate::ports::hands::Hands;
 use crate::store::MemoryStore;
-
-/// A clock that stands where it is put.
-#[derive(Debug)]
-struct HandClock(Mutex<Timestamp>);
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock()
-    }
-}
 
 const CPU: Resource = Resource::CpuCores;
 
@@ -35,8 +24,8 @@ fn acme() -> TenantId {
     "acme".parse().unwrap()
 }
 
-async fn registry() -> (Registry, Arc<HandClock>) {
-    let clock = Arc::new(HandClock(Mutex::new(start())));
+async fn registry() -> (Registry, Arc<Hands>) {
+    let clock = Arc::new(Hands::at(start()));
     let registry = Registry::new(Arc::new(MemoryStore::default()), clock.clone());
     registry.create_tenant(new_tenant("acme"), Actor::Daemon, None).await.unwrap();
     (registry, clock)
@@ -180,7 +169,7 @@ async fn what_was_rejected_is_not_put_to_people_again_at_once() {
     // Another need is another matter, and so is the same one much later.
     assert!(matches!(registry.propose(recommendation(3, 6.0, 1)).await.unwrap(), Proposed::New(_)));
     assert_eq!(state_of(&registry, 1).await, "rejected");
-    *clock.0.lock() = start().plus(Duration::from_secs(3600));
+    clock.put(start().plus(Duration::from_secs(3600)));
     assert_eq!(registry.expire().await.unwrap(), 1);
     assert_eq!(state_of(&registry, 3).await, "expired");
     assert!(matches!(registry.propose(recommendation(4, 6.0, 1)).await.unwrap(), Proposed::New(_)));
@@ -254,7 +243,7 @@ impl Store for Counting {
 
 #[tokio::test]
 async fn what_is_not_to_be_learned_is_read_from_the_store_once() {
-    let (store, clock) = (Arc::new(Counting::default()), Arc::new(HandClock(Mutex::new(start()))));
+    let (store, clock) = (Arc::new(Counting::default()), Arc::new(Hands::at(start())));
     let registry = Registry::new(store.clone(), clock.clone());
     let odd = finding(FindingKind::UnusualUsage, Some(CPU), 2.0);
     let one = |number: u128, resolved_at| {

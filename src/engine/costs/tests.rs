@@ -1,13 +1,12 @@
 //! Weeks of operation with a clock that is set by hand: a budget that the month
 //! would exceed, a quota that is cut, and what that has saved.
 
-use parking_lot::RwLock;
-
 use super::*;
 use crate::cost::{PriceBook, Settings as PriceSettings};
 use crate::domain::{Actor, ApplyMode, Budgets, FindingKind, Resource, Step, Tier};
 use crate::engine::{Compute, Ids, Parts, Settings, Silent};
 use crate::ports::Clock;
+use crate::ports::hands::Hands;
 use crate::registry::{NewTenant, Registry, Remark};
 use crate::series::Frame;
 use crate::source::FileSource;
@@ -19,22 +18,13 @@ const HOUR: u64 = 3600;
 const BOOK: &str = "currency = \"USD\"\nprovider = \"x\"\n[[price]]\nregion = \"*\"\n\
     resource = \"cpu_cores\"\non_demand = \"0.5\"\nsource = \"s\"\nlooked_up = \"2026-01-01\"\n";
 
-#[derive(Debug)]
-struct Hands(RwLock<Timestamp>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        *self.0.read()
-    }
-}
-
 fn start() -> Timestamp {
     "2026-09-14".parse().unwrap()
 }
 
 /// An engine three weeks after the usage began: about 2 cores, and 5 at noon.
 async fn engine(budget: &str) -> (Arc<Engine>, Arc<Hands>) {
-    let clock = Arc::new(Hands(RwLock::new(start().plus(Duration::from_secs(21 * 24 * HOUR)))));
+    let clock = Arc::new(Hands::at(start().plus(Duration::from_secs(21 * 24 * HOUR))));
     let usage = |hour: usize| if hour % 24 == 12 { 5.0 } else { 2.0 + 0.1 * (hour % 7) as f64 };
     let series = UsageSeries { start: start(), step: Step::HOUR, values: (0..24 * 60).map(usage).collect() };
     let mut frame = Frame::empty(Resource::CpuCores, Step::HOUR);
@@ -69,7 +59,7 @@ async fn engine(budget: &str) -> (Arc<Engine>, Arc<Hands>) {
 /// Lets hours pass, and then runs a cycle.
 async fn pass(engine: &Arc<Engine>, clock: &Hands, hours: u64) {
     let next = clock.now().plus(Duration::from_secs(hours * HOUR));
-    *clock.0.write() = next;
+    clock.put(next);
     engine.cycle(&Silent).await.unwrap();
 }
 

@@ -7,13 +7,12 @@ mod telling;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use crate::domain::{
     Actor, ApplyMode, Incident, Notice, NoticeKind, Resource, Step, TenantId, Tier, Timestamp,
 };
 use crate::engine::{Compute, Engine, Ids, Parts, SeriesKey, Settings, Silent};
-use crate::ports::{Clock, Order, Store, Table};
+use crate::ports::hands::Hands;
+use crate::ports::{Order, Store, Table};
 use crate::registry::{IncidentFilter, NewTenant, Registry, Remark};
 use crate::series::{Frame, UsageSeries};
 use crate::source::FileSource;
@@ -24,15 +23,6 @@ use crate::telemetry::Metrics;
 const CPU: Resource = Resource::CpuCores;
 /// What is judged from then on: the detector has seen three days.
 const WARM: f64 = 72.0;
-
-#[derive(Debug)]
-struct Hands(RwLock<Timestamp>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        *self.0.read()
-    }
-}
 
 /// An engine at work.
 struct Rig {
@@ -76,7 +66,7 @@ impl Rig {
         settings: Settings,
         usage: impl Fn(&str, Resource, f64) -> f64,
     ) -> Rig {
-        let clock = Arc::new(Hands(RwLock::new(at(0.0))));
+        let clock = Arc::new(Hands::at(at(0.0)));
         let store = Arc::new(MemoryStore::default());
         let frame = |resource: &Resource| {
             let mut frame = Frame::empty(*resource, step);
@@ -128,7 +118,7 @@ impl Rig {
 
     /// Moves the clock there, and looks at what came.
     async fn go_to(&self, hour: f64) {
-        *self.clock.0.write() = at(hour);
+        self.clock.put(at(hour));
         self.engine.collect(&Silent).await.unwrap();
         self.engine.detect(&Silent).await.unwrap();
     }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use ndarray::Array1;
-use parking_lot::RwLock;
 
 use super::*;
 use crate::domain::Timestamp;
 use crate::engine::{Compute, Ids, Parts, Settings, Silent};
+use crate::ports::hands::Hands;
 use crate::ports::{Clock, History};
 use crate::registry::Registry;
 use crate::series::UsageSeries;
@@ -18,15 +18,6 @@ use crate::telemetry::Metrics;
 
 const RESOURCE: Resource = Resource::CpuCores;
 const HOUR: u64 = 3600;
-
-#[derive(Debug)]
-struct Hands(RwLock<Timestamp>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        *self.0.read()
-    }
-}
 
 fn noise(seed: usize) -> f64 {
     let mixed = (seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -54,7 +45,7 @@ fn frame(tenants: usize, hours: usize, shape: &dyn Fn(usize) -> f64) -> Frame {
 
 /// An engine over usage of which `known` hours have come.
 fn engine(frame: Frame, known: u64) -> (Arc<Engine>, Arc<Hands>) {
-    let clock = Arc::new(Hands(RwLock::new(start().plus(Duration::from_secs(known * HOUR + 60)))));
+    let clock = Arc::new(Hands::at(start().plus(Duration::from_secs(known * HOUR + 60))));
     (started(frame, &clock, Arc::new(MemoryStore::default()), Arc::new(NoHistory)), clock)
 }
 
@@ -87,7 +78,7 @@ fn started(
 async fn pass(engine: &Arc<Engine>, clock: &Hands, hours: usize) {
     for _ in 0..hours {
         let next = clock.now().plus(Duration::from_secs(HOUR));
-        *clock.0.write() = next;
+        clock.put(next);
         engine.cycle(&Silent).await.unwrap();
         for _ in 0..2000 {
             let lineup = engine.lineups.lock().get(&RESOURCE).cloned();
@@ -97,6 +88,10 @@ async fn pass(engine: &Arc<Engine>, clock: &Hands, hours: usize) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+fn says(by: &Actor, why: &str) -> Remark {
+    Remark { by: by.clone(), comment: Some(why.to_owned()), request_id: None }
 }
 
 fn daily(hour: usize) -> f64 {
@@ -154,7 +149,7 @@ async fn a_challenger_that_wins_takes_over_and_can_be_sent_back() {
     assert!(live.values > 100 && (0.6..0.95).contains(&live.cover.unwrap()), "{live:?}");
 
     let by = Actor::Person("ann".to_owned());
-    let went = engine.roll_back_models(RESOURCE, by.clone(), "it looks odd".to_owned(), None).await.unwrap();
+    let went = engine.roll_back_models(RESOURCE, says(&by, "it looks odd")).await.unwrap();
     assert_eq!(went.last().unwrap().state, ModelState::Champion);
     pass(&engine, &clock, 1).await;
     let key = SeriesKey { tenant: "tenant-0".parse().unwrap(), resource: RESOURCE };
@@ -167,7 +162,7 @@ async fn a_challenger_that_wins_takes_over_and_can_be_sent_back() {
     // And on, until there is nothing older.
     let mut window_to = went.last().unwrap().window_to;
     let last = loop {
-        match engine.roll_back_models(RESOURCE, by.clone(), "again".to_owned(), None).await {
+        match engine.roll_back_models(RESOURCE, says(&by, "again")).await {
             Ok(older) => {
                 assert!(older.last().unwrap().window_to < window_to, "{older:?}");
                 window_to = older.last().unwrap().window_to;
@@ -182,7 +177,7 @@ async fn a_challenger_that_wins_takes_over_and_can_be_sent_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_went_back_to_is_fitted_again_after_a_restart() {
     let usage = frame(12, 24 * 60, &changing);
-    let clock = Arc::new(Hands(RwLock::new(start().plus(Duration::from_secs(CHANGE as u64 * HOUR + 60)))));
+    let clock = Arc::new(Hands::at(start().plus(Duration::from_secs(CHANGE as u64 * HOUR + 60))));
     let store = Arc::new(MemoryStore::default());
     let folder = tempfile::tempdir().unwrap();
     let history = Arc::new(ParquetHistory::open(folder.path()).unwrap());
@@ -201,7 +196,7 @@ async fn what_a_person_went_back_to_is_fitted_again_after_a_restart() {
     assert!(newest.window_to > first.window_to, "{newest:?}");
 
     let by = Actor::Person("ann".to_owned());
-    let went = after.roll_back_models(RESOURCE, by, "it looks odd".to_owned(), None).await.unwrap();
+    let went = after.roll_back_models(RESOURCE, says(&by, "it looks odd")).await.unwrap();
     let back = went.last().unwrap();
     assert!(back.state == ModelState::Champion && back.window_to < newest.window_to, "{went:?}");
     pass(&after, &clock, 1).await;

@@ -1,15 +1,15 @@
 //! Signed checkpoints of the audit log.
 
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::{Registry, RegistryError, decode, enqueue, put};
 use crate::domain::{Notice, NoticeKind, Severity};
 use crate::ports::{Batch, Expect, Order, StoreError, Table, append_key};
-use crate::security::{Checkpoint, Signer, Tree, WrittenTree};
+use crate::security::{Checkpoint, Signer, Tree, WrittenTree, hex, sha256};
 
-/// Lines that are read at once.
-const CHUNK: usize = 1024;
 /// What notices of checkpoints are about.
 const SUBJECT: &str = "audit/checkpoints";
 
@@ -57,21 +57,17 @@ impl Registry {
         };
         let from = tree.size();
         let mut hash = last.map(|last| last.last).unwrap_or_default();
-        loop {
-            let after = append_key(tree.size());
-            let found = self.store.scan(Table::Audit, "", Some(&after), Order::Upwards, CHUNK).await?;
-            for (key, value) in &found {
-                // A hole would give every later line another number.
-                if *key != append_key(tree.size() + 1) {
-                    return Err(corrupt(key, "the line before it is missing").into());
-                }
-                tree.push(&value.bytes);
-                hash = crate::security::hex(&crate::security::sha256([&*value.bytes]));
+        let lines = (Table::Audit, "", Order::Upwards);
+        self.walk(lines, Some(append_key(from)), |key, value| {
+            // A hole would give every later line another number.
+            if *key != append_key(tree.size() + 1) {
+                return Err(corrupt(key, "the line before it is missing").into());
             }
-            if found.len() < CHUNK {
-                break;
-            }
-        }
+            tree.push(&value.bytes);
+            hash = hex(&sha256([&*value.bytes]));
+            Ok(ControlFlow::Continue(()))
+        })
+        .await?;
         if tree.size() == from {
             return Ok(None);
         }

@@ -3,22 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::*;
 use crate::domain::Timestamp;
+use crate::ports::hands::Hands;
 use crate::ports::{Batch, Clock, Expect, Store, Write};
 use crate::security::{Checkpoint, Signer, Verifier};
 use crate::store::MemoryStore;
-
-#[derive(Debug)]
-struct Hands(Mutex<Timestamp>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        *self.0.lock()
-    }
-}
 
 struct Log {
     registry: Registry,
@@ -29,7 +19,7 @@ struct Log {
 
 impl Log {
     fn new() -> Self {
-        let clock = Arc::new(Hands(Mutex::new(Timestamp::from_seconds(1_790_000_000))));
+        let clock = Arc::new(Hands::at(Timestamp::from_seconds(1_790_000_000)));
         let store = Arc::new(MemoryStore::default());
         let registry = Registry::new(store.clone(), clock.clone());
         Log { registry, store, clock, signer: Signer::from_key(&Signer::new_key().unwrap()).unwrap() }
@@ -39,7 +29,7 @@ impl Log {
     async fn write(&self, lines: usize) {
         for _ in 0..lines {
             let later = self.clock.now().plus(Duration::from_secs(60));
-            *self.clock.0.lock() = later;
+            self.clock.put(later);
             let remark = Remark { by: Actor::Daemon, comment: Some(later.to_string()), request_id: None };
             let values = [serde_json::Value::Null, serde_json::json!({ "b": 0.1, "a": [1, 2] })];
             let event = self.registry.event(AuditAction::QuotaChanged, (None, None), values, remark);
