@@ -71,13 +71,7 @@ impl Rightsizing {
                 days(3),
                 hours(1)..=days(365),
             ),
-            pinned_step: section.number(
-                "pinned_step",
-                "How far a quota is raised whose tenant is pinned at it, as a share: its real demand \
-                 can't be seen, so the quota is raised by this step and looked at again.",
-                0.5,
-                0.01..=10.0,
-            ),
+            pinned_step: pinned_step(&mut section),
             rest: section.duration(
                 "rest",
                 "How long a quota that was raised must have stood before it may be cut: usage that the lower \
@@ -85,13 +79,7 @@ impl Rightsizing {
                 days(1),
                 hours(1)..=days(28),
             ),
-            cadence: section.choice(
-                "cadence",
-                "How often quotas are meant to change, where a tenant says nothing else. With auto, a tenant \
-                 in the mode \"approved\" gets what its own past says is worth the changes, all others one \
-                 quota a day.",
-                &Cadence::ALL.map(|cadence| (cadence.name(), cadence)),
-            ),
+            cadence: cadence(&mut section),
             changes_per_day: section.number(
                 "changes_per_day",
                 "The most changes of a quota a day, on average, that the cadence auto may lead to.",
@@ -120,6 +108,26 @@ impl Rightsizing {
             unserved: unserved(&mut section),
         }
     }
+}
+
+fn pinned_step(section: &mut Section<'_, '_>) -> f64 {
+    section.number(
+        "pinned_step",
+        "How far a quota is raised whose tenant is pinned at it, as a share: its real demand \
+                 can't be seen, so the quota is raised by this step and looked at again.",
+        0.5,
+        0.01..=10.0,
+    )
+}
+
+fn cadence(section: &mut Section<'_, '_>) -> Cadence {
+    section.choice(
+        "cadence",
+        "How often quotas are meant to change, where a tenant says nothing else. With auto, a tenant \
+                 in the mode \"approved\" gets what its own past says is worth the changes, all others one \
+                 quota a day.",
+        &Cadence::ALL.map(|cadence| (cadence.name(), cadence)),
+    )
 }
 
 fn budgets(section: &mut Section<'_, '_>) -> [f64; 6] {

@@ -69,58 +69,8 @@ const SECRET: SecretKeys = SecretKeys {
 impl Target {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let mut section = reader.section("target", ABOUT);
-        let kind = section.choice(
-            "kind",
-            "\"registry\": gateways and schedulers poll `/v1/tenants/{id}/quotas`. \"file\": one file a tenant, \
-             written by rename, as a GitOps repository wants it. \"http\": the platform's own server is called.",
-            &[("registry", Kind::Registry), ("file", Kind::File), ("http", Kind::Http)],
-        );
-        let folder = section.path("folder", "For \"file\": the folder of the files.", "plimsoll-data/quotas");
-        let as_json = section.choice(
-            "format",
-            "For \"file\": how they are written.",
-            &[("yaml", false), ("json", true)],
-        );
-        let url = read_url(&mut section);
-        let secret = section.secret(&SECRET);
-        let time_limit = section.duration(
-            "time_limit",
-            "For \"http\": how long a call may take.",
-            Duration::from_secs(10),
-            Duration::from_millis(100)..=Duration::from_secs(120),
-        );
-        let read_back = section.switch(
-            "read_back",
-            "For \"http\": whether a change is read back with GET before it counts.",
-            true,
-        );
-        let place = match (kind, url, secret) {
-            (Kind::Registry, ..) => TargetPlace::Registry,
-            (Kind::File, ..) => TargetPlace::File { folder, as_json },
-            (Kind::Http, Some(url), Some(secret)) => {
-                if let Err(error) = SigningSecret::parse(&secret) {
-                    section.conflict(
-                        &["secret", "secret_file"],
-                        format!("can't be used: failed to {error}"),
-                        "make one with `echo whsec_$(openssl rand -base64 32)`",
-                    );
-                }
-                TargetPlace::Http { url, secret, time_limit, read_back }
-            }
-            (Kind::Http, url, _) => {
-                let missing = if url.is_none() { "url" } else { "secret" };
-                if !section.has(missing) {
-                    section.conflict(
-                        &["kind"],
-                        format!("is \"http\", and {missing} is missing"),
-                        format!("add {missing} to the section"),
-                    );
-                }
-                TargetPlace::Registry
-            }
-        };
         Target {
-            place,
+            place: TargetPlace::read(&mut section),
             reconcile_every: section.duration(
                 "reconcile_every",
                 "How often a target that holds quotas of its own is compared with the registry: `/v1/drift`.",
@@ -140,6 +90,74 @@ impl Target {
                 1..=256,
             ),
         }
+    }
+}
+
+impl TargetPlace {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        let kind = section.choice(
+            "kind",
+            "\"registry\": gateways and schedulers poll `/v1/tenants/{id}/quotas`. \"file\": one file a tenant, \
+             written by rename, as a GitOps repository wants it. \"http\": the platform's own server is called.",
+            &[("registry", Kind::Registry), ("file", Kind::File), ("http", Kind::Http)],
+        );
+        let folder = section.path("folder", "For \"file\": the folder of the files.", "plimsoll-data/quotas");
+        let as_json = section.choice(
+            "format",
+            "For \"file\": how they are written.",
+            &[("yaml", false), ("json", true)],
+        );
+        let http = Http::read(section);
+        match kind {
+            Kind::Registry => TargetPlace::Registry,
+            Kind::File => TargetPlace::File { folder, as_json },
+            Kind::Http => http.place(section).unwrap_or(TargetPlace::Registry),
+        }
+    }
+}
+
+/// The keys of a platform's own server.
+struct Http {
+    url: Option<String>,
+    secret: Option<SecretString>,
+    time_limit: Duration,
+    read_back: bool,
+}
+
+impl Http {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Http {
+            url: read_url(section),
+            secret: section.secret(&SECRET),
+            time_limit: section.duration(
+                "time_limit",
+                "For \"http\": how long a call may take.",
+                Duration::from_secs(10),
+                Duration::from_millis(100)..=Duration::from_secs(120),
+            ),
+            read_back: section.switch(
+                "read_back",
+                "For \"http\": whether a change is read back with GET before it counts.",
+                true,
+            ),
+        }
+    }
+
+    /// `None` where something is missing or wrong, which is complained of.
+    fn place(self, section: &mut Section<'_, '_>) -> Option<TargetPlace> {
+        let given =
+            [("url", section.has("url")), ("secret", section.has("secret") || section.has("secret_file"))];
+        if let Some((name, _)) = given.iter().find(|(_, is_given)| !is_given) {
+            let mend = format!("add {name} to the section");
+            section.conflict(&["kind"], format!("is \"http\", and {name} is missing"), mend);
+        }
+        let (url, secret) = (self.url?, self.secret?);
+        if let Err(error) = SigningSecret::parse(&secret) {
+            let mend = "make one with `echo whsec_$(openssl rand -base64 32)`";
+            section.conflict(&["secret", "secret_file"], format!("can't be used: failed to {error}"), mend);
+        }
+        let Http { time_limit, read_back, .. } = self;
+        Some(TargetPlace::Http { url, secret, time_limit, read_back })
     }
 }
 

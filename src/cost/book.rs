@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use crate::domain::{
-    Currency, DomainError, ExchangeRates, Money, PerHour, PerMonth, Purchase, Resource, Timestamp,
+    Currency, Dated, DomainError, ExchangeRates, Money, PerHour, PerMonth, Purchase, Resource, Timestamp,
 };
 
 /// The region that stands for every region without a price of its own.
@@ -19,7 +19,7 @@ pub(super) type PriceKey = (String, String, Resource);
 #[derive(Debug, Clone)]
 pub struct PriceBook {
     currency: Currency,
-    prices: BTreeMap<PriceKey, BTreeMap<NaiveDate, Listed>>,
+    prices: BTreeMap<PriceKey, Dated<Listed>>,
 }
 
 /// The prices of one resource from a date on.
@@ -145,10 +145,7 @@ impl UnitPrice {
 
 impl PriceBook {
     /// A book of these prices.
-    pub(super) fn new(
-        currency: Currency,
-        prices: BTreeMap<PriceKey, BTreeMap<NaiveDate, Listed>>,
-    ) -> PriceBook {
+    pub(super) fn new(currency: Currency, prices: BTreeMap<PriceKey, Dated<Listed>>) -> PriceBook {
         PriceBook { currency, prices }
     }
 
@@ -167,7 +164,7 @@ impl PriceBook {
 
     /// The days on which a price changes.
     pub fn days(&self) -> impl Iterator<Item = NaiveDate> + '_ {
-        self.prices.values().flat_map(|dated| dated.keys().copied())
+        self.prices.values().flat_map(Dated::days)
     }
 
     /// The price that counts at `at`: the newest that is valid by then, else
@@ -188,9 +185,7 @@ impl PriceBook {
         let missing =
             || NoPrice::NotListed { provider: provider.to_owned(), region: region.to_owned(), resource };
         let dated = dated(region).or_else(|| dated(ANY_REGION)).ok_or_else(missing)?;
-        let day = at.to_utc().map_or(NaiveDate::MAX, |time| time.date_naive());
-        let newest = dated.range(..=day).next_back().or_else(|| dated.iter().next());
-        let (_, listed) = newest.ok_or_else(missing)?;
+        let listed = dated.at(at).ok_or_else(missing)?;
         let (purchase, amount) = listed
             .amounts
             .get_key_value(&purchase)

@@ -193,14 +193,11 @@ pub fn of_fleet(prices: &Prices, tenants: &[TenantCosts], now: Timestamp) -> Res
 
 /// The calendar month, in UTC, that an instant lies in.
 pub fn month_of(at: Timestamp) -> TimeRange {
-    let midnight = |year: i32, month: u32| {
-        let first = NaiveDate::from_ymd_opt(year, month, 1)?.and_time(chrono::NaiveTime::MIN);
-        Some(Timestamp::from_millis(first.and_utc().timestamp_millis()))
-    };
+    let first = |year: i32, month: u32| NaiveDate::from_ymd_opt(year, month, 1).map(Timestamp::midnight);
     let range = at.to_utc().and_then(|time| {
         let (year, month) = (time.year(), time.month());
         let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-        Some(TimeRange { start: midnight(year, month)?, end: midnight(next_year, next)? })
+        Some(TimeRange { start: first(year, month)?, end: first(next_year, next)? })
     });
     range.unwrap_or(TimeRange { start: at, end: at })
 }

@@ -136,11 +136,7 @@ impl Prices {
     /// The instants between two at which a price or a rate changes, rising.
     pub fn changes_between(&self, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
         let days: BTreeSet<NaiveDate> = self.book.days().chain(self.settings.rates.days()).collect();
-        let instants = days.into_iter().map(|day| {
-            let midnight = day.and_time(chrono::NaiveTime::MIN).and_utc();
-            Timestamp::from_millis(midnight.timestamp_millis())
-        });
-        instants.filter(|at| from < *at && *at < to).collect()
+        days.into_iter().map(Timestamp::midnight).filter(|at| from < *at && *at < to).collect()
     }
 }
 

@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use super::book::{Listed, Per, PriceBook, PriceKey};
 use crate::config::Place;
-use crate::domain::{Currency, Purchase, Resource};
+use crate::domain::{Currency, Dated, Purchase, Resource};
 
 /// One thing that is wrong with a price book.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,7 +192,7 @@ impl PriceBook {
         if let Err(error) = &currency {
             reading.complain(raw.currency.span(), format!("failed to {error}"));
         }
-        let mut prices: BTreeMap<PriceKey, BTreeMap<NaiveDate, Listed>> = BTreeMap::new();
+        let mut prices: BTreeMap<PriceKey, Dated<Listed>> = BTreeMap::new();
         for one in &raw.price {
             let read = reading.price(one.get_ref(), one.span());
             let Some(provider) = one.get_ref().provider.as_ref().or(raw.provider.as_ref()) else {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::{Currency, DomainError, Money, Timestamp};
+use super::{Currency, Dated, DomainError, Money, Timestamp};
 
 /// What one unit of a currency is worth in another from a date on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl FromStr for ExchangeRate {
 
 /// A dated table of rates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ExchangeRates(BTreeMap<(Currency, Currency), BTreeMap<NaiveDate, Decimal>>);
+pub struct ExchangeRates(BTreeMap<(Currency, Currency), Dated<Decimal>>);
 
 impl ExchangeRates {
     /// A table of these; of two of one pair and date the later in the list stays.
@@ -74,15 +74,12 @@ impl ExchangeRates {
     }
 
     fn rate(&self, from: Currency, to: Currency, at: Timestamp) -> Option<Decimal> {
-        let dated = self.0.get(&(from, to))?;
-        let day = at.to_utc().map_or(NaiveDate::MAX, |time| time.date_naive());
-        let newest = dated.range(..=day).next_back().or_else(|| dated.iter().next());
-        newest.map(|(_, rate)| *rate)
+        self.0.get(&(from, to))?.at(at).copied()
     }
 
     /// The days on which a rate changes.
     pub fn days(&self) -> impl Iterator<Item = NaiveDate> + '_ {
-        self.0.values().flat_map(|dated| dated.keys().copied())
+        self.0.values().flat_map(Dated::days)
     }
 }
 

@@ -9,8 +9,9 @@ pub mod applied;
 pub mod approval;
 pub mod audit;
 pub mod budget;
+pub mod dated;
 pub mod evidence;
-pub mod exchange;
+mod exchange;
 pub mod incident;
 pub mod model;
 pub mod money;
@@ -33,6 +34,7 @@ pub use applied::{AppliedChange, Measured, Violations};
 pub use approval::{Actor, Approved};
 pub use audit::{AuditAction, AuditEvent};
 pub use budget::{Budget, BudgetOf, Budgets};
+pub use dated::Dated;
 pub use evidence::{Alternative, Backtest, Schedule, TierFit};
 pub use exchange::{ExchangeRate, ExchangeRates};
 pub use incident::{

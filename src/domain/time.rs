@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::DomainError;
@@ -56,6 +56,11 @@ impl Timestamp {
         Timestamp(self.0.div_euclid(step.millis()) * step.millis())
     }
 
+    /// The first instant of a day in UTC.
+    pub fn midnight(day: NaiveDate) -> Self {
+        Timestamp(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis())
+    }
+
     /// As date and time in UTC; `None` outside chrono's range of years.
     pub fn to_utc(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.0)
@@ -86,14 +91,9 @@ impl FromStr for Timestamp {
         if let Ok(time) = DateTime::parse_from_rfc3339(&tidy) {
             return Ok(Timestamp(time.timestamp_millis()));
         }
-        let naive = tidy
-            .parse::<chrono::NaiveDateTime>()
-            .or_else(|_| {
-                let date = tidy.parse::<chrono::NaiveDate>();
-                date.map(|date| date.and_time(chrono::NaiveTime::MIN))
-            })
-            .map_err(|_| bad())?;
-        Ok(Timestamp(naive.and_utc().timestamp_millis()))
+        let instant = tidy.parse::<chrono::NaiveDateTime>();
+        let instant = instant.map(|time| Timestamp(time.and_utc().timestamp_millis()));
+        instant.or_else(|_| tidy.parse().map(Timestamp::midnight)).map_err(|_| bad())
     }
 }
 

@@ -15,7 +15,7 @@ use super::replay::{Hours, Settings};
 use super::{Budget, Case, Course, DatedForecast, Outcome, StandingQuota, Walk, decide};
 use crate::domain::{Resource, Step, Tier, Timestamp};
 use crate::forecast::{Abstention, Forecast, Past, Quantiles, forecast_all};
-use crate::series::UsageSeries;
+use crate::series::{Aggregate, UsageSeries, resample};
 
 /// Hours that a forecast is for, and how often all are made anew.
 const HORIZON: usize = 7 * 24;
@@ -103,10 +103,7 @@ impl Tenant {
     }
 
     fn peaks(&self, hour: usize) -> Array1<f64> {
-        let an_hour = self.usage.step.count_in(Step::HOUR.duration()).max(1);
-        let hours = hour.saturating_sub(self.first_hour);
-        let values: Vec<f64> = self.usage.values.iter().take(hours * an_hour).copied().collect();
-        values.chunks(an_hour).map(|hour| hour.iter().copied().fold(f64::NAN, f64::max)).collect()
+        resample(&self.before(hour), Step::HOUR, Aggregate::Max).values
     }
 
     /// The quota from `hour` on.
