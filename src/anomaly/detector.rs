@@ -6,7 +6,7 @@ use super::season::{Residual, Season};
 use super::seen::{Seen, signed_root};
 use super::signs::{Sign, Signs};
 use super::tail::Tails;
-use super::{Detector, Judgement, Kind, Settings};
+use super::{Detector, Judgement, Kind, Learning, Settings};
 use crate::domain::{Step, Timestamp};
 
 /// Places for the values, and for each of the two residuals.
@@ -45,7 +45,7 @@ pub struct NoveltyDetector {
     peak: f64,
     peak_at: u32,
     hold: u32,
-    held: bool,
+    learning: Learning,
     event: Event,
     signs: Signs,
 }
@@ -66,16 +66,15 @@ impl NoveltyDetector {
             peak: 0.0,
             peak_at: 0,
             hold: hold(step),
-            held: false,
+            learning: Learning::All,
             event: Event::default(),
             signs: Signs::default(),
         }
     }
 
-    /// Whether the season may learn nothing for now, because a fault goes on
-    /// that must not become the expectation. It may, unless somebody says so.
-    pub fn hold_learning(&mut self, held: bool) {
-        self.held = held;
+    /// What may be learned from now on; all, unless somebody says so.
+    pub fn set_learning(&mut self, learning: Learning) {
+        self.learning = learning;
     }
 
     /// How many samples it has seen.
@@ -140,7 +139,7 @@ impl Detector for NoveltyDetector {
         }
         let value = value.clamp(-LARGEST, LARGEST);
         self.seen = self.seen.saturating_add(1);
-        let may_learn = !self.held && !self.event.is_undecided(self.hold);
+        let may_learn = self.learning == Learning::All && !self.event.is_undecided(self.hold);
         let residual = self.season.judge(at, value, may_learn);
         let root_residual = self.root_season.judge(at, signed_root(value), may_learn);
         let strangeness = self.strangeness(value, residual.distance, root_residual.distance);
@@ -156,14 +155,15 @@ impl Detector for NoveltyDetector {
             return Judgement { score: 0.0, kind: Some(Kind::CounterReset), ..known };
         }
         let distance = if band > 0.0 { residual.distance.abs() / band } else { 0.0 };
-        let outcome =
-            self.event.step(Evidence { residual: residual.distance, distance, strangeness }, self.hold);
+        let hold = if self.learning == Learning::Nothing { u32::MAX } else { self.hold };
+        let outcome = self.event.step(Evidence { residual: residual.distance, distance, strangeness }, hold);
         if let Some(shift) = outcome.shift {
             self.rebase(shift, root_residual.distance);
         }
         let kind = outcome.said.or(sign.map(|_| Kind::FlatLine));
         let lasts = outcome.lasts || self.signs.is_flat();
-        Judgement { score, is_anomaly: kind.is_some(), lasts, kind, ..known }
+        let is_new_level = outcome.shift.is_some();
+        Judgement { score, is_anomaly: kind.is_some(), lasts, kind, is_new_level, ..known }
     }
 }
 
@@ -212,6 +212,27 @@ mod tests {
         assert!(found[shift_at + 288..].iter().all(|judgement| !judgement.lasts));
         let after = found[shift_at + 288];
         assert!((after.expected - daily(shift_at + 288) - 150.0).abs() < 30.0, "{after:?}");
+        assert_eq!(found.iter().filter(|judgement| judgement.is_new_level).count(), 1);
+    }
+
+    #[test]
+    fn a_shift_that_somebody_takes_care_of_is_not_learned() {
+        let shift_at = 288 * 8;
+        let shifted = |i| if i < shift_at { daily(i) } else { daily(i) + 150.0 };
+        let step = Step::FIVE_MINUTES;
+        let mut detector = NoveltyDetector::new(Settings::for_step(step), step);
+        let mut judge = |i: usize, learning| {
+            detector.set_learning(learning);
+            detector.judge(Timestamp::from_millis(i as i64 * step.millis()), shifted(i))
+        };
+        for i in 0..shift_at {
+            judge(i, Learning::All);
+        }
+        let cared_for: Vec<_> = (shift_at..shift_at + 600).map(|i| judge(i, Learning::Nothing)).collect();
+        assert!(cared_for.iter().all(|judgement| judgement.lasts && !judgement.is_new_level));
+        assert!(cared_for[599].expected < 150.0, "{:?}", cared_for[599]);
+        let free = judge(shift_at + 600, Learning::OnlyShifts);
+        assert!(free.is_new_level, "{free:?}");
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub struct Judgement {
     pub kind: Option<Kind>,
     /// Whether the detector still learns, and so stays silent.
     pub learning: bool,
+    /// Whether a shift has held long enough with this sample: its level is
+    /// what is expected from now on.
+    pub is_new_level: bool,
     /// What was expected, in the series' unit; `NaN` while nothing is.
     pub expected: f64,
     /// The width of the usual band to either side of it, in the series' unit.
@@ -54,9 +57,23 @@ impl Judgement {
         lasts: false,
         kind: None,
         learning: false,
+        is_new_level: false,
         expected: f64::NAN,
         band: f64::NAN,
     };
+}
+
+/// What a detector may learn while something is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Learning {
+    /// All that it takes as usual by itself.
+    #[default]
+    All,
+    /// Nothing of a fault that goes on, but a shift that holds is taken as the
+    /// new level.
+    OnlyShifts,
+    /// Nothing: somebody takes care of the fault, so it is none to get used to.
+    Nothing,
 }
 
 /// The kinds of event.

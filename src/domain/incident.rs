@@ -120,6 +120,24 @@ pub struct Peers {
     pub also_moved_count: u64,
 }
 
+/// What the forecast had said of the hour in which a finding began, before
+/// that hour was known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Foreseen {
+    /// The begin of the hour.
+    pub hour: Timestamp,
+    /// The first instant that the forecast did not know.
+    pub known_until: Timestamp,
+    /// The hour's peak, at the lowest quantile.
+    pub lower: f64,
+    /// The hour's peak, at the median.
+    pub median: f64,
+    /// The hour's peak, at the highest quantile.
+    pub upper: f64,
+    /// Whether usage rose above all of that.
+    pub is_exceeded: bool,
+}
+
 /// One thing that is wrong, with what shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
@@ -158,6 +176,12 @@ pub struct Finding {
     /// Hours until usage reaches the quota at the rate of the last hours;
     /// `null` where it does not.
     pub headroom_hours: Option<f64>,
+    /// What the forecast had said of that hour; `null` where there was none.
+    #[serde(default)]
+    pub foreseen: Option<Foreseen>,
+    /// Whether it ended because its level held and is taken as the usual one.
+    #[serde(default)]
+    pub is_new_level: bool,
     /// What else moved; `null` where the tenant has no peers.
     pub peers: Option<Peers>,
     /// The usage around it.
@@ -316,6 +340,8 @@ pub(crate) mod tests {
             confidence: 0.9,
             samples: 1000,
             headroom_hours: None,
+            foreseen: None,
+            is_new_level: false,
             peers: None,
             chart: None,
             told_strength: 0.0,

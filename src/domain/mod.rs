@@ -38,7 +38,7 @@ pub use dated::Dated;
 pub use evidence::{Alternative, Backtest, Schedule, TierFit};
 pub use exchange::{ExchangeRate, ExchangeRates};
 pub use incident::{
-    Acknowledgement, Chart, Feedback, Finding, FindingKind, Incident, IncidentId, Peers, Untold,
+    Acknowledgement, Chart, Feedback, Finding, FindingKind, Foreseen, Incident, IncidentId, Peers, Untold,
 };
 pub use model::{ModelScore, ModelState, ModelVersion};
 pub use money::{Currency, Money, Once, PerHour, PerMonth};

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::workspace::{Detection, JudgedSample, RunRules};
 use super::{Engine, EngineError, Progress, SeriesKey};
-use crate::anomaly::{Detector, Judgement, Kind, NoveltyDetector};
-use crate::domain::{Marker, TenantId};
+use crate::anomaly::{Detector, Judgement, Kind, Learning, NoveltyDetector};
+use crate::domain::{Incident, Marker, TenantId};
 use crate::series::{Frame, UsageSeries};
 
 /// What people said that bears on judging.
@@ -16,6 +16,21 @@ struct Known {
     markers: Vec<Marker>,
     /// Tenants whose open incident somebody called usual.
     called_usual: BTreeSet<TenantId>,
+    /// Tenants whose open incident somebody takes care of.
+    cared_for: BTreeSet<TenantId>,
+}
+
+impl Known {
+    /// What may be learned of a tenant's fault that goes on.
+    fn learning(&self, tenant: &TenantId) -> Learning {
+        if self.called_usual.contains(tenant) {
+            Learning::All
+        } else if self.cared_for.contains(tenant) {
+            Learning::Nothing
+        } else {
+            Learning::OnlyShifts
+        }
+    }
 }
 
 impl Engine {
@@ -24,10 +39,14 @@ impl Engine {
         let frames = self.workspace.all_frames();
         progress.begin("detect", frames.len());
         let open = self.parts.registry.open_incidents().await?;
-        let called_usual = open.into_values().filter(|(incident, _)| incident.is_false());
+        let tenants = |wanted: fn(&Incident) -> bool| {
+            let of = open.values().filter(move |(incident, _)| wanted(incident));
+            of.map(|(incident, _)| incident.tenant.clone()).collect()
+        };
         let known = Arc::new(Known {
             markers: self.parts.registry.markers().await?,
-            called_usual: called_usual.map(|(incident, _)| incident.tenant).collect(),
+            called_usual: tenants(Incident::is_false),
+            cared_for: tenants(|incident| incident.acknowledged.is_some()),
         });
         let mut judged = 0;
         for frame in frames {
@@ -83,8 +102,9 @@ impl Engine {
             // goes on for so long that it must be taken as the new way.
             let lasted = detection.run.since.map(|since| at.since(since));
             let held = lasted.is_some_and(|lasted| lasted < self.settings.incidents.longest_hold)
-                && !known.called_usual.contains(&key.tenant);
-            detection.detector.hold_learning(held && detection.run.counts(rules));
+                && detection.run.counts(rules);
+            let learning = if held { known.learning(&key.tenant) } else { Learning::All };
+            detection.detector.set_learning(learning);
             let mut judgement = detection.detector.judge(at, value);
             if ignores_drops {
                 judgement = without_drop(judgement, value);

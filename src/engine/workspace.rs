@@ -73,6 +73,8 @@ pub(super) struct Detection {
     pub anomalies: VecDeque<JudgedSample>,
     /// Anomalous samples in a row, usual ones up to the limit let through.
     pub run: Run,
+    /// When a shift was taken as the new level last.
+    pub new_level_at: Option<Timestamp>,
 }
 
 /// A run of anomalous samples.
@@ -129,6 +131,7 @@ impl Detection {
             recent: VecDeque::new(),
             anomalies: VecDeque::new(),
             run: Run::default(),
+            new_level_at: None,
         }
     }
 
@@ -137,6 +140,11 @@ impl Detection {
         keep(&mut self.recent, sample, RECENT_KEPT);
         if sample.judgement.is_anomaly {
             keep(&mut self.anomalies, sample, ANOMALIES_KEPT);
+        }
+        if sample.judgement.is_new_level {
+            self.run = Run::default();
+            self.new_level_at = Some(sample.at);
+            return;
         }
         // An event is said once and may last; its samples are the run. A run
         // goes on until samples are well inside the band again.

@@ -95,6 +95,8 @@ fn finding(budget: &Budget, state: &BudgetState, dearest: &TenantCosts, now: Tim
         confidence: 1.0,
         samples: 0,
         headroom_hours: None,
+        foreseen: None,
+        is_new_level: false,
         peers: None,
         chart: None,
         told_strength: 0.0,

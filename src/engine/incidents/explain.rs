@@ -1,7 +1,8 @@
 //! What an incident shows of the usage around it.
 
+use super::super::ForecastRecord;
 use super::super::workspace::Detection;
-use crate::domain::{Chart, Step};
+use crate::domain::{Chart, Foreseen, Step, Timestamp};
 use crate::series::UsageSeries;
 
 /// The rate of usage is that of the last hours.
@@ -27,6 +28,32 @@ pub(super) fn chart(detection: &Detection, step: Step) -> Chart {
 /// Five digits are enough for a chart, and keep the record small.
 fn short(value: f64) -> Option<f64> {
     value.is_finite().then(|| format!("{value:.4e}").parse().unwrap_or(value))
+}
+
+/// What the forecast had said of the hour of `since`; `None` where it knew that
+/// hour already, or does not reach it.
+pub(super) fn foreseen(record: &ForecastRecord, detection: &Detection, since: Timestamp) -> Option<Foreseen> {
+    let dated = record.forecast.as_ref().ok()?;
+    let hour = since.floor_to(Step::HOUR);
+    if hour < dated.start {
+        return None;
+    }
+    let index = Step::HOUR.count_in(hour.since(dated.start));
+    if index >= dated.forecast.values.nrows() {
+        return None;
+    }
+    let row = dated.forecast.values.row(index);
+    let upper = *row.last()?;
+    let end = hour.plus(Step::HOUR.duration());
+    let in_hour = detection.recent.iter().filter(|sample| sample.at >= hour && sample.at < end);
+    Some(Foreseen {
+        hour,
+        known_until: record.fitted_to,
+        lower: *row.first()?,
+        median: row[dated.forecast.quantiles.nearest(0.5)],
+        upper,
+        is_exceeded: in_hour.map(|sample| sample.value).fold(f64::NEG_INFINITY, f64::max) > upper,
+    })
 }
 
 /// Hours until usage reaches the quota at the rate of the last hours (least

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::workspace::{Detection, JudgedSample};
 use super::super::{ForecastRecord, SeriesKey};
 use super::Settings;
-use super::explain::{chart, headroom_hours, number};
+use super::explain::{chart, foreseen, headroom_hours, number};
 use super::lifecycle::Found;
 use crate::anomaly::Kind;
 use crate::domain::{Finding, FindingKind, Incident, Severity, Timestamp};
@@ -56,6 +56,9 @@ impl Case<'_> {
             return;
         }
         found.findings.extend(self.unusual());
+        found.new_levels.extend(
+            self.detection.and_then(|detection| detection.new_level_at).map(|at| (self.key.resource, at)),
+        );
         let pinned = self.pinned();
         if pinned.is_none() {
             found.findings.extend(self.breach());
@@ -88,6 +91,8 @@ impl Case<'_> {
             confidence: 1.0,
             samples: self.usage.samples() as u64,
             headroom_hours: self.quota.and_then(|quota| headroom_hours(self.usage, quota)),
+            foreseen: None,
+            is_new_level: false,
             peers: None,
             chart: self.detection.map(|detection| chart(detection, self.usage.step)),
             told_strength: 0.0,
@@ -113,6 +118,8 @@ impl Case<'_> {
         let (expected, band) = (worst.judgement.expected, worst.judgement.band);
         let over_quota = self.quota.is_some_and(|quota| worst.value > quota);
         let critical = over_quota || run.strength >= FAR_OUT;
+        // The forecast is one of peaks, which says nothing of a fall.
+        let rise = self.forecast.filter(|_| worst.value > expected);
         let base = self.finding(FindingKind::UnusualUsage, "novelty", self.what_is_odd(&worst));
         Some(Finding {
             severity: if critical { Severity::Critical } else { Severity::Warning },
@@ -124,6 +131,7 @@ impl Case<'_> {
             actual: Some(worst.value),
             strength: run.strength.max(1.0),
             confidence: run.peak_score,
+            foreseen: rise.and_then(|record| foreseen(record, detection, since)),
             samples: u64::from(detection.detector.samples()),
             ..base
         })

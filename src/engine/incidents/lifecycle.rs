@@ -2,7 +2,7 @@
 //! resolved. Nothing here reads or writes anything.
 
 use super::Settings;
-use crate::domain::{Finding, Incident, IncidentId, Severity, TenantId, Timestamp};
+use crate::domain::{Finding, FindingKind, Incident, IncidentId, Severity, TenantId, Timestamp};
 
 /// What a cycle says of a tenant.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,19 @@ pub(super) struct Found {
     /// The resources of which nothing can be said right now: what was wrong
     /// with them still counts as wrong.
     pub unknown: Vec<crate::domain::Resource>,
+    /// Where and when a shift was taken as the new level last.
+    pub new_levels: Vec<(crate::domain::Resource, Timestamp)>,
+}
+
+impl Found {
+    /// Whether what was odd has held and is now the usual level.
+    fn has_new_level(&self, finding: &Finding) -> bool {
+        finding.kind == FindingKind::UnusualUsage
+            && self
+                .new_levels
+                .iter()
+                .any(|(resource, at)| finding.resource == Some(*resource) && *at >= finding.since)
+    }
 }
 
 /// What became of an incident.
@@ -85,6 +98,7 @@ fn end_what_is_gone(incident: &mut Incident, found: &Found, now: Timestamp) {
         let unknown = finding.resource.is_some_and(|resource| found.unknown.contains(&resource));
         if !unknown && !found.findings.iter().any(|other| other.is_about(finding)) {
             finding.ended_at = Some(now);
+            finding.is_new_level = found.has_new_level(finding);
         }
     }
 }
@@ -98,6 +112,7 @@ fn take_in(incident: &mut Incident, finding: Finding) {
                 since: known.since.min(finding.since),
                 severity: known.severity.max(finding.severity),
                 strength: known.strength.max(finding.strength),
+                foreseen: finding.foreseen.or(known.foreseen),
                 peers: finding.peers.or(known.peers.take()),
                 told_strength: told,
                 ..finding
@@ -147,8 +162,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::Resource;
     use crate::domain::incident::tests::finding;
-    use crate::domain::{FindingKind, Resource};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
@@ -160,7 +175,7 @@ mod tests {
 
     fn go(known: Option<&Incident>, findings: Vec<Finding>, now: i64) -> Option<(Incident, Change)> {
         let settings = Settings { least_open: Duration::from_secs(600), ..Settings::default() };
-        let found = Found { findings, unknown: Vec::new() };
+        let found = Found { findings, ..Found::default() };
         step(known, &"acme".parse().unwrap(), found, at(now), &settings, || IncidentId(Uuid::from_u128(1)))
     }
 
@@ -206,7 +221,7 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_not_over() {
         let (incident, _) = go(None, vec![unusual(Resource::CpuCores, 2.0)], 2000).unwrap();
-        let found = Found { findings: Vec::new(), unknown: vec![Resource::CpuCores] };
+        let found = Found { findings: Vec::new(), unknown: vec![Resource::CpuCores], ..Found::default() };
         let tenant = "acme".parse().unwrap();
         let id = || IncidentId(Uuid::from_u128(2));
         let (same, change) =

@@ -7,9 +7,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Settings;
+use super::explain::number;
 use super::lifecycle::Change;
 use crate::domain::{
-    Finding, Incident, Notice, NoticeKind, Severity, Silence, Step, TenantId, Timestamp, Untold,
+    Finding, Incident, Notice, NoticeKind, Resource, Severity, Silence, Step, TenantId, Timestamp, Untold,
 };
 use crate::registry::AlertBudget;
 
@@ -127,8 +128,9 @@ fn notice(incident: &Incident, kind: NoticeKind, why: Option<&str>, now: Timesta
     if let Some(why) = why {
         text = format!("It got worse: {why}. {text}");
     }
-    if let Some(peers) = peers_of(incident) {
-        text = format!("{text} {peers}");
+    let more = [new_levels_of(incident), foreseen_of(incident), peers_of(incident)];
+    for sentence in more.into_iter().flatten() {
+        text = format!("{text} {sentence}");
     }
     // A chart is for those who look; the API has it.
     let mut detail = json!(incident);
@@ -156,6 +158,26 @@ pub(super) fn texts(incident: &Incident) -> String {
     let open: Vec<&Finding> = incident.open_findings().collect();
     let shown = if open.is_empty() { incident.findings.iter().collect() } else { open };
     shown.iter().map(|finding| finding.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// What is no fault any more because it has stayed.
+fn new_levels_of(incident: &Incident) -> Option<String> {
+    let settled = incident.findings.iter().filter(|finding| finding.is_new_level);
+    let names: Vec<&str> = settled.filter_map(|finding| finding.resource).map(Resource::name).collect();
+    let which = (!names.is_empty()).then(|| names.join(", "))?;
+    Some(format!("The level of {which} has held and is taken as the usual one from now on."))
+}
+
+/// What the forecast had said, in a sentence: of the finding furthest out.
+fn foreseen_of(incident: &Incident) -> Option<String> {
+    let known = incident.open_findings().filter_map(|finding| Some((finding, finding.foreseen?)));
+    let (finding, foreseen) = known.max_by(|(a, _), (b, _)| a.strength.total_cmp(&b.strength))?;
+    let (resource, upper) = (finding.resource?, number(foreseen.upper));
+    let (unit, until) = (&finding.unit, foreseen.known_until);
+    let so = if foreseen.is_exceeded { "did not expect it either" } else { "allowed for it" };
+    Some(format!(
+        "The forecast of {resource} made from usage until {until} {so}: a peak of at most {upper} {unit} in that hour."
+    ))
 }
 
 /// Whether it is this tenant's alone, in a sentence: of the resource whose

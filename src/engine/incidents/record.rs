@@ -7,6 +7,8 @@ use super::lifecycle::Change;
 use super::notices::texts;
 use crate::domain::{Actor, AuditAction, AuditEvent, Incident, Timestamp};
 
+const NEW_LEVEL: &str = "usage has held its level, which is taken as the usual one";
+
 /// The line of the audit log, written in the commit of the incident; `None`
 /// while it only goes on.
 pub(super) fn audit_line(
@@ -22,7 +24,11 @@ pub(super) fn audit_line(
             let severities = (json!(before.map(|incident| incident.severity)), json!(after.severity));
             (AuditAction::IncidentWorsened, severities, why.clone())
         }
-        Change::Resolved => (AuditAction::IncidentResolved, states(), "nothing is wrong any more".to_owned()),
+        Change::Resolved => {
+            let is_new_level = after.findings.iter().any(|finding| finding.is_new_level);
+            let why = if is_new_level { NEW_LEVEL } else { "nothing is wrong any more" };
+            (AuditAction::IncidentResolved, states(), why.to_owned())
+        }
         Change::GoesOn => return None,
     };
     let single = match after.resources[..] {

@@ -101,6 +101,8 @@ fn judge(
         confidence: BAND[2],
         samples: samples as u64,
         headroom_hours: None,
+        foreseen: None,
+        is_new_level: false,
         peers: None,
         chart: None,
         told_strength: 0.0,

@@ -80,3 +80,42 @@ async fn a_gap_is_no_data_and_is_not_filled() {
     assert!(inside.clone().count() == 36 && inside.clone().all(|value| value.is_nan()));
     assert_eq!(rig.learnable("acme", 74..79).await, [true, false, false, false, true]);
 }
+
+/// Three times the usual from hour 75 on, as steady as before.
+fn shifted(_: &str, hour: f64) -> f64 {
+    if hour >= 75.0 { 4.0 + usual(hour) } else { usual(hour) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shift_that_holds_ends_its_incident_and_is_learned_only_then() {
+    let rig = Rig::of_cpu(&["acme"], settings(|_| ()), shifted).await;
+    rig.go_through(WARM, 86.5).await;
+    assert_eq!(rig.incidents("acme").await[0].resolved_at, None);
+    assert!(rig.expected("acme").0 < 2.5, "nothing is learned while it is open");
+    rig.go_through(87.0, 100.0).await;
+    let incidents = rig.incidents("acme").await;
+    assert_eq!(incidents.len(), 1, "it is said once: {incidents:#?}");
+    assert!(incidents[0].resolved_at <= Some(at(88.0)) && incidents[0].findings[0].is_new_level);
+    assert!((rig.expected("acme").0 - 6.15).abs() < 0.3, "{:?}", rig.expected("acme"));
+    let told = rig.notices().await;
+    assert_eq!(rig.told().await, [NoticeKind::IncidentOpened, NoticeKind::IncidentResolved]);
+    assert!(told[1].text.contains("The level of cpu_cores has held"), "{}", told[1].text);
+    let audit = rig.engine.registry().audit(Some(&id("acme")), None, 1).await.unwrap();
+    assert!(audit[0].event.reason.ends_with("is taken as the usual one"), "{audit:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shift_that_somebody_takes_care_of_stays_an_incident() {
+    let rig = Rig::of_cpu(&["acme"], settings(|_| ()), shifted).await;
+    rig.go_through(WARM, 76.0).await;
+    let open = rig.incidents("acme").await.remove(0);
+    rig.engine.registry().acknowledge(open.id, ann()).await.unwrap();
+    rig.go_through(76.5, 100.0).await;
+    let incident = rig.incidents("acme").await.remove(0);
+    assert!(incident.resolved_at.is_none() && incident.holds_changes());
+    assert!(rig.expected("acme").0 < 2.5, "{:?}", rig.expected("acme"));
+    rig.engine.registry().judge_incident(open.id, false, ann()).await.unwrap();
+    rig.go_through(100.5, 103.0).await;
+    assert!(rig.incidents("acme").await[0].resolved_at.is_some(), "it was no fault");
+    assert!(rig.expected("acme").0 > 5.0, "{:?}", rig.expected("acme"));
+}

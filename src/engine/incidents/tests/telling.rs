@@ -95,3 +95,42 @@ async fn what_a_budget_kept_back_is_told_of_once_at_midnight() {
     assert_eq!(summary.detail["incidents"], serde_json::json!([incidents[0].id]));
     assert!(summary.text.contains("rose to 90"), "{}", summary.text);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gets_worse_is_told_and_written_down() {
+    let fault = |_: &str, hour: f64| match hour {
+        _ if (75.0..76.0).contains(&hour) => 9.0,
+        _ if hour >= 76.0 => 60.0,
+        _ => usual(hour),
+    };
+    let rig = Rig::of_cpu(&["acme"], settings(|_| ()), fault).await;
+    rig.go_through(WARM, 77.0).await;
+    assert_eq!(rig.told().await, [NoticeKind::IncidentOpened, NoticeKind::IncidentWorsened]);
+    let incident = rig.incidents("acme").await.remove(0);
+    let audit = rig.engine.registry().audit(Some(&id("acme")), None, 1).await.unwrap();
+    let event = &audit[0].event;
+    assert_eq!((event.action, &event.actor), (AuditAction::IncidentWorsened, &Actor::Daemon));
+    assert!(event.reason.starts_with(&format!("incident {}: ", incident.id)), "{event:#?}");
+    assert_eq!(event.after, serde_json::json!(incident.severity));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_forecast_had_said_stands_beside_a_rise() {
+    let fault = |_: &str, hour: f64| if hour >= 150.0 { 30.0 } else { usual(hour) };
+    let rig = Rig::of_cpu(&["acme"], settings(|_| ()), fault).await;
+    rig.go_through(WARM, 150.0).await;
+    rig.engine.learn(&Silent).await.unwrap();
+    rig.go_to(150.5).await;
+    let incident = rig.incidents("acme").await.remove(0);
+    let foreseen = incident.findings[0].foreseen.unwrap();
+    assert_eq!((foreseen.hour, foreseen.known_until), (at(150.0), at(150.0)));
+    assert!(foreseen.is_exceeded && foreseen.lower <= foreseen.median, "{foreseen:?}");
+    assert!((2.0..4.0).contains(&foreseen.upper), "{foreseen:?}");
+    let text = &rig.notices().await[0].text;
+    assert!(text.contains("The forecast of cpu_cores made from usage until"), "{text}");
+    assert!(text.contains("did not expect it either"), "{text}");
+    rig.engine.learn(&Silent).await.unwrap();
+    rig.go_to(152.5).await;
+    let later = rig.incidents("acme").await.remove(0).findings[0].foreseen.unwrap();
+    assert_eq!(later.known_until, at(150.0), "what was said before stays");
+}
