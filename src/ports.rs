@@ -390,9 +390,10 @@ pub trait QuotaTarget: Send + Sync {
     /// Its name in messages.
     fn name(&self) -> &'static str;
 
-    /// Whether it holds quotas of its own, which may then differ from the
-    /// registry's.
-    fn keeps_quotas(&self) -> bool;
+    /// Whether it holds quotas of this resource of its own, which may then
+    /// differ from the registry's. What it does not keep is enforced by whoever
+    /// polls the registry.
+    fn keeps(&self, resource: Resource) -> bool;
 
     /// Makes the change hold. It may be called twice with the same change.
     async fn enforce(&self, change: &QuotaChange) -> Result<(), TargetError>;

@@ -16,7 +16,10 @@ use crate::registry::{Registry, TemplateLimits};
 use crate::rightsize;
 use crate::source::{PrometheusSettings, PrometheusSource};
 use crate::store::{MemoryStore, NoHistory, ParquetHistory, SledSettings, SledStore};
-use crate::target::{CallbackSettings, CallbackTarget, FileFormat, FileTarget, RegistryTarget};
+use crate::target::{
+    CallbackSettings, CallbackTarget, FileFormat, FileTarget, KubernetesSettings, KubernetesTarget,
+    RegistryTarget,
+};
 use crate::telemetry::Metrics;
 
 /// Heavy works that may wait for the pool at once.
@@ -50,7 +53,7 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
         source,
         history,
         registry: Registry::new(store, clock.clone()),
-        target: target(&config.target.place)?,
+        target: target(&config.target.place).await?,
         prices,
         clock,
         ids: Ids::from_seed(rand::random()),
@@ -60,7 +63,7 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
     Ok((Arc::new(Engine::new(parts, engine_settings(config))), closing))
 }
 
-fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaTarget>> {
+async fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaTarget>> {
     Ok(match place {
         TargetPlace::Registry => Arc::new(RegistryTarget),
         TargetPlace::File { folder, as_json } => {
@@ -72,6 +75,18 @@ fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaTarget>> {
             let (url, secret) = (url.clone(), secret.clone());
             let (time_limit, read_back) = (*time_limit, *read_back);
             Arc::new(CallbackTarget::new(CallbackSettings { url, secret, time_limit, read_back })?)
+        }
+        TargetPlace::Kubernetes { cluster, time_limit } => {
+            let cluster = cluster.clone();
+            let settings = KubernetesSettings {
+                kubeconfig: cluster.kubeconfig,
+                context: cluster.context,
+                namespace: cluster.namespace,
+                names: cluster.names,
+                below_usage: cluster.below_usage,
+                time_limit: *time_limit,
+            };
+            Arc::new(KubernetesTarget::new(settings).await?)
         }
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::kubernetes::Kubernetes;
 use super::reader::{Key, Reader, Section};
 use super::secret::SecretKeys;
 use super::values::plain_text;
@@ -46,6 +47,13 @@ pub enum TargetPlace {
         /// Whether a change is read back.
         read_back: bool,
     },
+    /// A `ResourceQuota` in each tenant's namespace.
+    Kubernetes {
+        /// Which cluster, and what stands for what there.
+        cluster: Kubernetes,
+        /// How long a call may take.
+        time_limit: Duration,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -53,6 +61,7 @@ enum Kind {
     Registry,
     File,
     Http,
+    Kubernetes,
 }
 
 const ABOUT: &str = "\
@@ -98,8 +107,14 @@ impl TargetPlace {
         let kind = section.choice(
             "kind",
             "\"registry\": gateways and schedulers poll `/v1/tenants/{id}/quotas`. \"file\": one file a tenant, \
-             written by rename, as a GitOps repository wants it. \"http\": the platform's own server is called.",
-            &[("registry", Kind::Registry), ("file", Kind::File), ("http", Kind::Http)],
+             written by rename, as a GitOps repository wants it. \"http\": the platform's own server is called. \
+             \"kubernetes\": a ResourceQuota in the tenant's namespace.",
+            &[
+                ("registry", Kind::Registry),
+                ("file", Kind::File),
+                ("http", Kind::Http),
+                ("kubernetes", Kind::Kubernetes),
+            ],
         );
         let folder = section.path("folder", "For \"file\": the folder of the files.", "plimsoll-data/quotas");
         let as_json = section.choice(
@@ -108,9 +123,11 @@ impl TargetPlace {
             &[("yaml", false), ("json", true)],
         );
         let http = Http::read(section);
+        let cluster = Kubernetes::read(section);
         match kind {
             Kind::Registry => TargetPlace::Registry,
             Kind::File => TargetPlace::File { folder, as_json },
+            Kind::Kubernetes => TargetPlace::Kubernetes { cluster, time_limit: http.time_limit },
             Kind::Http => http.place(section).unwrap_or(TargetPlace::Registry),
         }
     }
@@ -131,7 +148,7 @@ impl Http {
             secret: section.secret(&SECRET),
             time_limit: section.duration(
                 "time_limit",
-                "For \"http\": how long a call may take.",
+                "For \"http\" and \"kubernetes\": how long a call may take.",
                 Duration::from_secs(10),
                 Duration::from_millis(100)..=Duration::from_secs(120),
             ),

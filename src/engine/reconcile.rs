@@ -47,7 +47,7 @@ pub struct Drift {
 /// Reconciles every so often, until `stop`. A target that keeps no quotas of
 /// its own is left alone.
 pub async fn drive_reconciler(engine: Arc<Engine>, settings: ReconcileSettings, stop: CancellationToken) {
-    if !engine.parts.target.keeps_quotas() {
+    if !Resource::ALL.iter().any(|resource| engine.parts.target.keeps(*resource)) {
         return;
     }
     let mut timer = tokio::time::interval(settings.every);
@@ -71,7 +71,8 @@ impl Engine {
         let mut found = Vec::new();
         for tenant in self.parts.registry.all_tenants().await? {
             let quotas = self.parts.registry.quotas(&tenant.id).await?;
-            let looks = quotas.into_iter().map(|quota| self.look(&tenant.id, quota));
+            let kept = quotas.into_iter().filter(|quota| self.parts.target.keeps(quota.resource));
+            let looks = kept.map(|quota| self.look(&tenant.id, quota));
             let looked: Vec<_> = stream::iter(looks).buffered(settings.at_once.max(1)).collect().await;
             for look in looked {
                 match look {

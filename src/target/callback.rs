@@ -121,7 +121,7 @@ impl QuotaTarget for CallbackTarget {
         NAME
     }
 
-    fn keeps_quotas(&self) -> bool {
+    fn keeps(&self, _resource: Resource) -> bool {
         true
     }
 

@@ -147,7 +147,7 @@ impl QuotaTarget for FileTarget {
         NAME
     }
 
-    fn keeps_quotas(&self) -> bool {
+    fn keeps(&self, _resource: Resource) -> bool {
         true
     }
 

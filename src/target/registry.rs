@@ -16,7 +16,7 @@ impl QuotaTarget for RegistryTarget {
         "registry"
     }
 
-    fn keeps_quotas(&self) -> bool {
+    fn keeps(&self, _resource: Resource) -> bool {
         false
     }
 

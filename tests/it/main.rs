@@ -10,6 +10,7 @@ mod demo;
 mod flow;
 mod house;
 mod incident;
+mod kubernetes;
 mod one_shot;
 mod prometheus_source;
 mod recommend;
