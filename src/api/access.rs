@@ -3,7 +3,7 @@
 //! and the document is told of it.
 
 use axum::http::{Method, StatusCode};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
@@ -164,6 +164,11 @@ fn describe_one(operation: &mut Operation, rule: &Rule) {
     }
 }
 
+fn has_parameter(operation: &Operation, place: &ParameterIn) -> bool {
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    parameters.iter().any(|parameter| matches!(parameter, RefOr::T(one) if one.parameter_in == *place))
+}
+
 /// How a route can be refused before its handler does anything, by what it
 /// takes. A route that has more to say of one of these says it itself.
 fn refusals(operation: &Operation) -> Vec<(StatusCode, &'static str)> {
@@ -174,6 +179,9 @@ fn refusals(operation: &Operation) -> Vec<(StatusCode, &'static str)> {
     ];
     if operation.parameters.is_some() || operation.request_body.is_some() {
         all.push((StatusCode::BAD_REQUEST, "A part of the request can't be read"));
+    }
+    if has_parameter(operation, &ParameterIn::Path) {
+        all.push((StatusCode::NOT_FOUND, "There is nothing of this name"));
     }
     if let Some(body) = &operation.request_body {
         all.push((StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than server.max_body"));

@@ -26,6 +26,7 @@ pub struct AuditQuery {
     limit: Option<usize>,
     /// Whether the newest line comes first, or the oldest.
     #[serde(default)]
+    #[param(inline)]
     order: AuditOrder,
     /// Where the last page ended: its `next`.
     cursor: Option<String>,

@@ -10,6 +10,7 @@ mod analysis;
 mod audit;
 mod auth;
 mod costs;
+mod document;
 mod drift;
 mod etag;
 mod extract;
@@ -140,6 +141,7 @@ pub fn router(state: ApiState) -> Router {
         components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
     access::describe(&mut document);
+    document::join_parts(&mut document);
     let document = Arc::new(document);
     let guarded = guarded
         .route("/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }))

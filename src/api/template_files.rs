@@ -14,7 +14,7 @@ use super::etag::tag;
 use super::extract::{Path, Query, Text};
 use super::problem::Problem;
 use super::templates::{TemplateChanged, WriteQuery, changed, unknown_receiver};
-use crate::domain::TemplateName;
+use crate::domain::{Template, TemplateName};
 use crate::domain::template::{Extends, Fault, yaml};
 use crate::registry::{RegistryError, Standing, TemplateFault};
 
@@ -43,7 +43,7 @@ pub struct Imported {
 #[utoipa::path(get, path = "/v1/templates/{name}/export", tag = "templates", security(("token" = [])),
     params(("name" = String, Path, description = "The template's name"), ExportQuery),
     responses(
-        (status = 200, body = String, content_type = "application/yaml", headers(("ETag", description = "its version"))),
+        (status = 200, body = Template, content_type = "application/yaml", headers(("ETag", description = "its version"))),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn export(

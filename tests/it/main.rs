@@ -7,6 +7,7 @@ mod caller;
 mod costs;
 mod crash;
 mod demo;
+mod document;
 mod flow;
 mod house;
 mod incident;

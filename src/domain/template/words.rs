@@ -12,11 +12,11 @@ use super::super::DomainError;
 
 /// A text that is checked when it is made.
 macro_rules! word {
-    ($(#[$meta:meta])* $name:ident, $wanted:literal, $check:expr) => {
+    ($(#[$meta:meta])* $name:ident, $pattern:literal, $wanted:literal, $check:expr) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(try_from = "String", into = "String")]
-        #[schema(value_type = String)]
+        #[schema(value_type = String, pattern = $pattern)]
         pub struct $name(String);
 
         impl $name {
@@ -61,6 +61,7 @@ word!(
     /// A template's name: 1 to 64 of `a-z 0-9 _ -`, beginning with a letter or
     /// digit.
     TemplateName,
+    "^[a-z0-9][a-z0-9_-]{0,63}$",
     "a template's name; use 1 to 64 of the characters a-z 0-9 _ - and begin with a letter or digit",
     |text| is_name(text, |c| c.is_ascii_lowercase() || c.is_ascii_digit(), "_-")
 );
@@ -68,6 +69,7 @@ word!(
 word!(
     /// A region's name, as the provider writes it.
     RegionName,
+    "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$",
     "a region; use 1 to 64 of the characters a-z A-Z 0-9 . _ - and begin with a letter or digit",
     |text| is_name(text, |c| c.is_ascii_alphanumeric(), "._-")
 );
@@ -75,6 +77,7 @@ word!(
 word!(
     /// A country, as two capital letters (ISO 3166-1 alpha-2).
     Country,
+    "^[A-Z]{2}$",
     "a country; write two capital letters such as DE",
     |text| text.len() == 2 && text.chars().all(|c| c.is_ascii_uppercase())
 );
@@ -82,6 +85,7 @@ word!(
 word!(
     /// A colour, as `#rrggbb`.
     Colour,
+    "^#[0-9a-fA-F]{6}$",
     "a colour; write it like \"#0a7bbd\"",
     |text| text.len() == 7 && text.starts_with('#') && text[1..].chars().all(|c| c.is_ascii_hexdigit())
 );
@@ -89,6 +93,7 @@ word!(
 word!(
     /// A page or a picture, by its URL.
     Link,
+    "^https?://[a-zA-Z0-9]",
     "a link; write a URL that begins with https:// or http://, without spaces",
     is_link
 );

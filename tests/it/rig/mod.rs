@@ -7,6 +7,7 @@ mod daemon;
 mod listener;
 mod process;
 mod prometheus;
+mod python;
 mod signature;
 mod tls;
 
@@ -15,5 +16,6 @@ pub use daemon::Daemon;
 pub use listener::{Answer, Listener, Posted};
 pub use process::free_address;
 pub use prometheus::{Prometheus, Web, openmetrics};
+pub use python::python_package;
 pub use signature::{said_by_the_library, verified};
 pub use tls::Authority;

@@ -1,13 +1,12 @@
 //! Signatures of webhooks, checked by our own arithmetic and by the library
 //! that the authors of Standard Webhooks publish for Python.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use plimsoll::security::SigningSecret;
 use serde_json::{Value, json};
 
-use super::Posted;
+use super::{Posted, python_package};
 
 const HEADERS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 const NOT_OURS: &str = "whsec_d3JvbmctYnV0LWxvbmctZW5vdWdoLXRvLXBhc3M=";
@@ -44,10 +43,7 @@ pub fn verified(posted: &Posted, secret: &str) -> Value {
 /// What the library says of a webhook; `None`, and a word of it, where it
 /// can't be had.
 pub fn said_by_the_library(posted: &Posted, secrets: &[&str]) -> Option<String> {
-    let Some(python) = python() else {
-        eprintln!("skipped: the Python package standardwebhooks can't be installed; is there a network?");
-        return None;
-    };
+    let python = python_package("standardwebhooks", "1.1.0")?.join("python");
     let headers = HEADERS.map(|name| (name.to_owned(), Value::from(posted.header(name))));
     let given = json!({
         "secrets": secrets,
@@ -63,21 +59,4 @@ pub fn said_by_the_library(posted: &Posted, secrets: &[&str]) -> Option<String> 
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     Some(String::from_utf8(output.stdout).unwrap())
-}
-
-/// A Python with the library `standardwebhooks`, kept between runs; `None`
-/// where it can't be had.
-fn python() -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("standardwebhooks");
-    let python = folder.join("bin/python");
-    let has_it = || Command::new(&python).args(["-c", "import standardwebhooks"]).output();
-    if has_it().is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).output();
-    let installed = made.ok().filter(|output| output.status.success()).and_then(|_| {
-        let pip = folder.join("bin/pip");
-        Command::new(pip).args(["install", "-q", "standardwebhooks==1.1.0"]).output().ok()
-    });
-    installed.filter(|output| output.status.success()).map(|_| python)
 }
