@@ -10,8 +10,8 @@ use super::ApiState;
 use super::extract::Query;
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
-use crate::domain::TenantId;
-use crate::registry::{CheckpointRecord, NumberedAuditEvent};
+use crate::domain::{AuditAction, Resource, TenantId, Timestamp};
+use crate::registry::{AuditFilter, CheckpointRecord, NumberedAuditEvent};
 
 /// Which lines are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -21,6 +21,20 @@ pub struct AuditQuery {
     /// Those of this tenant.
     #[param(value_type = Option<String>)]
     tenant: Option<TenantId>,
+    /// Those about this resource.
+    resource: Option<Resource>,
+    /// Those of this kind.
+    action: Option<AuditAction>,
+    /// Those with this in the name of who did it.
+    actor: Option<String>,
+    /// Those with this in the reason, the tenant's id or the request's id.
+    text: Option<String>,
+    /// Those from this instant on.
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+    /// Those before this instant.
+    #[param(value_type = Option<String>)]
+    to: Option<Timestamp>,
     /// The most entries wanted; the server may give fewer.
     #[param(minimum = 1)]
     limit: Option<usize>,
@@ -53,15 +67,20 @@ pub async fn list(
     State(state): State<ApiState>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<Page<NumberedAuditEvent>>, Problem> {
-    let AuditQuery { tenant, limit, order, cursor } = query;
-    let from: Option<u64> = place(cursor.as_deref())?;
+    let AuditQuery { tenant, resource, action, actor, text, from, to, limit, order, cursor } = query;
+    let place: Option<u64> = place(cursor.as_deref())?;
     let size = PageQuery { limit, cursor }.size(&state)?;
     let registry = state.engine.registry();
-    let found = match (order, &tenant) {
-        (AuditOrder::Newest, _) => registry.audit(tenant.as_ref(), from, size + 1).await?,
-        (AuditOrder::Oldest, None) => registry.audit_after(from.unwrap_or(0), size + 1).await?,
-        (AuditOrder::Oldest, Some(_)) => {
-            let mend = "can't list one tenant's lines with the oldest first; leave out tenant or order";
+    let small = |text: Option<String>| text.map(|text| text.trim().to_lowercase());
+    let filter =
+        AuditFilter { tenant, resource, action, actor: small(actor), text: small(text), from, to };
+    let found = match order {
+        AuditOrder::Newest => registry.search_audit(&filter, place, size + 1).await?,
+        AuditOrder::Oldest if filter == AuditFilter::default() => {
+            registry.audit_after(place.unwrap_or(0), size + 1).await?
+        }
+        AuditOrder::Oldest => {
+            let mend = "can't search with the oldest first; leave out what is searched for, or order";
             return Err(Problem::new(StatusCode::BAD_REQUEST, mend));
         }
     };

@@ -22,6 +22,7 @@ use super::ApiState;
 use super::access::{Reach, Rule, rule_of};
 use super::observe::RequestId;
 use super::problem::Problem;
+use super::sessions::{self, SessionSettings, Sessions};
 use crate::domain::template::Network;
 use crate::domain::{Actor, Role, Tenant, TenantId};
 use crate::registry::{RegistryError, Remark, TokenRecord};
@@ -48,6 +49,8 @@ pub struct AccessSettings {
     pub token_life: std::time::Duration,
     /// The longest that a token may let its bearer in.
     pub longest_token_life: std::time::Duration,
+    /// How sessions of the dashboard are bounded.
+    pub sessions: SessionSettings,
 }
 
 impl Default for AccessSettings {
@@ -59,6 +62,7 @@ impl Default for AccessSettings {
             trusted_proxies: Vec::new(),
             token_life: days(90),
             longest_token_life: days(730),
+            sessions: SessionSettings::default(),
         }
     }
 }
@@ -71,6 +75,7 @@ pub(super) struct Gate {
     attempts: Limiter<IpAddr>,
     requests: Limiter<String>,
     seen: RwLock<HashSet<String>>,
+    pub(super) sessions: Sessions,
 }
 
 impl Gate {
@@ -80,6 +85,7 @@ impl Gate {
             attempts: RateLimiter::hashmap(Quota::per_minute(some(settings.new_tokens_per_minute))),
             requests: RateLimiter::hashmap(Quota::per_second(some(settings.requests_per_second))),
             seen: RwLock::default(),
+            sessions: Sessions::default(),
         }
     }
 
@@ -126,6 +132,7 @@ fn too_many(wait: std::time::Duration, of_what: &str) -> Problem {
 pub struct Caller {
     name: String,
     hash: String,
+    session: Option<String>,
     role: Role,
     tenants: Vec<TenantId>,
     address: Option<IpAddr>,
@@ -153,6 +160,17 @@ impl Caller {
     /// The hash of its token.
     pub(super) fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The hash of the session that stands for the token; `None` where the
+    /// caller sent the token itself.
+    pub(super) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// Where it is.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Its name.
@@ -257,24 +275,45 @@ pub async fn require_token(
 async fn admitted(state: &ApiState, parameters: &RawPathParams, request: &Parts) -> Result<Caller, Problem> {
     let address = address_of(request, &state.settings.access.trusted_proxies);
     let request_id = request.extensions.get::<RequestId>().map(|id| id.0.clone());
-    let Some(token) = bearer(&request.headers) else {
-        return Err(unauthorized("send a token, as in Authorization: Bearer plim_…"));
-    };
-    let hash = security::hash(token);
-    state.gate.attempt(&hash, address.unwrap_or(NOWHERE))?;
-    let record = known(state, &hash, address, request_id.clone()).await?;
+    let (hash, session) = credential(state, request, address)?;
+    let record = known(state, &hash, address, request_id.clone()).await.inspect_err(|_| {
+        // Else each request of an open page would stand in the audit log.
+        session.iter().for_each(|session| state.gate.sessions.end(session));
+    })?;
     state.gate.request(&hash)?;
     let path = request.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let rule = rule_of(&request.method, path);
     let code = request.headers.get(CODE).and_then(|code| code.to_str().ok()).map(str::to_owned);
     let TokenRecord { name, role, tenants, .. } = record;
-    let caller = Caller { name, hash, role, tenants, address, code, rule, request_id };
+    let caller = Caller { name, hash, session, role, tenants, address, code, rule, request_id };
     if caller.role < rule.role {
         let text = format!("this needs the role {}; this token has {}", rule.role, caller.role);
         return Err(forbidden(text));
     }
     check_reach(state, &caller, parameters, &request.uri).await?;
     Ok(caller)
+}
+
+/// The hash of the token that a request carries, or of the one that its session
+/// stands for, with the hash of that session.
+fn credential(
+    state: &ApiState,
+    request: &Parts,
+    address: Option<IpAddr>,
+) -> Result<(String, Option<String>), Problem> {
+    if let Some(token) = bearer(&request.headers) {
+        let hash = security::hash(token);
+        state.gate.attempt(&hash, address.unwrap_or(NOWHERE))?;
+        return Ok((hash, None));
+    }
+    let Some(session) = sessions::of_request(&request.headers) else {
+        return Err(unauthorized("send a token, as in Authorization: Bearer plim_…"));
+    };
+    let settings = &state.settings.access.sessions;
+    let token = state.gate.sessions.token_of(&session, state.engine.now(), settings);
+    let token = token.ok_or_else(|| unauthorized("this session is over; log in again"))?;
+    sessions::check_site(request)?;
+    Ok((token, Some(session)))
 }
 
 /// What is kept of a token that lets its bearer in.

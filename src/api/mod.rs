@@ -14,6 +14,7 @@ mod document;
 mod drift;
 mod etag;
 mod extract;
+mod fleet;
 mod incidents;
 mod models;
 mod observe;
@@ -24,6 +25,7 @@ mod quiet;
 mod quotas;
 mod receivers;
 mod recommendations;
+mod sessions;
 mod settings;
 mod summary;
 mod template_files;
@@ -47,6 +49,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::AccessSettings;
+pub use sessions::SessionSettings;
 
 use crate::engine::{Deliverer, Engine};
 use crate::registry::TemplateLimits;
@@ -100,13 +103,14 @@ pub struct ApiState {
     deliverer: Arc<Deliverer>,
     settings: Arc<ApiSettings>,
     gate: Arc<auth::Gate>,
+    fleet: Arc<fleet::Snapshot>,
 }
 
 impl ApiState {
     /// The state over an engine and what delivers its notices.
     pub fn new(engine: Arc<Engine>, deliverer: Arc<Deliverer>, settings: ApiSettings) -> Self {
         let gate = Arc::new(auth::Gate::new(&settings.access));
-        ApiState { engine, deliverer, settings: Arc::new(settings), gate }
+        ApiState { engine, deliverer, settings: Arc::new(settings), gate, fleet: Arc::default() }
     }
 }
 
@@ -207,12 +211,15 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(tokens::reset_second_factor))
+        .routes(routes!(sessions::begin, sessions::end))
         .routes(routes!(tokens::own))
         .routes(routes!(tokens::begin_second_factor))
         .routes(routes!(tokens::confirm_second_factor))
         .routes(routes!(audit::list))
         .routes(routes!(audit::checkpoints))
         .routes(routes!(summary::get))
+        .routes(routes!(fleet::list))
+        .routes(routes!(fleet::one))
         .routes(routes!(operations::metrics))
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::clock::SystemClock;
 use super::prices::prices_of;
 use crate::anomaly;
-use crate::api::{AccessSettings, ApiSettings};
+use crate::api::{AccessSettings, ApiSettings, SessionSettings};
 use crate::config::{Config, StoreKind, TargetPlace};
 use crate::domain::Step;
 use crate::engine::{Compute, Engine, Ids, Parts, Settings, incidents};
@@ -148,6 +148,11 @@ fn access_settings(config: &Config) -> AccessSettings {
         trusted_proxies: access.trusted_proxies.clone(),
         token_life: access.token_life,
         longest_token_life: access.longest_token_life,
+        sessions: SessionSettings {
+            life: access.session_life,
+            idle: access.session_idle,
+            most: access.max_sessions,
+        },
     }
 }
 

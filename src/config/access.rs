@@ -21,6 +21,12 @@ pub struct Access {
     pub longest_token_life: Duration,
     /// The proxies whose word on the caller's address counts.
     pub trusted_proxies: Vec<Network>,
+    /// The longest that a session of the dashboard lasts.
+    pub session_life: Duration,
+    /// How long one lasts while nothing is asked for.
+    pub session_idle: Duration,
+    /// The most sessions at once.
+    pub max_sessions: usize,
 }
 
 impl Access {
@@ -55,6 +61,24 @@ impl Access {
                 hours(1)..=days(3650),
             ),
             trusted_proxies: read_proxies(&mut section),
+            session_life: section.duration(
+                "session_life",
+                "How long a login at the dashboard lasts at most. A restart of the daemon ends it as well.",
+                hours(12),
+                Duration::from_secs(60)..=days(30),
+            ),
+            session_idle: section.duration(
+                "session_idle",
+                "How long a login lasts while the dashboard asks for nothing, as when its page is closed.",
+                hours(2),
+                Duration::from_secs(60)..=days(30),
+            ),
+            max_sessions: section.count(
+                "max_sessions",
+                "The most logins at once. One more ends the one that was idle longest.",
+                1_000,
+                1..=1_000_000,
+            ),
         };
         if access.token_life > access.longest_token_life {
             section.conflict(

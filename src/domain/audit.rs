@@ -39,6 +39,10 @@ pub enum AuditAction {
     TokenRevoked,
     /// Somebody came with a token or a code that lets nobody in.
     LoginFailed,
+    /// Somebody logged in at the dashboard with a token.
+    SessionBegun,
+    /// Somebody logged out of the dashboard.
+    SessionEnded,
     /// The bearer of a token begins to set up a second factor.
     SecondFactorBegun,
     /// A second factor counts from now on.

@@ -9,13 +9,15 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 
 pub use checkpoints::CheckpointRecord;
 pub use inspection::{Cut, Finding, Inspection, Report};
 
 use super::{Registry, RegistryError};
-use crate::domain::{Actor, AuditAction, AuditEvent, Resource, TenantId};
+use crate::domain::{Actor, AuditAction, AuditEvent, Resource, TenantId, Timestamp};
 use crate::ports::{Order, StoreError, Table, Versioned, append_key};
 use crate::security::{hex, sha256};
 
@@ -45,6 +47,43 @@ pub struct NumberedAuditEvent {
     pub event: AuditEvent,
 }
 
+/// Which lines a search finds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Those about this tenant.
+    pub tenant: Option<TenantId>,
+    /// Those about this resource.
+    pub resource: Option<Resource>,
+    /// Those of this kind.
+    pub action: Option<AuditAction>,
+    /// Those with this in the name of who did it, in small letters.
+    pub actor: Option<String>,
+    /// Those with this in the reason, the tenant's id or the request's id, in
+    /// small letters.
+    pub text: Option<String>,
+    /// Those from this instant on.
+    pub from: Option<Timestamp>,
+    /// Those before this instant.
+    pub to: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    fn takes(&self, event: &AuditEvent) -> bool {
+        let has = |text: &str, part: &String| text.to_lowercase().contains(part.as_str());
+        let in_text = |part: &String| {
+            let about = event.tenant.as_ref().map_or("", TenantId::as_str);
+            let request = event.request_id.as_deref().unwrap_or_default();
+            has(&event.reason, part) || has(about, part) || has(request, part)
+        };
+        self.tenant.as_ref().is_none_or(|tenant| event.tenant.as_ref() == Some(tenant))
+            && self.resource.is_none_or(|resource| event.resource == Some(resource))
+            && self.action.is_none_or(|action| event.action == action)
+            && self.actor.as_ref().is_none_or(|actor| has(&event.actor.to_string(), actor))
+            && self.text.as_ref().is_none_or(in_text)
+            && self.to.is_none_or(|to| event.at < to)
+    }
+}
+
 impl Registry {
     /// The line of the log for what is done now, about a tenant, a resource or
     /// neither.
@@ -72,6 +111,29 @@ impl Registry {
         Ok(self.commit(vec![super::append_audit(&event)?]).await?)
     }
 
+    /// Up to `limit` lines that the filter takes, the newest first, of those
+    /// below the number `before`.
+    pub async fn search_audit(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<NumberedAuditEvent>, RegistryError> {
+        let mut page = Vec::new();
+        self.walk((Table::Audit, "", Order::Downwards), before.map(append_key), |key, value| {
+            let line = line(key, value)?;
+            if filter.from.is_some_and(|from| line.event.at < from) {
+                return Ok(ControlFlow::Break(()));
+            }
+            if filter.takes(&line.event) {
+                page.push(line);
+            }
+            Ok(if page.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+        .await?;
+        Ok(page)
+    }
+
     /// Up to `limit` lines of one tenant or of all, the newest first, of those
     /// below the number `before`.
     pub async fn audit(
@@ -80,12 +142,8 @@ impl Registry {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<NumberedAuditEvent>, RegistryError> {
-        self.newest(Table::Audit, before.map(append_key), limit, |key, value| {
-            let line = line(key, value)?;
-            let wanted = tenant.is_none_or(|tenant| line.event.tenant.as_ref() == Some(tenant));
-            Ok(wanted.then_some(line))
-        })
-        .await
+        let filter = AuditFilter { tenant: tenant.cloned(), ..AuditFilter::default() };
+        self.search_audit(&filter, before, limit).await
     }
 
     /// Up to `limit` lines, the oldest first, of those above the number `after`.

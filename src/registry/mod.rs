@@ -26,7 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub use audit::{
+pub use audit::{AuditFilter, 
     CheckpointRecord, Cut, Finding as AuditFinding, Inspection, NumberedAuditEvent, Remark,
     Report as AuditReport,
 };

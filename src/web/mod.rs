@@ -1,31 +1,73 @@
-//! The first page, served from the binary: no build step, nothing from
-//! elsewhere. It shows what waits and lets a person decide; everything on it
-//! comes from the API, and is only ever set as text.
+//! The dashboard, served from the binary: no build step, nothing from
+//! elsewhere. Everything on it comes from the API, and is only ever set as
+//! text; the browser is told to allow nothing else.
+
+mod assets;
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY};
-use axum::response::IntoResponse;
+use axum::extract::Path;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH,
+    REFERRER_POLICY,
+};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-/// Only what this server itself sends may run or be shown.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+use assets::Asset;
 
-/// The page and its parts. They hold no data, so they need no token.
+/// Only what this server itself sends may run or be shown, and nothing may be
+/// made into markup or a script from a text.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// Where the pages are. Each is the same document, which reads its address.
+const PAGES: [&str; 9] = [
+    "/",
+    "/login",
+    "/tenants/{id}",
+    "/tenants/{id}/{resource}",
+    "/incidents",
+    "/incidents/{id}",
+    "/rollouts",
+    "/models",
+    "/audit",
+];
+
+/// The pages and their parts. They hold no data, so they need no token.
 pub fn router() -> Router {
-    Router::new()
-        .route("/", get(|| file("text/html; charset=utf-8", include_str!("page/index.html"))))
-        .route("/style.css", get(|| file("text/css; charset=utf-8", include_str!("page/style.css"))))
-        .route("/page.js", get(|| file("text/javascript; charset=utf-8", include_str!("page/page.js"))))
-        .route("/icon.svg", get(|| file("image/svg+xml", include_str!("page/icon.svg"))))
+    let pages = PAGES.iter().fold(Router::new(), |router, path| router.route(path, get(page)));
+    pages.route("/assets/{name}", get(asset))
 }
 
-async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    let headers: [(HeaderName, &str); 4] = [
-        (CONTENT_TYPE, kind),
+async fn page(headers: HeaderMap) -> Response {
+    send(&assets::PAGE, &headers)
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    match assets::named(&name) {
+        Some(asset) => send(asset, &headers),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// A browser keeps what it has as long as its tag is the same, but asks each
+/// time, so that a new version of the daemon is seen at once.
+fn send(asset: &Asset, headers: &HeaderMap) -> Response {
+    let tag = asset.tag();
+    let guards: [(HeaderName, &str); 7] = [
+        (CONTENT_TYPE, asset.kind),
         (CONTENT_SECURITY_POLICY, POLICY),
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (ETAG, &tag),
     ];
-    (headers, text)
+    let known = headers.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
+    if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
+        return (StatusCode::NOT_MODIFIED, guards).into_response();
+    }
+    (guards, asset.text).into_response()
 }

@@ -1,0 +1,304 @@
+//! The fleet as people look over it, sorted, filtered and in pages. The rows of
+//! all tenants are put together once a cycle or every few seconds, so that a
+//! page of ten thousand tenants is answered from memory.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use utoipa::{IntoParams, ToSchema};
+
+use super::ApiState;
+use super::extract::{Path, Query};
+use super::page::{PageQuery, place};
+use super::problem::Problem;
+use crate::domain::{ApplyMode, Money, PerMonth, Resource, TenantId, Tier, Timestamp};
+use crate::engine::{EngineError, FleetQuota, FleetTenant};
+
+/// How old rows may be that are shown.
+const FRESH_FOR: Duration = Duration::from_secs(5);
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Registry(error) => error.into(),
+            other => Problem::internal(&other),
+        }
+    }
+}
+
+/// By what rows are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FleetSort {
+    /// The tenant's id.
+    #[default]
+    Tenant,
+    /// The share of the quota that the usage's peak fills.
+    Used,
+    /// The unused share of the quota.
+    Slack,
+    /// The share of samples above the quota.
+    Violations,
+    /// What the tenant costs now.
+    Cost,
+    /// What its recommendations save.
+    Saving,
+    /// The confidence of the recommendation.
+    Confidence,
+    /// How much its open incident matters.
+    Incident,
+}
+
+/// Which rows are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FleetOnly {
+    /// Those with a recommendation that waits.
+    Waiting,
+    /// Those with an open incident.
+    Incident,
+    /// Those with a quota that is exceeded more often than its budget allows.
+    OverBudget,
+}
+
+/// Which part of the fleet is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FleetQuery {
+    /// A part of the tenant's id or name.
+    search: Option<String>,
+    /// Those of this tier.
+    tier: Option<Tier>,
+    /// Those in this apply mode.
+    mode: Option<ApplyMode>,
+    /// Only those that need somebody.
+    only: Option<FleetOnly>,
+    /// The resource that is shown and sorted by; each tenant's fullest quota where it is left out.
+    resource: Option<Resource>,
+    /// By what rows are sorted.
+    #[serde(default)]
+    sort: FleetSort,
+    /// Whether the largest come first.
+    #[serde(default)]
+    descending: bool,
+    /// The most entries wanted; the server may give fewer.
+    #[param(minimum = 1)]
+    limit: Option<usize>,
+    /// Where the last page ended: its `next`.
+    cursor: Option<String>,
+}
+
+/// What the rows that fit a question come to.
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct FleetTotals {
+    /// How many tenants fit.
+    tenants: usize,
+    /// A month at their quotas that stand; `null` without prices.
+    cost_now: Option<Money<PerMonth>>,
+    /// A month at their recommended quotas.
+    cost_recommended: Option<Money<PerMonth>>,
+    /// The difference.
+    saving: Option<Money<PerMonth>>,
+    /// Recommendations of theirs that wait for a decision.
+    waiting: usize,
+    /// Those of them for tenants whose open incident holds automatic changes back.
+    waiting_in_incidents: usize,
+    /// The waiting recommendations by the tenants' apply modes.
+    #[schema(value_type = BTreeMap<String, usize>)]
+    waiting_by_mode: BTreeMap<&'static str, usize>,
+    /// How many have an open incident.
+    incidents: usize,
+    /// How many exceed a quota more often than its budget allows.
+    over_budget: usize,
+}
+
+/// A page of the fleet.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FleetPage {
+    /// The tenants of the page.
+    items: Vec<FleetRow>,
+    /// The cursor of the next page; `null` on the last one.
+    next: Option<String>,
+    /// What all that fit come to, whatever the page.
+    totals: FleetTotals,
+    /// The measured resources.
+    resources: Vec<Resource>,
+    /// When the rows were put together.
+    at: Timestamp,
+}
+
+/// A tenant with the quota of it that is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FleetRow {
+    /// The resource that is asked for, or the one whose quota is fullest.
+    shown: Option<Resource>,
+    #[serde(flatten)]
+    row: FleetTenant,
+}
+
+struct Held {
+    at: Timestamp,
+    cycle: Option<Timestamp>,
+    rows: Arc<Vec<FleetTenant>>,
+}
+
+/// The rows that were put together last.
+#[derive(Default)]
+pub(super) struct Snapshot(Mutex<Option<Held>>);
+
+impl Snapshot {
+    /// The rows of all tenants, and when they were put together.
+    async fn rows(&self, state: &ApiState) -> Result<(Timestamp, Arc<Vec<FleetTenant>>), Problem> {
+        // Whoever comes while rows are put together waits for them.
+        let mut held = self.0.lock().await;
+        let (now, cycle) = (state.engine.now(), state.engine.workspace().last_cycle_at());
+        let fresh = |held: &&Held| held.cycle == cycle && now.since(held.at) < FRESH_FOR && held.at <= now;
+        if let Some(held) = held.as_ref().filter(fresh) {
+            return Ok((held.at, Arc::clone(&held.rows)));
+        }
+        let rows = Arc::new(state.engine.fleet().await?);
+        *held = Some(Held { at: now, cycle, rows: Arc::clone(&rows) });
+        Ok((now, rows))
+    }
+}
+
+/// Look over the fleet: usage beside quotas, costs, and what waits. Rows are at most some seconds old.
+#[utoipa::path(get, path = "/v1/fleet", tag = "analysis", security(("token" = [])),
+    params(FleetQuery),
+    responses(
+        (status = 200, body = FleetPage),
+    ))]
+pub async fn list(
+    State(state): State<ApiState>,
+    Query(query): Query<FleetQuery>,
+) -> Result<Json<FleetPage>, Problem> {
+    let from: usize = place(query.cursor.as_deref())?.unwrap_or(0);
+    let size = PageQuery { limit: query.limit, cursor: None }.size(&state)?;
+    let (at, rows) = state.fleet.rows(&state).await?;
+    let mut found: Vec<(Option<&FleetQuota>, &FleetTenant)> =
+        rows.iter().filter(|row| takes(&query, row)).map(|row| (shown(row, query.resource), row)).collect();
+    let totals = totals(found.iter().map(|(_, row)| *row));
+    // Stable, so that equal rows stay in the order of ids.
+    found.sort_by(|one, other| compare(query.sort, query.descending, *one, *other));
+    let more = found.len() > from.saturating_add(size);
+    let page = found.into_iter().skip(from).take(size);
+    let items = page.map(|(quota, row)| {
+        let (shown, mut row) = (quota.map(|quota| quota.resource), row.clone());
+        state.engine.draw(&mut row, |quota| Some(quota.resource) == shown);
+        FleetRow { shown, row }
+    });
+    let next = more.then(|| (from + size).to_string());
+    Ok(Json(FleetPage { items: items.collect(), next, totals, resources: state.engine.resources(), at }))
+}
+
+/// Look at one tenant: usage beside quotas, costs, and what waits.
+#[utoipa::path(get, path = "/v1/fleet/{id}", tag = "analysis", security(("token" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses(
+        (status = 200, body = FleetTenant),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn one(
+    State(state): State<ApiState>,
+    Path(id): Path<TenantId>,
+) -> Result<Json<FleetTenant>, Problem> {
+    Ok(Json(state.engine.fleet_tenant(&id).await?))
+}
+
+fn takes(query: &FleetQuery, row: &FleetTenant) -> bool {
+    let named = |text: &String| {
+        let text = text.trim().to_lowercase();
+        row.tenant.as_str().to_lowercase().contains(&text) || row.name.to_lowercase().contains(&text)
+    };
+    query.search.as_ref().is_none_or(named)
+        && query.tier.is_none_or(|tier| tier == row.tier)
+        && query.mode.is_none_or(|mode| mode == row.apply_mode)
+        && match query.only {
+            None => true,
+            Some(FleetOnly::Waiting) => row.waiting > 0,
+            Some(FleetOnly::Incident) => row.incident.is_some(),
+            Some(FleetOnly::OverBudget) => is_over_budget(row),
+        }
+}
+
+fn is_over_budget(row: &FleetTenant) -> bool {
+    row.quotas.iter().any(|quota| quota.violations.is_some_and(|share| share > quota.budget))
+}
+
+fn used(quota: &FleetQuota) -> Option<f64> {
+    quota.peak.map(|peak| peak / quota.limit)
+}
+
+/// The quota of a tenant that is shown: of the resource that is asked for, or
+/// the fullest one.
+fn shown(row: &FleetTenant, asked: Option<Resource>) -> Option<&FleetQuota> {
+    match asked {
+        Some(resource) => row.quotas.iter().find(|quota| quota.resource == resource),
+        None => {
+            let measured = row.quotas.iter().filter(|quota| quota.peak.is_some());
+            measured.max_by(|one, other| used(one).unwrap_or(0.0).total_cmp(&used(other).unwrap_or(0.0)))
+        }
+    }
+}
+
+fn amount(money: Option<Money<PerMonth>>) -> Option<f64> {
+    use rust_decimal::prelude::ToPrimitive;
+    money.and_then(|money| money.amount.to_f64())
+}
+
+type Row<'a> = (Option<&'a FleetQuota>, &'a FleetTenant);
+
+fn compare(sort: FleetSort, descending: bool, one: Row<'_>, other: Row<'_>) -> Ordering {
+    let turned = |order: Ordering| if descending { order.reverse() } else { order };
+    if sort == FleetSort::Tenant {
+        return turned(one.1.tenant.cmp(&other.1.tenant));
+    }
+    let value = |(quota, row): Row<'_>| match sort {
+        FleetSort::Used => quota.and_then(used),
+        FleetSort::Slack => quota.and_then(|quota| quota.slack),
+        FleetSort::Violations => quota.and_then(|quota| quota.violations),
+        FleetSort::Cost => amount(row.cost_now),
+        FleetSort::Saving => amount(row.saving).filter(|_| row.waiting > 0),
+        FleetSort::Confidence => quota.and_then(|quota| quota.confidence),
+        FleetSort::Incident => row.incident.as_ref().map(|open| f64::from(open.severity as u8)),
+        FleetSort::Tenant => None,
+    };
+    // What has no value comes last, whichever way it is sorted.
+    match (value(one), value(other)) {
+        (Some(one), Some(other)) => turned(one.total_cmp(&other)),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    }
+}
+
+fn totals<'a>(rows: impl Iterator<Item = &'a FleetTenant>) -> FleetTotals {
+    let mut totals = FleetTotals::default();
+    let add = |sum: &mut Option<Money<PerMonth>>, one: Option<Money<PerMonth>>| {
+        *sum = match (*sum, one) {
+            (Some(sum), Some(one)) => sum.plus(&one).ok(),
+            (sum, one) => sum.or(one),
+        };
+    };
+    for row in rows {
+        totals.tenants += 1;
+        add(&mut totals.cost_now, row.cost_now);
+        add(&mut totals.cost_recommended, row.cost_recommended);
+        add(&mut totals.saving, row.saving);
+        totals.waiting += row.waiting;
+        totals.incidents += usize::from(row.incident.is_some());
+        totals.over_budget += usize::from(is_over_budget(row));
+        if row.waiting > 0 {
+            *totals.waiting_by_mode.entry(row.apply_mode.name()).or_default() += row.waiting;
+            totals.waiting_in_incidents += if row.incident.is_some() { row.waiting } else { 0 };
+        }
+    }
+    totals
+}

@@ -1,0 +1,69 @@
+// Calls of the API with the session's cookie.
+
+// What the API said instead of an answer.
+export class Refusal extends Error {
+  constructor(status, problem) {
+    super(problem.detail || `${status}`);
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+async function read(response) {
+  const text = await response.text();
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    return { detail: `${response.status} ${response.statusText}` };
+  }
+}
+
+async function send(method, path, { body, headers = {}, signal } = {}) {
+  // A write says that it comes from these pages; no other site can say that.
+  const all = { ...headers, ...(method === "GET" ? {} : { "X-Plimsoll-Page": "1" }) };
+  if (body !== undefined) all["Content-Type"] = "application/json";
+  const response = await fetch(path, {
+    method,
+    headers: all,
+    signal,
+    credentials: "same-origin",
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const answer = await read(response);
+  if (!response.ok) throw new Refusal(response.status, answer || {});
+  return answer;
+}
+
+// The query of some values; those that are empty are left out.
+export function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false);
+  const text = new URLSearchParams(given).toString();
+  return text ? `?${text}` : "";
+}
+
+export const get = (path, signal) => send("GET", path, { signal });
+export const post = (path, body = {}, headers = {}) => send("POST", path, { body, headers });
+export const remove = (path) => send("DELETE", path);
+
+// What there is at a path; null where there is nothing.
+export async function find(path, signal) {
+  try {
+    return await get(path, signal);
+  } catch (problem) {
+    if (problem instanceof Refusal && problem.status === 404) return null;
+    throw problem;
+  }
+}
+
+// The token is sent this once; from then on the cookie stands for it.
+export const logIn = (token) => send("POST", "/v1/session", { headers: { Authorization: `Bearer ${token}` } });
+export const logOut = () => send("DELETE", "/v1/session");
+// Who is logged in; null where nobody is.
+export async function whoIsIt() {
+  try {
+    return await get("/v1/token");
+  } catch (problem) {
+    if (problem instanceof Refusal && problem.status === 401) return null;
+    throw problem;
+  }
+}

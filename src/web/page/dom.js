@@ -1,0 +1,69 @@
+// Elements out of names, attributes and texts. Data never becomes markup: a
+// child is an element or a text.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(made, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name === "value") made.value = value;
+    else made.setAttribute(name, value === true ? "" : String(value));
+  }
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+// An element of HTML.
+export function h(name, attributes, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+// An element of SVG.
+export function s(name, attributes, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+// Says something to those who listen rather than look.
+export function tell(text) {
+  document.getElementById("status").textContent = text;
+}
+
+// The same function, called once when calls have stopped for a while.
+export function settled(work, milliseconds = 250) {
+  let timer = 0;
+  return (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...values), milliseconds);
+  };
+}
+
+// A table with titles that say what stands below; `columns` are
+// { title, kind, hint }, where kind holds classes.
+export function table(caption, columns, rows, kind = "") {
+  const titles = columns.map((column) => h("th", { scope: "col", class: column.kind, title: column.hint }, column.title));
+  return h(
+    "table",
+    { class: kind },
+    h("caption", { class: "unseen" }, caption),
+    h("thead", null, h("tr", null, titles)),
+    h("tbody", null, rows),
+  );
+}
+
+// Pairs of a term and what is said of it; those without are left out.
+export function facts(pairs, kind = "facts") {
+  const said = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return h("dl", { class: kind }, said.map(([term, value]) => [h("dt", null, term), h("dd", null, value)]));
+}
+
+// A choice of one value out of some.
+export function choice(label, options, chosen, changed, attributes = {}) {
+  const list = options.map(([value, text]) => h("option", { value, selected: value === chosen }, text));
+  return h("label", { class: "field" }, h("span", null, label), h("select", { ...attributes, onchange: (event) => changed(event.target.value) }, list));
+}
+
+// Text of the daemon itself, which is English whatever the page's language is.
+export function said(text, name = "span", attributes = {}) {
+  return h(name, { lang: "en", ...attributes }, text);
+}

@@ -1,0 +1,58 @@
+// Numbers, shares, money and times as people of a language write them.
+
+import { spoken, t } from "./words.js";
+
+const made = new Map();
+
+function formatter(kind, options) {
+  const locale = spoken() === "de" ? "de-DE" : "en-GB";
+  const key = `${locale} ${kind.name} ${JSON.stringify(options)}`;
+  if (!made.has(key)) made.set(key, new kind(locale, options));
+  return made.get(key);
+}
+
+export const NOTHING = "–";
+const is = (value) => value !== null && value !== undefined && Number.isFinite(Number(value));
+
+// A figure with at most four digits that count.
+export function plain(value) {
+  if (!is(value)) return NOTHING;
+  const digits = Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 4 };
+  return formatter(Intl.NumberFormat, digits).format(value);
+}
+
+export const whole = (value) => (is(value) ? formatter(Intl.NumberFormat, { maximumFractionDigits: 0 }).format(value) : NOTHING);
+
+export const fixed = (value, places) =>
+  is(value) ? formatter(Intl.NumberFormat, { minimumFractionDigits: places, maximumFractionDigits: places }).format(value) : NOTHING;
+
+// A share of 0 to 1 in percent.
+export const share = (value, places = 1) => (is(value) ? `${fixed(value * 100, places)} %` : NOTHING);
+
+// An amount without its currency, which stands in the title.
+export const amount = (money) => (money ? fixed(Number(money.amount), 2) : NOTHING);
+
+export const money = (sum) => (sum ? `${amount(sum)} ${sum.currency}` : NOTHING);
+
+export const withUnit = (value, unit) => (is(value) ? `${plain(value)} ${unit}` : NOTHING);
+
+const date = (text) => new Date(text);
+
+export const when = (text) =>
+  text ? formatter(Intl.DateTimeFormat, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).format(date(text)) : NOTHING;
+
+export const exactly = (text) =>
+  text ? formatter(Intl.DateTimeFormat, { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(date(text)) : NOTHING;
+
+export const day = (text) => (text ? formatter(Intl.DateTimeFormat, { day: "numeric", month: "short" }).format(date(text)) : NOTHING);
+
+export const clock = (text) => (text ? formatter(Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit" }).format(date(text)) : NOTHING);
+
+// How long something has lasted, in its two largest units.
+export function lasting(from, to = Date.now()) {
+  const minutes = Math.max(0, Math.round((date(to) - date(from)) / 60000));
+  const [days, hours, rest] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24, minutes % 60];
+  if (days > 0) return `${days} ${t("time.days")} ${hours} h`;
+  if (hours > 0) return `${hours} h ${rest} min`;
+  return `${rest} min`;
+}
