@@ -49,7 +49,7 @@ pub enum FleetSort {
     Cost,
     /// What its recommendations save.
     Saving,
-    /// The confidence of the recommendation.
+    /// The least confidence of its recommendations.
     Confidence,
     /// How much its open incident matters.
     Incident,
@@ -190,8 +190,9 @@ pub async fn list(
     let more = found.len() > from.saturating_add(size);
     let page = found.into_iter().skip(from).take(size);
     let items = page.map(|(quota, row)| {
-        let (shown, mut row) = (quota.map(|quota| quota.resource), row.clone());
-        state.engine.draw(&mut row, |quota| Some(quota.resource) == shown);
+        let shown = quota.map(|quota| quota.resource);
+        let mut row = FleetTenant { quotas: quota.into_iter().cloned().collect(), ..row.clone() };
+        state.engine.draw(&mut row);
         FleetRow { shown, row }
     });
     let next = more.then(|| (from + size).to_string());
@@ -266,7 +267,7 @@ fn compare(sort: FleetSort, descending: bool, one: Row<'_>, other: Row<'_>) -> O
         FleetSort::Violations => quota.and_then(|quota| quota.violations),
         FleetSort::Cost => amount(row.cost_now),
         FleetSort::Saving => amount(row.saving).filter(|_| row.waiting > 0),
-        FleetSort::Confidence => quota.and_then(|quota| quota.confidence),
+        FleetSort::Confidence => row.confidence,
         FleetSort::Incident => row.incident.as_ref().map(|open| f64::from(open.severity as u8)),
         FleetSort::Tenant => None,
     };

@@ -119,7 +119,9 @@ pub struct FleetTenant {
     pub saving: Option<Money<PerMonth>>,
     /// Recommendations that wait for a decision.
     pub waiting: usize,
-    /// Its quotas.
+    /// The least confidence of them, 0 to 1.
+    pub confidence: Option<f64>,
+    /// Its quotas; in a page of the fleet only the one that is shown.
     pub quotas: Vec<FleetQuota>,
 }
 
@@ -159,13 +161,13 @@ impl Engine {
         let tenant = self.parts.registry.tenant(id).await?;
         let incident = self.parts.registry.open_incident(id).await?;
         let mut row = self.row(self.known_of(tenant, incident).await?);
-        self.draw(&mut row, |_| true);
+        self.draw(&mut row);
         Ok(row)
     }
 
-    /// Gives those quotas of a tenant that are `wanted` their sparklines.
-    pub fn draw(&self, row: &mut FleetTenant, wanted: impl Fn(&FleetQuota) -> bool) {
-        for quota in row.quotas.iter_mut().filter(|quota| wanted(quota)) {
+    /// Gives the quotas of a tenant their sparklines.
+    pub fn draw(&self, row: &mut FleetTenant) {
+        for quota in &mut row.quotas {
             let frame = self.workspace.frame(quota.resource);
             quota.spark = frame.and_then(|frame| sparkline(frame.series.get(&row.tenant)?));
         }
@@ -209,6 +211,7 @@ impl Engine {
             cost_recommended,
             saving: cost_now.zip(cost_recommended).and_then(|(now, then)| now.minus(&then).ok()),
             waiting: quotas.iter().filter(|quota| quota.recommendation.is_some()).count(),
+            confidence: quotas.iter().filter_map(|quota| quota.confidence).min_by(f64::total_cmp),
             quotas,
             tenant: tenant.id,
             name: tenant.name,

@@ -47,7 +47,7 @@ macro_rules! script {
 /// The one document.
 pub static PAGE: Asset = asset!("index.html", "text/html");
 
-static PARTS: [Asset; 20] = [
+static PARTS: [Asset; 23] = [
     asset!("style.css", "text/css"),
     asset!("icon.svg", "image/svg+xml"),
     script!("api.js"),
@@ -61,12 +61,15 @@ static PARTS: [Asset; 20] = [
     script!("fleet.js"),
     script!("format.js"),
     script!("german.js"),
+    script!("history.js"),
     script!("incident.js"),
     script!("incidents.js"),
     script!("login.js"),
     script!("models.js"),
+    script!("proposal.js"),
     script!("rollouts.js"),
     script!("tenant.js"),
+    script!("whatif.js"),
     script!("words.js"),
 ];
 

@@ -67,7 +67,7 @@ async fn it_serves_the_page_and_the_api_until_it_is_stopped() {
     let http = reqwest::Client::new();
     let page = http.get(format!("http://{address}/")).send().await.unwrap();
     assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
-    assert!(page.text().await.unwrap().contains("page.js"));
+    assert!(page.text().await.unwrap().contains("/assets/app.js"));
     let summary: serde_json::Value = http
         .get(format!("http://{address}/v1/summary"))
         .bearer_auth(&token)

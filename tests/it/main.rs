@@ -6,6 +6,7 @@ mod audit;
 mod caller;
 mod costs;
 mod crash;
+mod dashboard;
 mod demo;
 mod document;
 mod flow;

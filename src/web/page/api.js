@@ -55,15 +55,29 @@ export async function find(path, signal) {
   }
 }
 
+// Whether there may be a session; scripts can't see the cookie itself.
+const HINT = "plimsoll-session";
+
 // The token is sent this once; from then on the cookie stands for it.
-export const logIn = (token) => send("POST", "/v1/session", { headers: { Authorization: `Bearer ${token}` } });
-export const logOut = () => send("DELETE", "/v1/session");
+export async function logIn(token) {
+  const session = await send("POST", "/v1/session", { headers: { Authorization: `Bearer ${token}` } });
+  localStorage.setItem(HINT, session.ends_at);
+  return session;
+}
+
+export async function logOut() {
+  localStorage.removeItem(HINT);
+  await send("DELETE", "/v1/session");
+}
+
 // Who is logged in; null where nobody is.
 export async function whoIsIt() {
+  if (!localStorage.getItem(HINT)) return null;
   try {
     return await get("/v1/token");
   } catch (problem) {
-    if (problem instanceof Refusal && problem.status === 401) return null;
-    throw problem;
+    if (!(problem instanceof Refusal && problem.status === 401)) throw problem;
+    localStorage.removeItem(HINT);
+    return null;
   }
 }

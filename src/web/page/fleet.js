@@ -5,7 +5,7 @@
 import { get, query } from "./api.js";
 import { sparkline } from "./chart.js";
 import { choice, h, settled } from "./dom.js";
-import { NOTHING, amount, fixed, money, plain, share, when, whole } from "./format.js";
+import { NOTHING, amount, fixed, plain, round, share, when, whole } from "./format.js";
 import { count, t, word } from "./words.js";
 
 const PAGE = 50;
@@ -36,18 +36,17 @@ function address(view) {
 
 const figure = (value, name, detail, kind = "") => h("div", { class: `figure ${kind}` }, h("span", null, name), h("b", null, value), detail ? h("small", null, detail) : null);
 
-function figures(summary, totals) {
+function figures(totals) {
   const saving = totals.saving ? Number(totals.saving.amount) : 0;
   const part = totals.cost_now && Number(totals.cost_now.amount) > 0 ? saving / Number(totals.cost_now.amount) : null;
   return h("section", { class: "figures", "aria-label": t("fleet.figures") },
     figure(whole(totals.tenants), t("fleet.tenants")),
-    figure(money(totals.cost_now), t("fleet.cost_now")),
-    figure(money(totals.cost_recommended), t("fleet.cost_recommended")),
-    figure(money(totals.saving), t("fleet.saving"), part === null ? "" : share(part), "lead"),
+    figure(round(totals.cost_now), t("fleet.cost_now")),
+    figure(round(totals.cost_recommended), t("fleet.cost_recommended")),
+    figure(round(totals.saving), t("fleet.saving"), part === null ? "" : share(part), "lead"),
     figure(whole(totals.waiting), t("fleet.waiting")),
     figure(whole(totals.over_budget), t("fleet.over_budget"), "", totals.over_budget ? "warn" : ""),
     figure(whole(totals.incidents), t("fleet.incidents"), "", totals.incidents ? "warn" : ""),
-    figure(summary.last_cycle_at ? when(summary.last_cycle_at) : NOTHING, t("fleet.last_cycle")),
   );
 }
 
@@ -104,9 +103,9 @@ function row(one) {
     number(quota ? share(quota.slack, 0) : NOTHING, "", "mid"),
     number(quota ? share(quota.violations, 2) : NOTHING, over ? t("fleet.of_budget", { budget: share(quota.budget, 2) }) : "", over ? "mid bad" : "mid"),
     number(amount(one.cost_now), "", "wide"),
-    number(amount(one.cost_recommended), "", "wide"),
+    number(one.waiting ? amount(one.cost_recommended) : NOTHING, "", one.waiting ? "wide" : "wide quiet"),
     savingCell(one),
-    number(quota && quota.confidence !== null ? fixed(quota.confidence, 2) : NOTHING, "", "wide"),
+    number(one.confidence === null ? NOTHING : fixed(one.confidence, 2), "", one.confidence === null ? "wide quiet" : "wide"),
     h("td", { class: "wide" }, word("mode", one.apply_mode)),
     incidentCell(one.incident),
   );
@@ -168,7 +167,7 @@ export async function fleet({ search, signal }) {
     // What is focused stays focused.
     const focused = document.activeElement && document.activeElement.closest(".fleet th button") ? document.activeElement.textContent : null;
     body.replaceChildren(
-      figures(summary, page.totals),
+      figures(page.totals),
       effort(page.totals),
       page.items.length
         ? h("div", { class: "sheet" }, h("table", { class: "rows" }, h("caption", { class: "unseen" }, t("fleet.caption")), h("thead", null, h("tr", null, heads(view, currency, sorted))), h("tbody", null, page.items.map(row))))
@@ -184,5 +183,5 @@ export async function fleet({ search, signal }) {
   signal.addEventListener("abort", () => clearInterval(timer));
   await load();
   const badge = summary.simulated ? h("span", { class: "badge" }, t("fleet.simulated")) : null;
-  return h("div", null, h("div", { class: "headline" }, h("h1", null, t("nav.fleet")), badge), troubles(summary.source_problems), filters, body);
+  return h("div", null, h("div", { class: "headline" }, h("h1", null, t("nav.fleet")), badge, h("p", { class: "quiet" }, `${t("fleet.last_cycle")}: ${summary.last_cycle_at ? when(summary.last_cycle_at) : NOTHING}`)), troubles(summary.source_problems), filters, body);
 }

@@ -32,6 +32,9 @@ export const share = (value, places = 1) => (is(value) ? `${fixed(value * 100, p
 // An amount without its currency, which stands in the title.
 export const amount = (money) => (money ? fixed(Number(money.amount), 2) : NOTHING);
 
+// An amount in whole units of its currency.
+export const round = (sum) => (sum ? `${whole(Number(sum.amount))} ${sum.currency}` : NOTHING);
+
 export const money = (sum) => (sum ? `${amount(sum)} ${sum.currency}` : NOTHING);
 
 export const withUnit = (value, unit) => (is(value) ? `${plain(value)} ${unit}` : NOTHING);

@@ -1,1 +1,62 @@
-export async function models() {}
+// How good the forecasts are: of each resource the versions of its models, what
+// each was worth, which one is used, and why.
+
+import { get } from "./api.js";
+import { timeChart } from "./chart.js";
+import { h, said, table } from "./dom.js";
+import { NOTHING, day, fixed, share, when, whole } from "./format.js";
+import { t, word } from "./words.js";
+
+const loss = (score) => (score && score.to_seasonal_naive !== null ? score.to_seasonal_naive : null);
+const cover = (version) => (version.live && version.live.cover !== null ? version.live.cover : version.backtest ? version.backtest.cover : null);
+
+function row(version) {
+  const number = (value, kind = "") => h("td", { class: `number ${kind}` }, value);
+  const worth = (score) => number(loss(score) === null ? NOTHING : fixed(loss(score), 3), loss(score) > 1 ? "bad" : "");
+  return h("tr", { class: version.state === "champion" ? "chosen" : null },
+    h("th", { scope: "row" }, `v${version.version}`, h("small", null, word("modelstate", version.state))),
+    h("td", { class: "nowrap" }, when(version.fitted_at), h("small", { class: "mid" }, `${day(version.window_from)} – ${day(version.window_to)}`)),
+    number(whole(version.series), "mid"),
+    worth(version.backtest),
+    worth(version.live),
+    number(share(cover(version))),
+    number(version.live ? whole(version.live.values) : NOTHING, "wide"),
+    h("td", { class: "text wide" }, said(version.reason)));
+}
+
+// The loss of each version over time, live and in its backtest.
+function course(resource, versions) {
+  const inTime = [...versions].sort((a, b) => Date.parse(a.fitted_at) - Date.parse(b.fitted_at));
+  const points = (which) => inTime.filter((one) => loss(one[which]) !== null).map((one) => ({ at: Date.parse(one.fitted_at), value: loss(one[which]) }));
+  const [backtest, live] = [points("backtest"), points("live")];
+  if (backtest.length < 2 && live.length < 2) return h("p", { class: "quiet" }, t("models.one_version"));
+  const ends = [...backtest, ...live].map((point) => point.at);
+  const dots = (all, kind) => all.map((point) => ({ ...point, kind }));
+  return timeChart({
+    label: t("models.chart", { resource: word("resource", resource) }),
+    unit: "",
+    from: Math.min(...ends),
+    to: Math.max(...ends) + 1,
+    lines: [{ kind: "median", name: t("models.backtest"), points: backtest }, { kind: "usage", name: t("models.live"), points: live }],
+    levels: [{ kind: "quota", name: t("models.naive"), value: 1 }],
+    marks: [...dots(backtest, "soft"), ...dots(live, "dot")],
+    top: Math.max(1.1, ...[...backtest, ...live].map((point) => point.value * 1.05)),
+  }, 180).figure;
+}
+
+export async function models({ signal }) {
+  const { items } = await get("/v1/models", signal);
+  const titles = [[t("models.version"), ""], [[t("models.fitted"), h("small", { class: "mid" }, t("models.window"))], ""], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
+  const resources = [...new Set(items.map((one) => one.resource))];
+  const section = (resource) => {
+    const versions = items.filter((one) => one.resource === resource);
+    return h("section", { class: "card", "aria-labelledby": `models-${resource}` },
+      h("h2", { id: `models-${resource}` }, word("resource", resource)),
+      course(resource, versions),
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": `models-${resource}` }, table(word("resource", resource), titles.map(([title, kind]) => ({ title, kind })), versions.map(row), "rows")));
+  };
+  return h("div", null,
+    h("h1", null, t("nav.models")),
+    h("p", { class: "quiet" }, t("models.text")),
+    resources.length ? resources.map(section) : h("p", { class: "note" }, t("models.none")));
+}

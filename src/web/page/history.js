@@ -1,0 +1,32 @@
+// What was changed and decided, as the audit log tells it.
+
+import { h, said, table } from "./dom.js";
+import { exactly, plain } from "./format.js";
+import { t, word } from "./words.js";
+
+const SHOWN = ["quota_changed", "recommendation_approved", "recommendation_rejected", "change_failed", "target_repaired"];
+
+// What stood before and stands since, short.
+export function step(line) {
+  const limit = (value) => (typeof value === "number" ? value : value && typeof value.limit === "number" ? value.limit : null);
+  const [before, after] = [limit(line.before), limit(line.after)];
+  if (before === null || after === null) return "";
+  return before === after ? plain(after) : `${plain(before)} → ${plain(after)}`;
+}
+
+export function changes(log) {
+  const rows = log.filter((line) => SHOWN.includes(line.action)).map((line) =>
+    h("tr", null,
+      h("td", { class: "nowrap" }, exactly(line.at)),
+      h("th", { scope: "row" }, word("action", line.action)),
+      h("td", { class: "mid" }, actor(line.actor)),
+      h("td", { class: "number" }, step(line)),
+      h("td", { class: "text wide" }, said(line.reason))));
+  const titles = [[t("history.when"), ""], [t("history.what"), ""], [t("history.who"), "mid"], [t("history.change"), "number"], [t("history.why"), "wide"]];
+  return h("section", { "aria-labelledby": "history-title" },
+    h("h2", { id: "history-title" }, t("history.title")),
+    rows.length ? h("div", { class: "sheet" }, table(t("history.title"), titles.map(([title, kind]) => ({ title, kind })), rows, "rows")) : h("p", { class: "note" }, t("history.none")));
+}
+
+// Whoever did something: a person's name, or the daemon.
+export const actor = (who) => (who ? who.name || "plimsoll" : "");

@@ -1,0 +1,214 @@
+// The dashboard in a real browser on the real daemon: every page, in light and
+// dark and on a phone; a decision, a silence and what a person says of an
+// incident; the way in and out. Anything that the browser complains of fails.
+//
+//   node dashboard.mjs URL TOKEN VIEWER_TOKEN TENANT INCIDENT FOLDER
+
+import { assert, check, fits, nothingWrong, open, settled, shoot } from "./rig.mjs";
+
+const [url, token, viewerToken, tenant, incident, shots] = process.argv.slice(2);
+const PAGES = [
+  ["fleet", "/"],
+  ["tenant", `/tenants/${tenant}/cpu_cores`],
+  ["incidents", "/incidents"],
+  ["incident", `/incidents/${incident}`],
+  ["rollouts", "/rollouts"],
+  ["models", "/models"],
+  ["audit", "/audit"],
+];
+
+async function logIn(page, with_ = token) {
+  await page.goto("/login");
+  await page.fill("#token", with_);
+  await page.click("#login button");
+  await page.waitForSelector("#log-out");
+  await settled(page);
+}
+
+async function pages(rig, name) {
+  await logIn(rig.page);
+  for (const [at, path] of PAGES) {
+    await rig.page.goto(path);
+    await settled(rig.page);
+    assert(!(await rig.page.locator("main [role=alert]").count()), `${at}: ${await rig.page.locator("main").innerText()}`);
+    await shoot(rig, `${at}-${name}`);
+    await check(rig, `${at}, ${name}`);
+    await fits(rig.page, `${at}, ${name}`);
+  }
+}
+
+// The token never stays in the page; a session is what scripts can't read.
+async function comesAndGoes(rig) {
+  const { page, context, wrong } = rig;
+  await page.goto("/tenants/anything?x=1");
+  await page.waitForURL(/\/login\?to=/);
+  await shoot(rig, "login");
+  await check(rig, "login");
+  await page.fill("#token", "plim_this-token-is-nobodys");
+  await page.click("#login button");
+  await page.waitForFunction(() => document.querySelector("#login-problem").textContent.includes("not known"));
+  assert(wrong.length === 1 && wrong[0].includes("401"), `a wrong token: ${wrong.join(", ")}`);
+  wrong.length = 0;
+  await logIn(page);
+  const [cookie] = await context.cookies();
+  assert(cookie.httpOnly && cookie.sameSite === "Strict" && cookie.expires > Date.now() / 1000, JSON.stringify(cookie));
+  const seen = await page.evaluate(() => JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }, document.documentElement.outerHTML]));
+  assert(!seen.includes(token) && !seen.includes(cookie.value), "a script can see the token or the session");
+  // What another site's form could send is refused.
+  const forged = await context.request.post("/v1/silences", { data: { reason: "x", until: "2099-01-01T00:00:00Z" } });
+  assert(forged.status() === 403 && (await forged.text()).includes("X-Plimsoll-Page"), `forged: ${forged.status()} ${await forged.text()}`);
+  const read = await context.request.get("/v1/summary");
+  assert(read.status() === 200, `a session reads: ${read.status()}`);
+  await page.click("#log-out");
+  await page.waitForSelector("#login");
+  const after = await context.request.get("/v1/summary", { headers: { Cookie: `${cookie.name}=${cookie.value}` } });
+  assert(after.status() === 401, `after the end: ${after.status()}`);
+  // A link with a token logs in, and the token leaves the address.
+  await page.goto(`/#token=${token}`);
+  await page.waitForSelector("#log-out");
+  assert(!page.url().includes("token"), page.url());
+}
+
+async function fleet(rig) {
+  const { page } = rig;
+  await page.goto("/");
+  await settled(page);
+  const rows = page.locator(".rows tbody tr");
+  const all = await rows.count();
+  assert(all >= 3, `${all} tenants`);
+  await page.fill("#search", tenant);
+  await page.waitForFunction((count) => document.querySelectorAll(".rows tbody tr").length < count, all);
+  assert((await rows.count()) === 1, "the search finds one");
+  assert(page.url().includes(`search=${tenant}`), "the search stands in the address");
+  await page.fill("#search", "nobody-of-this-name");
+  await page.waitForSelector("main .note");
+  await page.fill("#search", "");
+  await page.waitForFunction((count) => document.querySelectorAll(".rows tbody tr").length === count, all);
+  await page.click("th button:text-is('Tenant')");
+  await page.waitForSelector("th[aria-sort=ascending]");
+  const names = await page.locator(".rows tbody th a").allInnerTexts();
+  assert(names.join() === [...names].sort().join(), `sorted: ${names}`);
+}
+
+// From a click to a changed quota, by the keyboard alone where a dialog is open.
+async function approve(rig) {
+  const { page, context } = rig;
+  await page.goto(`/tenants/${tenant}/cpu_cores`);
+  await settled(page);
+  const quotas = `/v1/tenants/${tenant}/quotas/cpu_cores`;
+  const before = await (await context.request.get(quotas)).json();
+  // The slider redraws what another quota would have meant.
+  const own = page.locator(".own td").first();
+  const first = await own.innerText();
+  await page.locator("#slider").focus();
+  await page.keyboard.press("Home");
+  assert((await own.innerText()) !== first, "the slider moves the row");
+  assert((await page.locator(".own td").nth(1).getAttribute("class")).includes("bad"), "so small a quota breaks the budget");
+  await shoot(rig, "tenant-slider");
+  // What is reckoned here is what the daemon says.
+  const { items } = await (await context.request.get(`/v1/recommendations?tenant=${tenant}&resource=cpu_cores&state=proposed`)).json();
+  const said = (share) => `${(share * 100).toFixed(0)} %`;
+  const row = await page.locator("tr.proposed td").allInnerTexts();
+  assert(row[3] === said(items[0].evidence.slack_then), `${row} beside ${items[0].evidence.slack_then}`);
+  await page.click(".proposal button.main");
+  await check(rig, "the dialog");
+  await shoot(rig, "approve", false);
+  await page.fill("#ask-comment", "looks right");
+  await page.keyboard.press("Tab");
+  await page.locator("dialog button.main").press("Enter");
+  await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForFunction(() => document.querySelector(".rows tbody td.number + td, section .rows"));
+  const after = await (await context.request.get(quotas)).json();
+  assert(after.limit === items[0].proposed && after.generation === before.generation + 1, JSON.stringify({ before, after }));
+  await settled(page);
+  await page.waitForFunction(() => document.querySelector("main").innerText.includes("Quota changed"));
+  await shoot(rig, "tenant-approved");
+  await page.goto(`/audit?tenant=${tenant}&action=recommendation_approved`);
+  await settled(page);
+  assert((await page.locator("main").innerText()).includes("looks right"), "the comment stands in the audit log");
+}
+
+async function reject(rig) {
+  const { page } = rig;
+  await page.goto(`/tenants/${tenant}/memory_gb`);
+  await settled(page);
+  await page.click(".proposal button:text-is('Reject')");
+  await page.click("dialog button.main");
+  assert(await page.locator("dialog").isVisible(), "a rejection needs a reason");
+  await page.fill("#ask-comment", "a launch is near");
+  await page.click("dialog button.main");
+  await page.waitForSelector("dialog", { state: "detached" });
+  await settled(page);
+  await page.waitForFunction(() => document.querySelector("main").innerText.includes("a launch is near"));
+}
+
+async function incidentAndSilence(rig) {
+  const { page } = rig;
+  await page.goto(`/incidents/${incident}`);
+  await settled(page);
+  await page.click("button:text-is('Acknowledge')");
+  await page.fill("#ask-comment", "on it");
+  await page.click("dialog button.main");
+  await page.waitForFunction(() => document.querySelector("main").innerText.includes("on it"));
+  await page.click("button:text-is('It was real')");
+  await page.click("dialog button.main");
+  await page.waitForFunction(() => document.querySelector("main").innerText.includes("real, by"));
+  await page.click("button:text-is('Silence…')");
+  await page.selectOption("#silence-for", "1");
+  await page.fill("#ask-comment", "known until tonight");
+  await page.click("dialog button.main");
+  await page.waitForURL(/\/incidents(\?|$)/);
+  await page.waitForFunction(() => document.querySelector("main").innerText.includes("known until tonight"));
+  await shoot(rig, "silence");
+  await page.click("button:text-is('Lift')");
+  await page.waitForFunction(() => !document.querySelector("main").innerText.includes("known until tonight"));
+}
+
+// A viewer sees everything and is offered nothing that would be refused.
+async function viewer(rig) {
+  const { page } = rig;
+  await logIn(page, viewerToken);
+  await page.goto(`/tenants/${tenant}/cpu_cores`);
+  await settled(page);
+  assert(!(await page.locator(".proposal button").count()), "a viewer may not decide");
+  await page.selectOption("#top select >> nth=1", "de");
+  await page.waitForFunction(() => document.documentElement.lang === "de" && document.querySelector("#top nav").innerText.includes("Flotte"));
+  await settled(page);
+  await shoot(rig, "tenant-german");
+  await check(rig, "German");
+  const keys = await page.evaluate(async () => {
+    const [{ english }, { german }] = await Promise.all([import("/assets/english.js"), import("/assets/german.js")]);
+    const same = Object.keys(english).filter((key) => !(key in german));
+    const holes = Object.keys(english).filter((key) => (english[key].match(/\{\w+\}/g) || []).sort().join() !== ((german[key] || "").match(/\{\w+\}/g) || []).sort().join());
+    return [same, holes, Object.keys(german).filter((key) => !(key in english))];
+  });
+  assert(keys.flat().length === 0, `words that differ in German: ${JSON.stringify(keys)}`);
+}
+
+async function run(name, options, work) {
+  const rig = await open({ url, shots, ...options });
+  try {
+    await work(rig);
+    nothingWrong(rig.wrong, name);
+    console.log(`ok ${name}`);
+  } catch (error) {
+    await shoot(rig, `failed-${name.replaceAll(" ", "-")}`).catch(() => {});
+    console.log(`${name}: ${rig.wrong.join("\n")}`);
+    throw error;
+  } finally {
+    await rig.browser.close();
+  }
+}
+
+await run("comes and goes", {}, comesAndGoes);
+await run("light", {}, (rig) => pages(rig, "light"));
+await run("dark", { theme: "dark" }, (rig) => pages(rig, "dark"));
+await run("phone", { width: 390, height: 844 }, (rig) => pages(rig, "phone"));
+await run("viewer", {}, viewer);
+await run("decisions", {}, async (rig) => {
+  await logIn(rig.page);
+  await fleet(rig);
+  await reject(rig);
+  await approve(rig);
+  await incidentAndSilence(rig);
+});

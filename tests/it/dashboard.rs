@@ -1,0 +1,108 @@
+//! The dashboard in Debian's Chromium, on the real daemon over a Prometheus
+//! with weeks of usage.
+
+use std::f64::consts::TAU;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::rig::{Daemon, Prometheus, openmetrics};
+use crate::setup::config_for;
+
+const STEP: i64 = 300;
+const DAYS: i64 = 21;
+/// Memory beside CPU, and incidents that open at once.
+const MORE: &str = "[resources.memory_gb]\nexpression = \"max by (tenant) (tenant_memory_gb)\"\n\
+    [incidents]\nleast_open = \"0s\"\n";
+
+/// Weeks of daily rhythm of some tenants; the last hours of `surge` are five
+/// times what they were.
+fn usage(tenants: &[(&str, f64)], surge: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let last = now / STEP * STEP;
+    let series = |scale: f64| {
+        tenants.iter().map(move |(tenant, peak)| {
+            let samples = (0..DAYS * 86_400 / STEP).rev().map(|age| {
+                let at = last - age * STEP;
+                let noise = (at / STEP * 7919 % 100) as f64 / 1000.0;
+                let of_day = (at % 86_400) as f64 / 86_400.0;
+                let surged = if *tenant == surge && age < 24 { 5.0 } else { 1.0 };
+                (at, scale * peak * surged * (0.6 + 0.35 * (TAU * of_day).sin() + noise / 2.0))
+            });
+            (format!("tenant=\"{tenant}\""), samples.collect::<Vec<(i64, f64)>>())
+        })
+    };
+    openmetrics([
+        ("tenant_cpu_cores", "gauge", series(1.0).collect()),
+        ("tenant_memory_gb", "gauge", series(2.0).collect()),
+    ])
+}
+
+fn browser_tests() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    assert!(
+        folder.join("node_modules/playwright-core").is_dir(),
+        "playwright-core is missing; `make test` installs it"
+    );
+    folder
+}
+
+/// Where the pictures are kept, to be looked at.
+fn pictures() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("dashboard")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_works_in_a_browser() {
+    let scripts = browser_tests();
+    let tenants =
+        [("acme", 2.0), ("brig", 3.0), ("cutter", 0.6), ("dinghy", 0.3), ("eddy", 1.1), ("foghorn", 2.4)];
+    let prometheus = Prometheus::start(&usage(&tenants, "foghorn")).await;
+    let daemon = Daemon::start(&config_for(&prometheus.url, MORE)).await;
+    let caller = Caller::of(&daemon);
+    for (tenant, _) in tenants {
+        let body = json!({"id": tenant, "name": format!("{}{} Ltd", tenant[..1].to_uppercase(), &tenant[1..]),
+            "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1", "apply_mode": "review"});
+        assert_eq!(caller.post("/v1/tenants", &body).await.0, 201);
+    }
+    let waits = |resource: &'static str| {
+        let caller = caller.clone();
+        move || {
+            let caller = caller.clone();
+            async move {
+                let path =
+                    format!("/v1/recommendations?tenant=acme&resource={resource}&state=proposed&limit=1");
+                !caller.get(&path).await.1["items"].as_array().unwrap().is_empty()
+            }
+        }
+    };
+    caller.wait_until("the CPU of acme has a recommendation", waits("cpu_cores")).await;
+    caller.wait_until("the memory of acme has a recommendation", waits("memory_gb")).await;
+    let open = "/v1/incidents?tenant=foghorn&kind=unusual_usage";
+    caller
+        .wait_until("an incident is open", || async {
+            !caller.get(open).await.1["items"].as_array().unwrap().is_empty()
+        })
+        .await;
+    let incident = caller.get(open).await.1["items"][0]["id"].as_str().unwrap().to_owned();
+    let viewer = json!({"name": "vera", "role": "viewer"});
+    let (status, viewer) = caller.post("/v1/tokens", &viewer).await;
+    assert_eq!(status, 201, "{viewer:#}");
+    let output = Command::new("node")
+        .current_dir(&scripts)
+        .arg("dashboard.mjs")
+        .args([&daemon.url, &daemon.token, viewer["token"].as_str().unwrap(), "acme", &incident])
+        .arg(pictures())
+        .output()
+        .expect("node is missing; `make test` installs it");
+    assert!(
+        output.status.success(),
+        "{}{}\npictures: {}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        pictures().display()
+    );
+}
