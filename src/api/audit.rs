@@ -72,8 +72,7 @@ pub async fn list(
     let size = PageQuery { limit, cursor }.size(&state)?;
     let registry = state.engine.registry();
     let small = |text: Option<String>| text.map(|text| text.trim().to_lowercase());
-    let filter =
-        AuditFilter { tenant, resource, action, actor: small(actor), text: small(text), from, to };
+    let filter = AuditFilter { tenant, resource, action, actor: small(actor), text: small(text), from, to };
     let found = match order {
         AuditOrder::Newest => registry.search_audit(&filter, place, size + 1).await?,
         AuditOrder::Oldest if filter == AuditFilter::default() => {

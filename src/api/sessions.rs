@@ -164,11 +164,8 @@ pub async fn begin(
     let (settings, now) = (&state.settings.access.sessions, state.engine.now());
     let ends_at = state.gate.sessions.begin(secret.hash(), caller.hash(), now, settings);
     note(&state, &caller, AuditAction::SessionBegun).await?;
-    let view = SessionView {
-        token: record.view(caller.hash()),
-        ends_at,
-        idle_seconds: settings.idle.as_secs(),
-    };
+    let view =
+        SessionView { token: record.view(caller.hash()), ends_at, idle_seconds: settings.idle.as_secs() };
     let cookie = cookie(secret.reveal(), settings.life, &headers);
     Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(view)))
 }

@@ -14,8 +14,8 @@ use super::etag::tag;
 use super::extract::{Path, Query, Text};
 use super::problem::Problem;
 use super::templates::{TemplateChanged, WriteQuery, changed, unknown_receiver};
-use crate::domain::{Template, TemplateName};
 use crate::domain::template::{Extends, Fault, yaml};
+use crate::domain::{Template, TemplateName};
 use crate::registry::{RegistryError, Standing, TemplateFault};
 
 /// What YAML is sent as (RFC 9512).

@@ -26,8 +26,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-pub use audit::{AuditFilter, 
-    CheckpointRecord, Cut, Finding as AuditFinding, Inspection, NumberedAuditEvent, Remark,
+pub use audit::{
+    AuditFilter, CheckpointRecord, Cut, Finding as AuditFinding, Inspection, NumberedAuditEvent, Remark,
     Report as AuditReport,
 };
 pub use changes::Outcome as ChangeOutcome;
