@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is not there yet: Debian's prometheus (with
-# promtool), Alertmanager and kubectl, cargo-nextest and cargo-deny.
+# promtool), Alertmanager and kubectl, Chromium with node, cargo-nextest and
+# cargo-deny. What the tests want of npm and PyPI they fetch themselves, pinned.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +13,9 @@ command -v prometheus-alertmanager >/dev/null || packages+=(prometheus-alertmana
 command -v kubectl >/dev/null || packages+=(kubernetes-client)
 command -v python3 >/dev/null || packages+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+command -v chromium >/dev/null || packages+=(chromium)
+command -v node >/dev/null || packages+=(nodejs)
+command -v npm >/dev/null || packages+=(npm)
 command -v openssl >/dev/null || packages+=(openssl)
 command -v kill >/dev/null || packages+=(procps)
 if [ "${#packages[@]}" -gt 0 ]; then

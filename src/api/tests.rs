@@ -343,3 +343,131 @@ async fn each_route_asks_for_its_role() {
         }
     }
 }
+
+/// What a browser keeps of an answer.
+fn cookie_of(headers: &HeaderMap) -> String {
+    headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
+/// A call with a cookie in the place of a token.
+async fn with_cookie(
+    router: &Router,
+    method: &str,
+    path: &str,
+    cookie: &str,
+    more: &[(&str, &str)],
+) -> StatusCode {
+    let mut request = Request::builder().method(method).uri(path).header("cookie", cookie);
+    for (name, value) in more {
+        request = request.header(*name, *value);
+    }
+    router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
+}
+
+#[tokio::test]
+async fn a_session_stands_for_its_token_and_can_be_forged_by_nobody() {
+    let (api, engine) = api().await;
+    let made = call(&api, "POST", "/v1/tokens", &[], Some(json!({"name": "vera", "role": "viewer"}))).await;
+    let (id, token) = (made.2["id"].as_str().unwrap(), made.2["token"].as_str().unwrap());
+    let bearer = format!("Bearer {token}");
+    let (status, headers, body) =
+        call(&api, "POST", "/v1/session", &[("authorization", &bearer)], None).await;
+    assert_eq!((status, &body["token"]["name"]), (StatusCode::CREATED, &json!("vera")), "{body:#}");
+    assert!(headers["set-cookie"].to_str().unwrap().contains("; HttpOnly; SameSite=Strict"));
+    let cookie = cookie_of(&headers);
+    assert!(!cookie.contains(token) && !body.to_string().contains(&cookie[17..]), "{cookie}");
+
+    assert_eq!(with_cookie(&api, "GET", "/v1/tenants", &cookie, &[]).await, StatusCode::OK);
+    // The role is the token's.
+    let own = ("x-plimsoll-page", "1");
+    assert_eq!(with_cookie(&api, "DELETE", "/v1/tenants/acme", &cookie, &[own]).await, StatusCode::FORBIDDEN);
+    let elsewhere = [own, ("sec-fetch-site", "cross-site")];
+    for guards in [&[][..], &elsewhere] {
+        let status = with_cookie(&api, "DELETE", "/v1/session", &cookie, guards).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{guards:?}");
+    }
+    assert_eq!(with_cookie(&api, "POST", "/v1/session", &cookie, &[own]).await, StatusCode::CONFLICT);
+    assert_eq!(call(&api, "DELETE", "/v1/session", &[], None).await.0, StatusCode::NOT_FOUND, "no session");
+    let same = [own, ("sec-fetch-site", "same-origin")];
+    assert_eq!(with_cookie(&api, "DELETE", "/v1/session", &cookie, &same).await, StatusCode::NO_CONTENT);
+    assert_eq!(with_cookie(&api, "GET", "/v1/tenants", &cookie, &[]).await, StatusCode::UNAUTHORIZED);
+
+    // A token that is revoked takes its sessions with it, with one line in the log.
+    let (_, headers, _) = call(&api, "POST", "/v1/session", &[("authorization", &bearer)], None).await;
+    let cookie = cookie_of(&headers);
+    assert_eq!(with_cookie(&api, "GET", "/v1/tenants", &cookie, &[]).await, StatusCode::OK);
+    assert_eq!(call(&api, "DELETE", &format!("/v1/tokens/{id}"), &[], None).await.0, StatusCode::OK);
+    for _ in 0..3 {
+        assert_eq!(with_cookie(&api, "GET", "/v1/tenants", &cookie, &[]).await, StatusCode::UNAUTHORIZED);
+    }
+    let log = engine.registry().audit(None, None, 4).await.unwrap();
+    let actions: Vec<AuditAction> = log.into_iter().map(|line| line.event.action).collect();
+    use AuditAction::{LoginFailed, SessionBegun, SessionEnded, TokenRevoked};
+    assert_eq!(actions, [LoginFailed, TokenRevoked, SessionBegun, SessionEnded]);
+}
+
+#[tokio::test]
+async fn the_fleet_is_searched_sorted_and_paged() {
+    let (api, _) = api().await;
+    for (id, tier) in [("brig", "FREE"), ("cutter", "STANDARD")] {
+        let body = json!({"id": id, "name": id.to_uppercase(), "tier": tier, "apply_mode": "review"});
+        assert_eq!(call(&api, "POST", "/v1/tenants", &[], Some(body)).await.0, StatusCode::CREATED);
+    }
+    let names = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|row| row["tenant"].as_str().unwrap().to_owned()).collect()
+    };
+    let (_, _, first) = get(&api, "/v1/fleet?descending=true").await;
+    assert_eq!(names(&first), ["cutter", "brig"], "{first:#}");
+    assert_eq!((&first["next"], &first["totals"]["tenants"]), (&json!("2"), &json!(3)));
+    let (_, _, second) = get(&api, "/v1/fleet?descending=true&cursor=2").await;
+    assert_eq!((names(&second), &second["next"]), (vec!["acme".to_owned()], &Value::Null));
+    for (query, found) in [
+        ("search=RI", vec!["brig"]),
+        ("tier=STANDARD", vec!["cutter"]),
+        ("mode=observe", vec!["acme"]),
+        ("only=waiting", vec![]),
+        ("resource=cpu_cores&sort=saving", vec!["acme", "brig"]),
+    ] {
+        let (status, _, page) = get(&api, &format!("/v1/fleet?{query}")).await;
+        assert_eq!(
+            (status, names(&page)),
+            (StatusCode::OK, found.iter().map(|id| (*id).to_owned()).collect())
+        );
+    }
+    let (_, _, one) = get(&api, "/v1/fleet/acme").await;
+    assert_eq!(
+        (&one["quotas"][0]["limit"], &one["quotas"][0]["usage"]),
+        (&json!(8.0), &Value::Null),
+        "{one:#}"
+    );
+    assert_eq!(one["quotas"].as_array().map(Vec::len), Some(10));
+    for (path, status) in
+        [("/v1/fleet/nobody", 404), ("/v1/fleet?sort=colour", 400), ("/v1/fleet?cursor=x", 400)]
+    {
+        assert_eq!(get(&api, path).await.0.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_searched() {
+    let (api, _) = api().await;
+    let change = json!({"apply_mode": "review", "reason": "Launch is NEAR"});
+    assert_eq!(call(&api, "PATCH", "/v1/tenants/acme", &[], Some(change)).await.0, StatusCode::OK);
+    let future = "2090-01-01T00:00:00Z";
+    for (query, lines) in [
+        ("text=near".to_owned(), 1),
+        ("text=acme".to_owned(), 2),
+        ("action=tenant_created".to_owned(), 1),
+        ("actor=TEST&action=apply_mode_changed".to_owned(), 1),
+        ("actor=nobody".to_owned(), 0),
+        ("resource=cpu_cores".to_owned(), 0),
+        (format!("from={future}"), 0),
+        (format!("to={future}&tenant=acme"), 2),
+    ] {
+        let (status, _, page) = get(&api, &format!("/v1/audit?{query}")).await;
+        let found = page["items"].as_array().map(Vec::len);
+        assert_eq!((status, found), (StatusCode::OK, Some(lines)), "{query}: {page:#}");
+    }
+    assert_eq!(get(&api, "/v1/audit?order=oldest&text=x").await.0, StatusCode::BAD_REQUEST);
+}

@@ -4,6 +4,7 @@
 //
 //   node dashboard.mjs URL TOKEN VIEWER_TOKEN TENANT INCIDENT FOLDER
 
+import { createHmac } from "node:crypto";
 import { assert, check, fits, nothingWrong, open, settled, shoot } from "./rig.mjs";
 
 const [url, token, viewerToken, tenant, incident, shots] = process.argv.slice(2);
@@ -75,7 +76,12 @@ async function fleet(rig) {
   await settled(page);
   const rows = page.locator(".rows tbody tr");
   const all = await rows.count();
-  assert(all >= 3, `${all} tenants`);
+  assert(all === 50, `a page has ${all} tenants`);
+  await page.click("button:text-is('Next')");
+  await page.waitForFunction(() => document.querySelector(".pager").innerText.includes("51–67 of 67"));
+  assert((await rows.count()) === 17, "the second page has the rest");
+  await page.click("button:text-is('Previous')");
+  await page.waitForFunction(() => document.querySelector(".pager").innerText.includes("1–50 of 67"));
   await page.fill("#search", tenant);
   await page.waitForFunction((count) => document.querySelectorAll(".rows tbody tr").length < count, all);
   assert((await rows.count()) === 1, "the search finds one");
@@ -86,8 +92,8 @@ async function fleet(rig) {
   await page.waitForFunction((count) => document.querySelectorAll(".rows tbody tr").length === count, all);
   await page.click("th button:text-is('Tenant')");
   await page.waitForSelector("th[aria-sort=ascending]");
-  const names = await page.locator(".rows tbody th a").allInnerTexts();
-  assert(names.join() === [...names].sort().join(), `sorted: ${names}`);
+  const ids = await page.locator(".rows tbody th a").evaluateAll((links) => links.map((link) => link.pathname.split("/")[2]));
+  assert(ids[0] === tenant && ids.join() === [...ids].sort().join(), `sorted: ${ids}`);
 }
 
 // From a click to a changed quota, by the keyboard alone where a dialog is open.
@@ -104,6 +110,9 @@ async function approve(rig) {
   await page.keyboard.press("Home");
   assert((await own.innerText()) !== first, "the slider moves the row");
   assert((await page.locator(".own td").nth(1).getAttribute("class")).includes("bad"), "so small a quota breaks the budget");
+  await page.locator(".chart-box svg.chart").first().focus();
+  await page.keyboard.press("ArrowLeft");
+  assert(/usage [\d.]+/.test(await page.locator(".reading").first().innerText()), "the arrow keys read the chart");
   await shoot(rig, "tenant-slider");
   // What is reckoned here is what the daemon says.
   const { items } = await (await context.request.get(`/v1/recommendations?tenant=${tenant}&resource=cpu_cores&state=proposed`)).json();
@@ -140,6 +149,39 @@ async function reject(rig) {
   await page.waitForSelector("dialog", { state: "detached" });
   await settled(page);
   await page.waitForFunction(() => document.querySelector("main").innerText.includes("a launch is near"));
+}
+
+// A code of an authenticator (RFC 6238), some steps of 30 seconds from now.
+function code(secret, steps) {
+  const bits = [...secret].map((one) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(one).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const digest = createHmac("sha1", key).update(counter).digest();
+  const at = digest[19] & 15;
+  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
+
+// Where a template asks for a second factor, the dialog does.
+async function secondFactor(rig) {
+  const { page, context, wrong } = rig;
+  const headers = { "X-Plimsoll-Page": "1" };
+  const made = await (await context.request.post("/v1/token/second-factor", { headers })).json();
+  const confirmed = await context.request.post("/v1/token/second-factor/confirm", { headers, data: { code: code(made.secret, -1) } });
+  assert(confirmed.status() === 204, await confirmed.text());
+  await page.goto("/tenants/galleon");
+  await settled(page);
+  await page.click(".proposal button.main");
+  assert(await page.locator("#ask-code").isVisible(), "a code is asked for");
+  await page.fill("#ask-code", code(made.secret, 5));
+  await page.click("dialog button.main");
+  await page.waitForFunction(() => document.querySelector("dialog [role=alert]").textContent.includes("wrong"));
+  assert(wrong.length === 1 && wrong[0].includes("403"), wrong.join());
+  wrong.length = 0;
+  await page.fill("#ask-code", code(made.secret, 0));
+  await page.click("dialog button.main");
+  await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForFunction(() => document.querySelector("main").innerText.includes("Quota changed"));
 }
 
 async function incidentAndSilence(rig) {
@@ -210,5 +252,6 @@ await run("decisions", {}, async (rig) => {
   await fleet(rig);
   await reject(rig);
   await approve(rig);
+  await secondFactor(rig);
   await incidentAndSilence(rig);
 });

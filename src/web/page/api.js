@@ -30,6 +30,7 @@ async function send(method, path, { body, headers = {}, signal } = {}) {
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const answer = await read(response);
+  if (response.status === 401 && !headers.Authorization) dispatchEvent(new Event("plimsoll-over"));
   if (!response.ok) throw new Refusal(response.status, answer || {});
   return answer;
 }

@@ -1,7 +1,7 @@
 // The frame around the pages: who is logged in, where the reader is, and how
 // the pages look. Each page is a function that fills the main part.
 
-import { Refusal, logOut, whoIsIt } from "./api.js";
+import { Refusal, find, logOut, whoIsIt } from "./api.js";
 import { audit } from "./audit.js";
 import { choice, h, s, tell } from "./dom.js";
 import { fleet } from "./fleet.js";
@@ -29,6 +29,8 @@ const LINKS = [["/", "nav.fleet"], ["/incidents", "nav.incidents"], ["/rollouts"
 const main = document.getElementById("main");
 let leaving = new AbortController();
 let user = null;
+let brand = "Plimsoll";
+let dressedFor = null;
 
 function look(theme) {
   if (theme === "auto") document.documentElement.removeAttribute("data-theme");
@@ -55,7 +57,7 @@ function top() {
   const kept = localStorage.getItem(THEME) || "auto";
   const themes = ["auto", "light", "dark"].map((name) => [name, t(`theme.${name}`)]);
   bar.replaceChildren(
-    h("a", { href: "/", class: "home" }, mark(), "Plimsoll"),
+    h("a", { href: "/", class: "home" }, mark(), brand),
     h("nav", { "aria-label": t("nav.label") }, links),
     h("div", { class: "settings" },
       choice(t("settings.theme"), themes, kept, look, { "aria-label": t("settings.theme") }),
@@ -64,6 +66,20 @@ function top() {
       h("button", { type: "button", id: "log-out", onclick: leave }, t("login.out")),
     ),
   );
+}
+
+// A WHITE_LABEL tenant's own people see its name and colour in the place of
+// ours. The colour is used where no text stands, so that all stays readable.
+async function dress() {
+  const bar = document.getElementById("top");
+  bar.style.removeProperty("--brand");
+  brand = "Plimsoll";
+  if (!user || user.tenants.length !== 1) return;
+  const settings = await find(`/v1/tenants/${encodeURIComponent(user.tenants[0])}/settings`).catch(() => null);
+  const value = (name) => settings?.items.find((one) => one.path === `branding.${name}`)?.value;
+  brand = value("product_name") || brand;
+  const colour = value("primary_color");
+  if (/^#[0-9a-f]{6}$/i.test(colour || "")) bar.style.setProperty("--brand", colour);
 }
 
 async function leave() {
@@ -98,6 +114,10 @@ async function show({ moved = false } = {}) {
     go(`/tenants/${user.tenants[0]}`, { replace: true });
     return;
   }
+  if (dressedFor !== user) {
+    dressedFor = user;
+    await dress();
+  }
   top();
   const found = PAGES.map(([shape, page]) => [shape.exec(path), page]).find(([match]) => match);
   main.setAttribute("aria-busy", "true");
@@ -115,7 +135,7 @@ async function show({ moved = false } = {}) {
     if (signal.aborted) return;
     main.replaceChildren(page);
     const title = main.querySelector("h1");
-    document.title = title ? `${title.textContent} · Plimsoll` : "Plimsoll";
+    document.title = title ? `${title.textContent} · ${brand}` : brand;
     if (moved) {
       main.focus({ preventScroll: true });
       scrollTo(0, 0);
@@ -123,12 +143,7 @@ async function show({ moved = false } = {}) {
     }
   } catch (problem) {
     if (signal.aborted) return;
-    if (problem instanceof Refusal && problem.status === 401) {
-      user = null;
-      go(`/login?to=${encodeURIComponent(path + location.search)}`, { replace: true });
-      return;
-    }
-    main.replaceChildren(problemBox(problem));
+    if (!(problem instanceof Refusal && problem.status === 401)) main.replaceChildren(problemBox(problem));
   } finally {
     if (!signal.aborted) main.removeAttribute("aria-busy");
   }
@@ -139,6 +154,12 @@ document.addEventListener("click", (event) => {
   if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
   go(link.getAttribute("href"));
+});
+// The session has ended, whichever question of the page found that out.
+addEventListener("plimsoll-over", () => {
+  if (!user) return;
+  user = null;
+  go(`/login?to=${encodeURIComponent(location.pathname + location.search)}`, { replace: true });
 });
 addEventListener("popstate", () => show({ moved: true }));
 // A page is shown again where another tab or a fragment of the address asks

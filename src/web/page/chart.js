@@ -24,6 +24,21 @@ export function sparkline({ values, limit, label, width = 132, height = 30 }) {
   );
 }
 
+// A picture that is drawn anew for each width that it gets, so that its texts
+// keep their size.
+export function fluid(height, label, draw, attributes = {}) {
+  const picture = s("svg", { class: "chart", role: "img", "aria-label": label, ...attributes });
+  const box = h("div", { class: "fluid" }, picture);
+  new ResizeObserver(() => {
+    const width = Math.max(280, Math.round(box.clientWidth || 800));
+    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    picture.setAttribute("width", width);
+    picture.setAttribute("height", height);
+    picture.replaceChildren(...draw(width));
+  }).observe(box);
+  return box;
+}
+
 const PAD = { left: 52, right: 12, top: 10, bottom: 24 };
 
 function highest(given) {

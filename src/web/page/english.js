@@ -275,6 +275,7 @@ export const english = {
 
   "models.none": "No model has forecast yet. The first comes with the first cycle that has enough usage.",
   "models.text": "Loss is the pinball loss beside the last day carried on: below 1 is better than that. Coverage is the share of values inside the interval from 10 to 90 %, which should be near 80 %.",
+  "models.in_use": "In use",
   "models.live": "live",
   "models.backtest": "backtest",
   "models.naive": "the last day carried on",
@@ -289,7 +290,7 @@ export const english = {
   "models.values": "Values compared",
   "models.why": "Why",
   "models.chart": "Loss by version of {resource}",
-  "models.one_version": "One version so far; its course is drawn from the second on.",
+  "models.one_version": "One version of each so far; from the second on their course is drawn here.",
   "modelstate.champion": "champion",
   "modelstate.challenger": "challenger",
   "modelstate.retired": "retired",

@@ -275,6 +275,7 @@ export const german = {
 
   "models.none": "Noch hat kein Modell vorhergesagt. Das erste kommt mit dem ersten Lauf, der genug Nutzung kennt.",
   "models.text": "Der Verlust ist der Pinball-Verlust neben dem fortgeschriebenen letzten Tag: Unter 1 ist besser als dieser. Die Abdeckung ist der Anteil der Werte im Intervall von 10 bis 90 %; sie sollte nahe 80 % liegen.",
+  "models.in_use": "Im Einsatz",
   "models.live": "im Betrieb",
   "models.backtest": "Rückvergleich",
   "models.naive": "der letzte Tag fortgeschrieben",
@@ -289,7 +290,7 @@ export const german = {
   "models.values": "Verglichene Werte",
   "models.why": "Warum",
   "models.chart": "Verlust je Version von {resource}",
-  "models.one_version": "Bisher eine Version; ab der zweiten wird ihr Verlauf gezeichnet.",
+  "models.one_version": "Bisher je eine Version; ab der zweiten wird ihr Verlauf hier gezeichnet.",
   "modelstate.champion": "im Einsatz",
   "modelstate.challenger": "Herausforderer",
   "modelstate.retired": "abgelöst",

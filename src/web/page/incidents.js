@@ -3,6 +3,7 @@
 
 import { get, post, query, remove } from "./api.js";
 import { scale, timeMarks } from "./axes.js";
+import { fluid } from "./chart.js";
 import { ask } from "./decide.js";
 import { choice, h, s, said, settled, table } from "./dom.js";
 import { clock, day, exactly, lasting, when, whole } from "./format.js";
@@ -27,28 +28,35 @@ function timeline(items) {
   const recent = items.filter((one) => !one.resolved_at || Date.parse(one.resolved_at) > begin);
   if (!recent.length) return null;
   const tenants = [...new Set(recent.map((one) => one.tenant))].slice(0, LANES);
-  const [width, lane, left] = [1000, 22, 150];
+  const lane = 22;
   const height = tenants.length * lane + 28;
+  const draw = (width) => lanes({ recent, tenants, begin, now, width, lane, height });
+  return h("section", { class: "card", "aria-labelledby": "timeline" },
+    h("h2", { id: "timeline" }, t("incidents.timeline", { days: DAYS })),
+    h("ul", { class: "legend" }, SEVERITIES.slice().reverse().map((one) => h("li", null, s("svg", { class: "key", width: 22, height: 10, viewBox: "0 0 22 10", "aria-hidden": "true" }, s("rect", { class: `bar ${one}`, width: 22, height: 10, rx: 2 })), word("severity", one)))),
+    fluid(height, t("incidents.timeline_label", { days: DAYS }), draw));
+}
+
+function lanes({ recent, tenants, begin, now, width, lane, height }) {
+  const left = Math.min(150, width * 0.3);
+  const longest = Math.floor(left / 7.5);
   const x = scale([begin, now], [left, width - 8]);
   const parts = [];
-  const { marks, areDays } = timeMarks(begin, now, 8);
+  const { marks, areDays } = timeMarks(begin, now, Math.max(2, Math.floor((width - left) / 80)));
   for (const mark of marks) {
     parts.push(s("path", { class: "grid", d: `M${x(mark).toFixed(1)} 0V${height - 22}` }));
     if (x(mark) < width - 30) parts.push(s("text", { class: "axis", x: x(mark), y: height - 6, "text-anchor": "middle" }, areDays ? day(mark) : clock(mark)));
   }
   tenants.forEach((tenant, index) => {
     const y = index * lane + 4;
-    parts.push(s("text", { class: "axis name", x: left - 10, y: y + 11, "text-anchor": "end" }, tenant.length > 20 ? `${tenant.slice(0, 19)}…` : tenant));
+    parts.push(s("text", { class: "axis name", x: left - 10, y: y + 11, "text-anchor": "end" }, tenant.length > longest ? `${tenant.slice(0, longest - 1)}…` : tenant));
     for (const one of recent.filter((each) => each.tenant === tenant)) {
       const from = x(Math.max(begin, Date.parse(one.opened_at)));
       const to = x(one.resolved_at ? Date.parse(one.resolved_at) : now);
       parts.push(s("rect", { class: `bar ${one.severity}${one.resolved_at ? " over" : ""}`, x: from, y, width: Math.max(4, to - from), height: lane - 8, rx: 2 }));
     }
   });
-  return h("section", { class: "card", "aria-labelledby": "timeline" },
-    h("h2", { id: "timeline" }, t("incidents.timeline", { days: DAYS })),
-    h("ul", { class: "legend" }, SEVERITIES.slice().reverse().map((one) => h("li", null, s("svg", { class: "key", width: 22, height: 10, viewBox: "0 0 22 10", "aria-hidden": "true" }, s("rect", { class: `bar ${one}`, width: 22, height: 10, rx: 2 })), word("severity", one)))),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "timeline" }, s("svg", { class: "chart timeline", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": t("incidents.timeline_label", { days: DAYS }) }, parts)));
+  return parts;
 }
 
 function row(one) {

@@ -10,11 +10,11 @@ import { t, word } from "./words.js";
 const loss = (score) => (score && score.to_seasonal_naive !== null ? score.to_seasonal_naive : null);
 const cover = (version) => (version.live && version.live.cover !== null ? version.live.cover : version.backtest ? version.backtest.cover : null);
 
-function row(version) {
+function row(version, name = null) {
   const number = (value, kind = "") => h("td", { class: `number ${kind}` }, value);
   const worth = (score) => number(loss(score) === null ? NOTHING : fixed(loss(score), 3), loss(score) > 1 ? "bad" : "");
   return h("tr", { class: version.state === "champion" ? "chosen" : null },
-    h("th", { scope: "row" }, `v${version.version}`, h("small", null, word("modelstate", version.state))),
+    h("th", { scope: "row" }, name || `v${version.version}`, h("small", null, name ? `v${version.version}` : word("modelstate", version.state))),
     h("td", { class: "nowrap" }, when(version.fitted_at), h("small", { class: "mid" }, `${day(version.window_from)} – ${day(version.window_to)}`)),
     number(whole(version.series), "mid"),
     worth(version.backtest),
@@ -29,7 +29,7 @@ function course(resource, versions) {
   const inTime = [...versions].sort((a, b) => Date.parse(a.fitted_at) - Date.parse(b.fitted_at));
   const points = (which) => inTime.filter((one) => loss(one[which]) !== null).map((one) => ({ at: Date.parse(one.fitted_at), value: loss(one[which]) }));
   const [backtest, live] = [points("backtest"), points("live")];
-  if (backtest.length < 2 && live.length < 2) return h("p", { class: "quiet" }, t("models.one_version"));
+  if (backtest.length < 2 && live.length < 2) return null;
   const ends = [...backtest, ...live].map((point) => point.at);
   const dots = (all, kind) => all.map((point) => ({ ...point, kind }));
   return timeChart({
@@ -44,19 +44,38 @@ function course(resource, versions) {
   }, 180).figure;
 }
 
+const TITLES = () => [[t("models.version"), ""], [[t("models.fitted"), h("small", { class: "mid" }, t("models.window"))], ""], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
+
+const sheet = (name, titles, rows) => h("div", { class: "sheet" }, table(name, titles.map(([title, kind]) => ({ title, kind })), rows, "rows"));
+
+// The versions in use, a line a resource.
+function inUse(items) {
+  const champions = items.filter((one) => one.state === "champion");
+  const rows = champions.map((one) => {
+    const made = row(one, word("resource", one.resource));
+    made.removeAttribute("class");
+    return made;
+  });
+  const [, ...others] = TITLES();
+  return sheet(t("models.in_use"), [[t("models.in_use"), ""], ...others], rows);
+}
+
+function versions(resource, all) {
+  return h("section", { "aria-labelledby": `models-${resource}` },
+    h("h2", { id: `models-${resource}` }, word("resource", resource)),
+    course(resource, all),
+    sheet(word("resource", resource), TITLES(), all.map((one) => row(one))));
+}
+
 export async function models({ signal }) {
   const { items } = await get("/v1/models", signal);
-  const titles = [[t("models.version"), ""], [[t("models.fitted"), h("small", { class: "mid" }, t("models.window"))], ""], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
   const resources = [...new Set(items.map((one) => one.resource))];
-  const section = (resource) => {
-    const versions = items.filter((one) => one.resource === resource);
-    return h("section", { class: "card", "aria-labelledby": `models-${resource}` },
-      h("h2", { id: `models-${resource}` }, word("resource", resource)),
-      course(resource, versions),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": `models-${resource}` }, table(word("resource", resource), titles.map(([title, kind]) => ({ title, kind })), versions.map(row), "rows")));
-  };
+  const of = (resource) => items.filter((one) => one.resource === resource);
+  const several = resources.filter((resource) => of(resource).length > 1);
   return h("div", null,
     h("h1", null, t("nav.models")),
     h("p", { class: "quiet" }, t("models.text")),
-    resources.length ? resources.map(section) : h("p", { class: "note" }, t("models.none")));
+    items.length ? inUse(items) : h("p", { class: "note" }, t("models.none")),
+    items.length && !several.length ? h("p", { class: "quiet" }, t("models.one_version")) : null,
+    several.map((resource) => versions(resource, of(resource))));
 }

@@ -5,6 +5,7 @@
 mod alertmanager;
 mod daemon;
 mod listener;
+mod node;
 mod process;
 mod prometheus;
 mod python;
@@ -14,6 +15,7 @@ mod tls;
 pub use alertmanager::Alertmanager;
 pub use daemon::Daemon;
 pub use listener::{Answer, Listener, Posted};
+pub use node::node_scripts;
 pub use process::free_address;
 pub use prometheus::{Prometheus, Web, openmetrics};
 pub use python::python_package;
