@@ -34,6 +34,9 @@ use super::{Abstention, Forecast, Quantiles, Share, Verdict};
 
 /// Series that members learn from together, at most.
 const MOST_SHARING: usize = 128;
+/// Of these, about as many are tried first; a member that weighs nothing there
+/// is not tried on the others.
+const FIRST_TRIED: usize = 40;
 /// Steps that can be forecast, at most: five weeks of minutes.
 pub const MOST_STEPS: usize = 50_000;
 /// Levels at which members are compared.
@@ -145,12 +148,24 @@ impl Ensemble {
             fitting.into_iter().step_by(every).map(|(place, case)| (place, case.clone())).unzip();
         let sure = members.iter().map(|member| member.sure_weight()).collect();
         let members: Vec<Named> = members.iter().map(|member| (member.name(), member.fit(&sample))).collect();
-        let tried: Vec<Vec<Tried>> = sample
-            .par_iter()
-            .map(|case| members.iter().map(|(_, member)| attempt(&**member, case)).collect())
-            .collect();
-        let pairs: Vec<_> = sample.iter().zip(&tried).collect();
+        let every = sample.len() / FIRST_TRIED;
+        let is_first = |place: usize| every < 2 || place.is_multiple_of(every);
+        let whole = |(place, case): (usize, &Case<'_>)| {
+            is_first(place).then(|| members.iter().map(|(_, member)| attempt(&**member, case)).collect())
+        };
+        let first: Vec<Option<Vec<Tried>>> = sample.par_iter().enumerate().map(whole).collect();
+        let pairs: Vec<_> =
+            sample.iter().zip(&first).filter_map(|(case, tried)| Some((case, tried.as_ref()?))).collect();
         let pool = Pool::learn(&pairs, sure);
+        let ensemble = Ensemble { members, pool };
+        let rest = |(case, tried): (&Case<'_>, Option<Vec<Tried>>)| {
+            tried.unwrap_or_else(|| ensemble.attempt(case))
+        };
+        let tried: Vec<Vec<Tried>> = sample.par_iter().zip(first).map(rest).collect();
+        let pairs: Vec<_> = sample.iter().zip(&tried).collect();
+        let Ensemble { members, pool } = ensemble;
+        let pool = if every < 2 { pool } else { pool.relearn(&pairs) };
+        let pool = pool.calibrated(&pairs);
         (Ensemble { members, pool }, places.into_iter().zip(tried).collect())
     }
 

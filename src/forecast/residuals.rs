@@ -97,9 +97,12 @@ impl Offsets {
         let mut values = Array2::zeros((path.len(), self.rows.ncols()));
         for (step, (centre, mut row)) in path.zip(values.rows_mut()).enumerate() {
             let wanted = BLOCK_ENDS.iter().position(|end| step < *end).unwrap_or(0);
-            let wanted = wanted.min(self.rows.nrows().saturating_sub(1));
-            for (column, cell) in row.iter_mut().enumerate() {
-                *cell = moves.get([wanted, column]).map_or(centre, |shift| shift.of(centre));
+            match moves.nrows().checked_sub(1) {
+                Some(last) => {
+                    let shifts = row.iter_mut().zip(moves.row(wanted.min(last)));
+                    shifts.for_each(|(cell, shift)| *cell = shift.of(centre));
+                }
+                None => row.fill(centre),
             }
         }
         values

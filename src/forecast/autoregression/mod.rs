@@ -13,6 +13,7 @@ mod kept;
 mod lags;
 mod priors;
 mod ridge;
+mod tridiagonal;
 
 use ndarray::{Array1, Array2};
 
@@ -183,36 +184,14 @@ impl View {
 
     /// The forecasts after each of `ends`, in levels, shape `[horizon, ends]`.
     fn paths(&self, model: &Linear, ends: &[usize], horizon: usize) -> Array2<f64> {
-        let (reach, width) = (self.lens.longest_lag(), ends.len());
-        // Step by step for all ends at once, so that the sums vectorise.
-        let mut rows = vec![0.0; (reach + horizon) * width];
-        for (column, end) in ends.iter().enumerate() {
-            let past = &self.changes[end - self.lens.step - reach..end - self.lens.step];
-            rows.iter_mut().skip(column).step_by(width).zip(past).for_each(|(cell, value)| *cell = *value);
-        }
-        let (lags, coefficients) = (&self.lens.lags, model.coefficients.to_vec());
-        for ahead in reach..reach + horizon {
-            let (known, coming) = rows.split_at_mut(ahead * width);
-            let sums = &mut coming[..width];
-            sums.fill(model.intercept);
-            let row = |lag: usize| &known[(ahead - lag) * width..(ahead - lag + 1) * width];
-            let (fours, rest) = lags.as_chunks::<4>();
-            let (fours_of, rest_of) = coefficients.as_chunks::<4>();
-            // Four lags at a time, so that a sum is seldom loaded and stored.
-            for (lags, [a, b, c, d]) in fours.iter().zip(fours_of) {
-                let [one, two, three, four] = lags.map(row);
-                for place in 0..width {
-                    sums[place] += a * one[place] + b * two[place] + c * three[place] + d * four[place];
-                }
+        let mut paths = Array2::zeros((horizon, ends.len()));
+        if ends.len() == 1 {
+            self.go_on::<1>(model, ends, 0, &mut paths);
+        } else {
+            for (group, ends) in ends.chunks(AT_ONCE).enumerate() {
+                self.go_on::<AT_ONCE>(model, ends, group * AT_ONCE, &mut paths);
             }
-            for (lag, coefficient) in rest.iter().zip(rest_of) {
-                sums.iter_mut().zip(row(*lag)).for_each(|(sum, value)| *sum += coefficient * value);
-            }
-            // An explosive recursion is stopped before it overflows.
-            sums.iter_mut().for_each(|sum| *sum = sum.clamp(-LARGEST_STEP, LARGEST_STEP));
         }
-        let mut paths =
-            Array2::from_shape_fn((horizon, width), |(step, column)| rows[(reach + step) * width + column]);
         self.add_up(&mut paths, ends);
         let lens = &self.lens;
         paths.mapv_inplace(|value| {
@@ -221,12 +200,46 @@ impl View {
         paths
     }
 
+    /// The scaled forecasts after at most `WIDTH` `ends`, put into the columns
+    /// of `paths` from `first` on. Step by step for all ends at once: their sums
+    /// stay in registers, and what they look back at in the nearest cache.
+    fn go_on<const WIDTH: usize>(
+        &self,
+        model: &Linear,
+        ends: &[usize],
+        first: usize,
+        paths: &mut Array2<f64>,
+    ) {
+        let reach = self.lens.longest_lag();
+        let mut rows = vec![[0.0; WIDTH]; reach + paths.nrows()];
+        for (column, end) in ends.iter().enumerate() {
+            let past = &self.changes[end - self.lens.step - reach..end - self.lens.step];
+            rows.iter_mut().zip(past).for_each(|(row, value)| row[column] = *value);
+        }
+        for ahead in reach..rows.len() {
+            let mut sums = [model.intercept; WIDTH];
+            for (lag, coefficient) in self.lens.lags.iter().zip(&model.coefficients) {
+                let row = &rows[ahead - lag];
+                // By place, since the compiler then unrolls it.
+                for place in 0..WIDTH {
+                    sums[place] += coefficient * row[place];
+                }
+            }
+            // An explosive recursion is stopped before it overflows.
+            sums.iter_mut().for_each(|sum| *sum = sum.clamp(-LARGEST_STEP, LARGEST_STEP));
+            rows[ahead] = sums;
+        }
+        for (row, mut path) in rows[reach..].iter().zip(paths.rows_mut()) {
+            path.iter_mut().skip(first).zip(&row[..ends.len()]).for_each(|(cell, value)| *cell = *value);
+        }
+    }
+
     /// Adds changes to the values a season before.
     fn add_up(&self, paths: &mut Array2<f64>, ends: &[usize]) {
         if self.lens.step == 0 {
             return;
         }
-        for ((ahead, column), _) in paths.clone().indexed_iter() {
+        for (ahead, column) in ndarray::indices(paths.dim()) {
             let before = match ahead.checked_sub(self.lens.step) {
                 Some(earlier) => paths[[earlier, column]],
                 None => self.scaled[ends[column] + ahead - self.lens.step],
@@ -236,6 +249,8 @@ impl View {
     }
 }
 
+/// Ends from which a series is forecast at once.
+const AT_ONCE: usize = 12;
 /// No step may be further than this from the median, in widths.
 const LARGEST_STEP: f64 = 20.0;
 

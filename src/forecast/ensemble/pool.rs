@@ -2,6 +2,8 @@
 //! fleet, and how much wider than the members' mean the quantiles have to be.
 //! A series with a long history needs little of it, a new tenant nearly all.
 
+use rayon::prelude::*;
+
 use super::COMPARED_LEVELS;
 use super::member::Case;
 use super::mixture::mix;
@@ -64,9 +66,20 @@ impl Pool {
         let relative = sums.into_iter().map(mean).collect();
         let idle = vec![false; sure.len()];
         let mut pool = Pool { relative, sure, widenings: [WIDENING; 2], idle };
-        pool.widenings = [false, true].map(|long| pool.learn_widening(sample, long));
         pool.idle = pool.learn_idle(sample);
         pool
+    }
+
+    /// Learns how much wider the quantiles have to be.
+    pub fn calibrated(mut self, sample: &[(&Case<'_>, &Vec<Tried>)]) -> Self {
+        self.widenings = [false, true].map(|long| self.learn_widening(sample, long));
+        self
+    }
+
+    /// Learns again from more of the same series.
+    pub fn relearn(self, sample: &[(&Case<'_>, &Vec<Tried>)]) -> Self {
+        let idle = self.idle;
+        Pool { idle, ..Pool::learn(sample, self.sure) }
     }
 
     /// Whether a member need not be asked about a series.
@@ -122,12 +135,11 @@ impl Pool {
     /// Patterson and Candes 2019, Conformalized quantile regression), drawn
     /// towards the first guess.
     fn learn_widening(&self, sample: &[(&Case<'_>, &Vec<Tried>)], long: bool) -> f64 {
-        let (mut widths, mut series) = (Vec::new(), 0.0);
         let alike: Vec<_> = sample.iter().filter(|(case, _)| is_long(case) == long).collect();
-        for (case, tried) in alike.iter().step_by(alike.len().div_ceil(MOST_WIDENED).max(1)) {
-            self.needed_widths(case, tried, &mut widths);
-            series += 1.0;
-        }
+        let every = alike.len().div_ceil(MOST_WIDENED).max(1);
+        let widths = alike.par_iter().step_by(every).map(|(case, tried)| self.needed_widths(case, tried));
+        let widths: Vec<Vec<f64>> = widths.collect();
+        let (series, widths) = (widths.len() as f64, widths.concat());
         let sorted = stats::sorted_finite(&widths);
         let Some(needed) = stats::quantile_of_sorted(&sorted, COVER) else { return WIDENING };
         let needed = needed.clamp(LIMITS.0, LIMITS.1);
@@ -136,8 +148,8 @@ impl Pool {
 
     /// How far each sample of a trial lay from the median, in widths of the
     /// quantiles on its side.
-    fn needed_widths(&self, case: &Case<'_>, tried: &[Tried], widths: &mut Vec<f64>) {
-        let weights = self.weights(case, tried);
+    fn needed_widths(&self, case: &Case<'_>, tried: &[Tried]) -> Vec<f64> {
+        let (weights, mut widths) = (self.weights(case, tried), Vec::new());
         for (index, origin) in case.trial.compared_origins().enumerate() {
             let parts = tried.iter().zip(&weights);
             let parts: Vec<_> = parts
@@ -151,6 +163,7 @@ impl Pool {
                 needed_width(*value, low, median, high)
             }));
         }
+        widths
     }
 }
 

@@ -57,14 +57,15 @@ impl Samples {
             .iter()
             .find(|form| form.id.is_none_or(there) && there(form.time) && there(form.value))
             .ok_or_else(|| table.missing(WANTED))?;
-        let (ids, series) = match form.id {
-            Some(name) => read_ids(table.plain(name)?.as_ref(), table.rows()),
+        let ids = || match form.id {
+            Some(name) => Ok(read_ids(table.plain(name)?.as_ref(), table.rows())),
             // One series has the name of its column of values.
-            None => (vec![form.value.to_owned()], vec![0; table.rows()]),
+            None => Ok((vec![form.value.to_owned()], vec![0; table.rows()])),
         };
-        let (kind, at) = read_times(table, form.time)?;
-        let values = read_values(table, form.value)?;
-        Ok(Samples { ids, series, kind, at, values })
+        let cells = || rayon::join(|| read_times(table, form.time), || read_values(table, form.value));
+        let (ids, (times, values)) = rayon::join(ids, cells);
+        let ((ids, series), (kind, at)) = (ids?, times?);
+        Ok(Samples { ids, series, kind, at, values: values? })
     }
 
     /// The names of the columns of time and value that a table has.

@@ -1,8 +1,17 @@
 //! Tables as CSV.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
+use std::ops::Range;
+
+use rayon::prelude::*;
 
 use super::{Column, Table, TableError};
+
+/// Rows that are put into words together.
+const ROWS_TOGETHER: usize = 1024;
+/// How many such parts are in memory at once.
+const PARTS_AT_ONCE: usize = 64;
 
 /// Many texts in one allocation.
 #[derive(Debug, Clone, Default)]
@@ -95,33 +104,51 @@ fn row_error(name: &str, error: &csv::Error) -> TableError {
 
 /// Writes CSV with a header line.
 pub(super) fn write(out: &mut dyn Write, table: &Table) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(table.names()).map_err(plain_error)?;
-    write_rows(&mut writer, table)?;
-    writer.flush()
+    write_header(out, table)?;
+    write_rows(out, table)
 }
 
 /// Writes tables of the same columns below each other under one header line.
 pub(super) fn write_parts(out: &mut dyn Write, parts: impl Iterator<Item = Table>) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
     for (index, part) in parts.enumerate() {
         if index == 0 {
-            writer.write_record(part.names()).map_err(plain_error)?;
+            write_header(out, &part)?;
         }
-        write_rows(&mut writer, &part)?;
+        write_rows(out, &part)?;
     }
+    Ok(())
+}
+
+fn write_header(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(table.names()).map_err(plain_error)?;
     writer.flush()
 }
 
-fn write_rows(writer: &mut csv::Writer<&mut dyn Write>, table: &Table) -> io::Result<()> {
+/// Numbers take their time to be put into words, so that is done in parallel.
+fn write_rows(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     let columns: Vec<_> = table.columns.iter().map(|(_, column)| column.plain()).collect();
-    for row in 0..table.rows {
-        for column in &columns {
+    let parts: Vec<Range<usize>> = (0..table.rows)
+        .step_by(ROWS_TOGETHER)
+        .map(|first| first..(first + ROWS_TOGETHER).min(table.rows))
+        .collect();
+    for parts in parts.chunks(PARTS_AT_ONCE) {
+        let texts: Result<Vec<Vec<u8>>, io::Error> =
+            parts.par_iter().map(|rows| in_words(&columns, rows.clone())).collect();
+        texts?.iter().try_for_each(|text| out.write_all(text))?;
+    }
+    Ok(())
+}
+
+fn in_words(columns: &[Cow<'_, Column>], rows: Range<usize>) -> io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        for column in columns {
             writer.write_field(column.cell(row).as_bytes()).map_err(plain_error)?;
         }
         writer.write_record(None::<&[u8]>).map_err(plain_error)?;
     }
-    Ok(())
+    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// The disk's own error, so that a closed pipe can be told from a full disk.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ndarray::Array1;
+use rayon::prelude::*;
 
 use super::{Column, Samples, Table, TableError, TimeKind};
 use crate::domain::Timestamp;
@@ -69,13 +70,14 @@ pub fn series(table: &Table) -> Result<Vec<SampledSeries>, TableError> {
     for (row, series) in samples.series.iter().enumerate() {
         rows[*series].push(row);
     }
-    let mut steps = Vec::with_capacity(rows.len());
-    for rows in &mut rows {
+    let step = |rows: &mut Vec<usize>| {
         put_in_order(table, &samples, rows)?;
-        steps.push(most_frequent(
-            rows.windows(2).map(|pair| samples.at[pair[1]].saturating_sub(samples.at[pair[0]])),
-        ));
-    }
+        let distances = rows.windows(2).map(|pair| samples.at[pair[1]].saturating_sub(samples.at[pair[0]]));
+        Ok(most_frequent(distances))
+    };
+    let steps: Vec<Result<Option<i64>, TableError>> = rows.par_iter_mut().map(step).collect();
+    // The error of the first series that has one, whichever was seen first.
+    let steps = steps.into_iter().collect::<Result<Vec<Option<i64>>, TableError>>()?;
     let common = most_frequent(steps.iter().flatten().copied()).unwrap_or(match samples.kind {
         TimeKind::Steps => 1,
         TimeKind::Instants => 1000,
