@@ -9,7 +9,7 @@ use crate::forecast::autoregression::{self, KeptRegressions, Priors, VARIANTS};
 use crate::forecast::history::History;
 
 /// How strongly the regressions' weights follow their misses.
-const SHARPNESS: f64 = 3.0;
+const SHARPNESS: f64 = 2.0;
 
 /// All variants of the autoregression.
 pub(super) struct Regressions;

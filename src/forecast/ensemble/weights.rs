@@ -16,11 +16,11 @@ const BLOCK_ENDS: [usize; 4] = [3, 12, 24, usize::MAX];
 pub(super) const BLOCKS: usize = BLOCK_ENDS.len();
 /// How much a block's losses give way to those of all steps, for a block is
 /// tried on few steps.
-const BLOCK_SHRINKAGE: f64 = 0.5;
+const BLOCK_SHRINKAGE: f64 = 0.25;
 /// No member counts as worse than this many times the best.
 const WORST: f64 = 5.0;
 /// How strongly the members' weights follow their losses.
-const SHARPNESS: f64 = 5.0;
+const SHARPNESS: f64 = 3.0;
 /// A weight below this is none: it would only blur what others know exactly.
 const LEAST_WEIGHT: f64 = 1e-6;
 /// How many compared origins of its own weigh as much as the rest of the fleet.
