@@ -1,6 +1,6 @@
 //! The time that each model takes for a series: to learn what all series share,
-//! to fit one and forecast it, and to take in an hour more and forecast it
-//! again; and the bytes that are kept of it. Run it with
+//! to fit one and forecast it, to forecast it again from what is kept, and to
+//! take in an hour more and forecast it; and the bytes that are kept of it. Run it with
 //! `RAYON_NUM_THREADS=1 cargo bench --profile release --bench forecast`.
 
 use std::io::Write;
@@ -31,19 +31,19 @@ fn main() -> std::io::Result<()> {
     writeln!(out, "\n{HORIZON} hours ahead from {HOURS}, µs a series, as the daemon does it")?;
     writeln!(
         out,
-        "{:<24}{:>8}{:>14}{:>18}{:>8}",
-        "model", "shared", "fit + predict", "update + predict", "bytes"
+        "{:<24}{:>8}{:>14}{:>9}{:>18}{:>8}",
+        "model", "shared", "fit + predict", "predict", "update + predict", "bytes"
     )?;
     let fleet = fleet(HOURS + 1);
     for name in std::iter::once("all").chain(Fleet::member_names()) {
-        let [shared, fit, update, bytes] = measure(name, &fleet);
-        writeln!(out, "{name:<24}{shared:>8.0}{fit:>14.0}{update:>18.0}{bytes:>8.0}")?;
+        let [shared, fit, predict, update, bytes] = measure(name, &fleet);
+        writeln!(out, "{name:<24}{shared:>8.0}{fit:>14.0}{predict:>9.0}{update:>18.0}{bytes:>8.0}")?;
     }
     Ok(())
 }
 
-/// The three times a series, and the most bytes of one.
-fn measure(name: &str, fleet: &[Array1<f64>]) -> [f64; 4] {
+/// The four times a series, and the most bytes of one.
+fn measure(name: &str, fleet: &[Array1<f64>]) -> [f64; 5] {
     let (before, after) = (pasts(fleet, HOURS), pasts(fleet, HOURS + 1));
     let quantiles = Quantiles::for_peaks();
     let start = Instant::now();
@@ -52,17 +52,22 @@ fn measure(name: &str, fleet: &[Array1<f64>]) -> [f64; 4] {
         name => Fleet::learn_alone(name, &before, HORIZON, &quantiles),
     };
     let shared = start.elapsed();
-    let Some(learnt) = learnt else { return [f64::NAN; 4] };
+    let Some(learnt) = learnt else { return [f64::NAN; 5] };
     let start = Instant::now();
     let learned: Vec<Learned> =
         learnt.adopt(&before).into_iter().flatten().map(|(learned, _)| learned).collect();
     let fit = start.elapsed();
     let start = Instant::now();
+    let made =
+        learned.iter().zip(&before).filter(|(learned, past)| learned.forecast(past, 0).is_ok()).count();
+    let predict = start.elapsed();
+    assert_eq!(made, learned.len(), "every series is forecast again");
+    let start = Instant::now();
     let made = learned.iter().zip(&after).filter(|(learned, past)| learned.forecast(past, 1).is_ok()).count();
     let update = start.elapsed();
     assert_eq!(made, learned.len(), "every series is carried on");
     let bytes = learned.iter().map(Learned::bytes).max().unwrap_or(0);
-    [micros(shared), micros(fit), micros(update), bytes as f64]
+    [micros(shared), micros(fit), micros(predict), micros(update), bytes as f64]
 }
 
 fn micros(took: Duration) -> f64 {

@@ -35,6 +35,10 @@ pub struct Backtest {
     /// week where there are times, else what the data show
     #[arg(long, value_delimiter = ',')]
     season: Option<Vec<usize>>,
+    /// The series are counters: score forecasts of what they grow by at each step, restarts
+    /// not counted as falls
+    #[arg(long)]
+    counter: bool,
     /// The quantiles to score
     #[arg(long, default_value_t)]
     quantiles: Quantiles,
@@ -57,7 +61,7 @@ pub fn run(arguments: &Backtest, out: &mut impl Write) -> anyhow::Result<()> {
         table::check_output(output)?;
     }
     let contenders = chosen(arguments.models.as_deref())?;
-    let series = table::series(&table::read(&arguments.input)?)?;
+    let series = seasons::read(&arguments.input, arguments.counter)?;
     check(arguments, &series)?;
     let seasons = seasons::of_all(&series, arguments.season.as_deref());
     let pasts = seasons::pasts(&series, &seasons);

@@ -28,6 +28,10 @@ pub struct Forecast {
     /// week where there are times, else what spectrum and autocorrelation show
     #[arg(long, value_delimiter = ',')]
     season: Option<Vec<usize>>,
+    /// The series are counters: forecast what they grow by at each step, restarts
+    /// not counted as falls
+    #[arg(long)]
+    counter: bool,
     /// The quantiles to give
     #[arg(long, default_value_t)]
     quantiles: Quantiles,
@@ -53,7 +57,7 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
         );
         return Err(BadUsage(problem).into());
     }
-    let series = table::series(&table::read(&arguments.input)?)?;
+    let series = seasons::read(&arguments.input, arguments.counter)?;
     if series.len().saturating_mul(arguments.horizon) > MOST_ROWS {
         let rows = format!("{} series times {} steps", series.len(), arguments.horizon);
         return Err(BadUsage(format!("forecast {rows}; at most {MOST_ROWS} rows can be written")).into());

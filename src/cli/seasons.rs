@@ -1,14 +1,27 @@
+//! The series of a file, counters as what they grow by, and their seasons.
+//!
 //! The seasons of a series whose user names none: on a time axis the day and
 //! the week, in steps; on integer steps, of which nobody says what they are,
 //! those that the values show.
 
+use std::path::Path;
+
 use rayon::prelude::*;
 
 use crate::forecast::Past;
-use crate::series::seasons;
-use crate::series::table::{SampledSeries, TimeKind};
+use crate::series::table::{self, SampledSeries, TableError, TimeKind};
+use crate::series::{increases, seasons};
 
 const DAY_MILLIS: i64 = 86_400_000;
+
+/// The series of a file; where they are counters, what they grow by at each step.
+pub(super) fn read(input: &Path, counters: bool) -> Result<Vec<SampledSeries>, TableError> {
+    let mut series = table::series(&table::read(input)?)?;
+    if counters {
+        series.par_iter_mut().for_each(|one| one.values = increases(one.values.view()));
+    }
+    Ok(series)
+}
 
 /// The seasons of each series: those that are `given`, else its own.
 pub(super) fn of_all(series: &[SampledSeries], given: Option<&[usize]>) -> Vec<Vec<usize>> {

@@ -158,9 +158,8 @@ impl Ensemble {
             sample.iter().zip(&first).filter_map(|(case, tried)| Some((case, tried.as_ref()?))).collect();
         let pool = Pool::learn(&pairs, sure);
         let ensemble = Ensemble { members, pool };
-        let rest = |(case, tried): (&Case<'_>, Option<Vec<Tried>>)| {
-            tried.unwrap_or_else(|| ensemble.attempt(case))
-        };
+        let rest =
+            |(case, tried): (&Case<'_>, Option<Vec<Tried>>)| tried.unwrap_or_else(|| ensemble.attempt(case));
         let tried: Vec<Vec<Tried>> = sample.par_iter().zip(first).map(rest).collect();
         let pairs: Vec<_> = sample.iter().zip(&tried).collect();
         let Ensemble { members, pool } = ensemble;

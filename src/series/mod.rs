@@ -4,12 +4,14 @@
 //! decides what a missing sample means. Everything in this room is pure
 //! arithmetic but for [`table`], which reads and writes files.
 
+mod counter;
 mod frame;
 mod resample;
 mod seasons;
 pub mod stats;
 pub mod table;
 
+pub use counter::increases;
 pub use frame::{Frame, UsageSeries};
 pub use resample::{Aggregate, resample};
 pub use seasons::seasons;

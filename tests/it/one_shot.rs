@@ -53,6 +53,24 @@ fn rows(csv: &str) -> Vec<Vec<&str>> {
 }
 
 #[test]
+fn a_counter_is_forecast_by_what_it_grows_by() {
+    // Ten or thirty an hour; the process restarts at hour 100.
+    let grown = |hour: usize| if hour % 24 < 12 { 10 } else { 30 };
+    let count = |hour: usize| (if hour < 100 { 0..=hour } else { 100..=hour }).map(grown).sum::<usize>();
+    let input: String = (0..240).map(|hour| format!("c,{hour},{}\n", count(hour))).collect();
+    let input = format!("unique_id,ds,y\n{input}");
+    let arguments =
+        ["forecast", "--counter", "--input", "-", "--horizon", "24", "--season", "24", "--output", "-"];
+    let output = piped(&arguments, &input);
+    let rows = rows(good(&output));
+    assert_eq!(rows.len(), 24);
+    for (step, row) in rows.iter().enumerate() {
+        let (mean, wanted): (f64, usize) = (row[2].parse().unwrap(), grown(240 + step));
+        assert!((mean - wanted as f64).abs() < 2.0, "{row:?} {wanted}");
+    }
+}
+
+#[test]
 fn forecast_continues_integer_steps_and_orders_its_quantiles() {
     let input = format!("unique_id,ds,y\n{}short,1,4\nshort,2,6\nnone,1,\n", rhythm("day", 240, None));
     let output = piped(

@@ -128,7 +128,7 @@ mod tests {
             let reduced = Reduced::of(&matrix, &moment);
             for penalty in [0.01, 1.0] {
                 let (moved, trace) = reduced.solve(penalty);
-                let whole = &matrix + &(Array2::eye(size) * penalty);
+                let whole = &matrix + &(Array2::<f64>::eye(size) * penalty);
                 let missed = whole.dot(&reduced.back(moved)) - &moment;
                 assert!(missed.iter().all(|miss| miss.abs() < 1e-9), "{size}: {missed}");
                 let inverse = Array1::from_shape_fn(size, |place| {
