@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::ledger::{Bounds, Choice, Entry, Ledger, Sorted};
 use super::past::{DAY, KEPT_HOURS, Past};
-use super::policy::{Family, Members};
+use super::policy::{Family, Fit, Members};
 
 /// What using up a whole budget has to save for it to be worth its while, in
 /// mean usages of a tenant of the fleet.
@@ -28,6 +29,14 @@ const UNPROVEN_ROOM: f64 = 2.0;
 
 /// Trials that run side by side where a limit holds for so many hours and more.
 const TRIALS: usize = 3;
+
+/// Hours from the begin of one trial to that of the next, where limits hold for
+/// `hours`.
+pub(super) fn stride(hours: usize) -> usize {
+    let stride = hours / TRIALS;
+    // Only a part of the interval: else no trial would end where one begins.
+    if stride > 1 && hours.is_multiple_of(stride) { stride } else { 1 }
+}
 
 /// What a limit is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -112,7 +121,7 @@ impl Auto {
     /// set: a fortnight of days is too little to choose by.
     pub fn observe(&mut self, samples: &[f64]) {
         self.past.push(samples);
-        self.families.iter_mut().for_each(|family| family.observe(&self.past));
+        self.families.iter_mut().for_each(|family| family.observe(&self.past, self.hours));
         self.ledger.fade();
         self.interval.push(self.past.last_hour_sorted(), self.hours);
         if !self.trial_begins() {
@@ -131,11 +140,14 @@ impl Auto {
         self.said.push_back(said);
     }
 
+    /// Goes by what all series taught from now on.
+    pub fn heed(&mut self, fit: &Arc<Fit>) {
+        self.families.iter_mut().for_each(|family| family.heed(fit));
+    }
+
     /// Hours from the begin of one trial to that of the next.
     fn stride(&self) -> usize {
-        let stride = self.hours / TRIALS;
-        // Only a part of the interval: else no trial would end where one begins.
-        if stride > 1 && self.hours.is_multiple_of(stride) { stride } else { 1 }
+        stride(self.hours)
     }
 
     fn trial_begins(&self) -> bool {

@@ -18,6 +18,7 @@ pub mod ledger;
 mod needs;
 pub mod past;
 pub mod policy;
+pub mod pool;
 pub mod promise;
 mod ranked;
 pub mod rehearsal;

@@ -81,6 +81,25 @@ impl Past {
         last(&self.peaks, KEPT_HOURS)
     }
 
+    /// The mean of the last hour's samples; 0 where there is none.
+    pub fn last_mean(&self) -> f64 {
+        self.last_hour.iter().sum::<f64>() / self.last_hour.len().max(1) as f64
+    }
+
+    /// The mean and the standard deviation of the peaks of the last `hours`,
+    /// idle hours and gaps left out; 0 where there is none.
+    pub fn mean_peak(&self, hours: usize) -> (f64, f64) {
+        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        for peak in last(self.kept(), hours) {
+            count += f64::from(u8::from(*peak > 0.0));
+            sum += peak;
+            squares += peak * peak;
+        }
+        let count = f64::max(count, 1.0);
+        let mean = sum / count;
+        (mean, (squares / count - mean * mean).max(0.0).sqrt())
+    }
+
     /// The largest sample of the last `hours`; 0 where there is none.
     pub fn peak(&self, hours: usize) -> f64 {
         highest(last(self.kept(), hours))

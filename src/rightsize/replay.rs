@@ -5,6 +5,7 @@ use super::auto::{Ask, Auto};
 use super::hold::Hold;
 use super::past::Past;
 use super::policy::{Family, Peers};
+use super::pool::Pool;
 use super::promise::Promise;
 
 /// The samples of one series by hour since the file's first instant, gaps
@@ -64,25 +65,47 @@ pub fn fleet_means(fleet: &[Hours]) -> Vec<f64> {
     means
 }
 
+/// What a series knows of the others of its run.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    /// Their mean usage before each hour, in the unit of the samples.
+    pub means: Vec<f64>,
+    /// What they taught.
+    pub pool: Pool,
+}
+
+impl Fleet {
+    /// Of the series of a run.
+    pub fn of(fleet: &[Hours], settings: &Settings) -> Fleet {
+        let pooled = settings.families.contains(&Family::Pooled);
+        let part: Vec<&[Vec<f64>]> = fleet.iter().map(Vec::as_slice).collect();
+        let pool = if pooled { Pool::of(&part, 0, settings.every) } else { Pool::default() };
+        Fleet { means: fleet_means(fleet), pool }
+    }
+}
+
 /// The limits of one series under the promise, one an interval; `None` before
-/// its first sample. `fleet_means` are those of [`fleet_means`].
-pub fn limits(series: &Hours, settings: &Settings, fleet_means: &[f64]) -> Vec<Option<f64>> {
+/// its first sample.
+pub fn limits(series: &Hours, settings: &Settings, fleet: &Fleet) -> Vec<Option<f64>> {
     let mut auto = Auto::new(&settings.families, settings.every);
     let mut promise = Promise::new(settings.budget, settings.every, settings.samples_a_day);
     let mut hold = Hold::new(settings.changes_per_day);
     let mut begun = false;
-    let mut observe = |auto: &mut Auto, hour: &Vec<f64>| {
-        begun |= !hour.is_empty();
+    let mut observe = |auto: &mut Auto, hour: usize| {
+        begun |= !series[hour].is_empty();
+        if let Some(fit) = fleet.pool.new_at(hour as i64 + 1) {
+            auto.heed(fit);
+        }
         if begun {
-            auto.observe(hour);
+            auto.observe(&series[hour]);
         }
     };
     let before = settings.warmup.min(series.len());
-    series[..before].iter().for_each(|hour| observe(&mut auto, hour));
+    (0..before).for_each(|hour| observe(&mut auto, hour));
     let mut all = Vec::with_capacity(settings.intervals(series.len()));
     for index in 0..settings.intervals(series.len()) {
         let interval = settings.interval(index, series.len());
-        let fleet_mean = fleet_means.get(interval.start).copied().unwrap_or(0.0);
+        let fleet_mean = fleet.means.get(interval.start).copied().unwrap_or(0.0);
         let ask = Ask { budget: settings.budget, target: promise.target(), fleet_mean };
         let limit = match auto.limit(&ask) {
             Some(wanted) => Some(hold.next(wanted.value, settings.every)),
@@ -90,10 +113,10 @@ pub fn limits(series: &Hours, settings: &Settings, fleet_means: &[f64]) -> Vec<O
             None => (hold.current() > 0.0).then(|| hold.current()),
         };
         all.push(limit);
-        for hour in &series[interval] {
+        for hour in interval {
             if let Some(limit) = limit {
-                let above = hour.iter().filter(|sample| **sample > limit).count();
-                promise.enter(above, hour.len());
+                let above = series[hour].iter().filter(|sample| **sample > limit).count();
+                promise.enter(above, series[hour].len());
             }
             observe(&mut auto, hour);
         }

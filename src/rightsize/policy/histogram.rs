@@ -167,7 +167,7 @@ impl Members for Histograms {
         autopilot.into_iter().chain(OF_VPA.map(|quantile| format!("VPA p{}", quantile * 100.0))).collect()
     }
 
-    fn observe(&mut self, past: &Past) {
+    fn observe(&mut self, past: &Past, _: usize) {
         self.autopilot.observe(past.last_hour());
         self.vpa.observe(past.last_hour());
     }

@@ -5,14 +5,19 @@
 //! Members of a family look at the past in the same way, so they answer
 //! together and share what they find.
 
+mod forecast;
 mod histogram;
 mod peers;
+mod pooled;
 mod recent;
 mod seasonal;
 mod smoothed;
 
 pub use histogram::{Histogram, confidence};
 pub use peers::Peers;
+pub use pooled::{Fit, Row, Rows};
+
+use std::sync::Arc;
 
 use super::past::{DAY, Past};
 
@@ -22,9 +27,15 @@ pub trait Members: Send + Sync {
     /// Their names in tables and evidence.
     fn names(&self) -> Vec<String>;
 
-    /// Learn from the hour that `past` ends with.
-    fn observe(&mut self, past: &Past) {
-        let _ = past;
+    /// Learn from the hour that `past` ends with, for limits that hold for
+    /// `hours`.
+    fn observe(&mut self, past: &Past, hours: usize) {
+        let _ = (past, hours);
+    }
+
+    /// From now on go by what all series taught.
+    fn heed(&mut self, fit: &Arc<Fit>) {
+        let _ = fit;
     }
 
     /// Add each one's limit for the next `hours` to `limits`, before any
@@ -45,12 +56,23 @@ pub enum Family {
     Smoothed,
     /// The same hours of earlier days.
     Seasonal,
+    /// A forecast with the quantiles of its misses.
+    Forecast,
+    /// Quantile regression over all series.
+    Pooled,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Family; 5] =
-        [Family::Reaction, Family::Window, Family::Histogram, Family::Smoothed, Family::Seasonal];
+    pub const ALL: [Family; 7] = [
+        Family::Reaction,
+        Family::Window,
+        Family::Histogram,
+        Family::Smoothed,
+        Family::Seasonal,
+        Family::Forecast,
+        Family::Pooled,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -60,6 +82,8 @@ impl Family {
             Family::Histogram => "histogram",
             Family::Smoothed => "smoothed",
             Family::Seasonal => "seasonal",
+            Family::Forecast => "forecast",
+            Family::Pooled => "pooled",
         }
     }
 
@@ -71,6 +95,8 @@ impl Family {
             Family::Histogram => Box::new(histogram::Histograms::default()),
             Family::Smoothed => Box::new(smoothed::Smoothed::default()),
             Family::Seasonal => Box::new(seasonal::Seasonal),
+            Family::Forecast => Box::new(forecast::Forecast::default()),
+            Family::Pooled => Box::new(pooled::Pooled::default()),
         }
     }
 }

@@ -49,7 +49,7 @@ impl Members for Smoothed {
         HALF_LIVES.into_iter().flat_map(of).collect()
     }
 
-    fn observe(&mut self, past: &Past) {
+    fn observe(&mut self, past: &Past, _: usize) {
         if past.count(1) > 0 {
             self.levels.iter_mut().for_each(|level| level.observe(past.peak(1)));
         }
