@@ -13,7 +13,9 @@ use plimsoll::domain::{Resource, Step, Tier, Timestamp};
 use plimsoll::forecast::{Forecast, Quantiles};
 use plimsoll::rightsize::auto::{Ask, Auto};
 use plimsoll::rightsize::policy::Family;
-use plimsoll::rightsize::{Budgets, Case, Course, DatedForecast, Settings, StandingQuota, Walk, decide};
+use plimsoll::rightsize::{
+    Budgets, Case, Course, DatedForecast, Others, Pool, Settings, StandingQuota, Walk, decide,
+};
 use plimsoll::series::UsageSeries;
 use rayon::prelude::*;
 
@@ -29,12 +31,14 @@ fn main() {
     daemon();
     println!("{:>12} {:>28} {:>28}", "limits hold", "100,000 from 28 days", "100,000 for one more hour");
     for hours in [1, 6, 24] {
+        let pool = pool(hours);
         let begun = Instant::now();
-        let mut fleet: Vec<Auto> = (0..MEASURED).into_par_iter().map(|seed| learnt(seed, hours)).collect();
+        let mut fleet: Vec<Auto> =
+            (0..MEASURED).into_par_iter().map(|seed| learnt(seed, hours, &pool)).collect();
         let whole = begun.elapsed();
         let begun = Instant::now();
         fleet.par_iter_mut().enumerate().for_each(|(seed, auto)| {
-            auto.observe(&samples(seed, HOURS));
+            auto.observe(&samples(seed, HOURS), pool.known_at(HOURS as i64));
             black_box(auto.limit(&ASK));
         });
         let cycle = begun.elapsed();
@@ -46,11 +50,19 @@ fn main() {
 
 const ASK: Ask = Ask { budget: 0.01, target: 0.008, fleet_mean: 10.0 };
 
-fn learnt(seed: usize, hours: usize) -> Auto {
+fn learnt(seed: usize, hours: usize, pool: &Pool) -> Auto {
     let mut auto = Auto::new(&Family::ALL, hours);
-    (0..HOURS).for_each(|hour| auto.observe(&samples(seed, hour)));
+    (0..HOURS).for_each(|hour| auto.observe(&samples(seed, hour), pool.known_at(hour as i64 + 1)));
     black_box(auto.limit(&ASK));
     auto
+}
+
+/// What the fleet teaches.
+fn pool(hours: usize) -> Pool {
+    let fleet: Vec<Vec<Vec<f64>>> =
+        (0..MEASURED).map(|seed| (0..HOURS).map(|hour| samples(seed, hour).to_vec()).collect()).collect();
+    let fleet: Vec<&[Vec<f64>]> = fleet.iter().map(Vec::as_slice).collect();
+    Pool::of(&fleet, 0, hours)
 }
 
 /// An hour of a daily rhythm with even noise, from a fixed sequence.
@@ -75,20 +87,27 @@ fn daemon() {
     let mut kept = Vec::new();
     for hours in [1, 6, 24] {
         let course = Course { budget: 0.01, hours, dead_band: 0.1, changes_per_day: 8.0 };
+        let begun = Instant::now();
+        let pool = pool(hours);
+        println!(
+            "regressions over all series for {hours} h: {:.1} s for the whole fleet",
+            begun.elapsed().as_secs_f64()
+        );
+        let others = Others { mean: 10.0, pool: &pool };
         let before = resident_kilobytes();
         let begun = Instant::now();
         let mut walks: Vec<Walk> = usage
             .par_iter()
             .map(|usage| {
                 let mut walk = Walk::new(usage, course);
-                walk.catch_up(usage, &quota, 10.0);
+                walk.catch_up(usage, &quota, others);
                 walk
             })
             .collect();
         let whole = begun.elapsed();
         let kilobytes = resident_kilobytes().saturating_sub(before) / MEASURED as u64;
         let begun = Instant::now();
-        walks.par_iter_mut().zip(&later).for_each(|(walk, usage)| walk.catch_up(usage, &quota, 10.0));
+        walks.par_iter_mut().zip(&later).for_each(|(walk, usage)| walk.catch_up(usage, &quota, others));
         let hour = begun.elapsed();
         let begun = Instant::now();
         walks.par_iter_mut().zip(&later).for_each(|(walk, usage)| {

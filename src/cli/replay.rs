@@ -58,7 +58,7 @@ pub struct Replay {
     budget: f64,
     /// auto to choose for each series; daemon for what the daemon would have
     /// proposed, each proposal applied at once; or one of reaction, window,
-    /// histogram, smoothed, seasonal
+    /// histogram, smoothed, seasonal, forecast, pooled
     #[arg(long, default_value = "auto", value_parser = policy)]
     policy: Policy,
     /// The most changes of a limit a day, over the days; at most one day's
@@ -121,15 +121,15 @@ pub fn run(arguments: &Replay, out: &mut impl Write) -> anyhow::Result<()> {
         changes_per_day: arguments.max_changes_per_day,
         families: match &arguments.policy {
             Policy::Families(families) => families.clone(),
-            Policy::Daemon => Vec::new(),
+            Policy::Daemon => Family::ALL.to_vec(),
         },
         samples_a_day: fleet.samples_a_day,
     };
-    let means = replay::fleet_means(&fleet.hours);
+    let known = replay::Fleet::of(&fleet.hours, &settings);
     let limits: Vec<Vec<Option<f64>>> = match arguments.policy {
-        Policy::Daemon => rehearsal::limits(&fleet.hours, &settings, &means),
+        Policy::Daemon => rehearsal::limits(&fleet.hours, &settings, &known),
         Policy::Families(_) => {
-            fleet.hours.par_iter().map(|series| replay::limits(series, &settings, &means)).collect()
+            fleet.hours.par_iter().map(|series| replay::limits(series, &settings, &known)).collect()
         }
     };
     match &arguments.output {

@@ -20,6 +20,7 @@ mod ids;
 pub mod incidents;
 mod learn;
 mod lineup;
+mod pools;
 mod progress;
 mod recommend;
 mod reconcile;

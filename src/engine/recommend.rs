@@ -1,11 +1,11 @@
 //! Says of every quota what it should be, or why nothing can be said.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
 
+use super::pools::Known;
 use super::sizing::standing;
 use super::workspace::{Assessment, AssessmentKind};
 use super::{Engine, EngineError, Progress, SeriesKey};
@@ -38,13 +38,14 @@ impl Engine {
         let tenants = self.parts.registry.all_tenants().await?;
         self.workspace.retain_sizing(&tenants);
         progress.begin("recommend", tenants.len());
-        let engine = Arc::clone(self);
-        let fleet_means = Arc::new(self.parts.compute.run(move || engine.fleet_means()).await?);
+        let tenants = Arc::new(tenants);
+        let (engine, of_all) = (Arc::clone(self), Arc::clone(&tenants));
+        let known = Arc::new(self.parts.compute.run(move || engine.known(&of_all)).await?);
         let mut proposed = 0;
         for chunk in tenants.chunks(TENANTS_AT_ONCE) {
             let cases = self.cases(chunk).await?;
-            let (engine, means) = (Arc::clone(self), Arc::clone(&fleet_means));
-            let sized = self.parts.compute.run(move || engine.size_all(cases, &means)).await?;
+            let (engine, known) = (Arc::clone(self), Arc::clone(&known));
+            let sized = self.parts.compute.run(move || engine.size_all(cases, &known)).await?;
             for (tenant, answers) in sized {
                 let needs: Vec<Need> = answers.iter().map(|answer| answer.need).collect();
                 let fit = self.tier_fit(&tenant, &needs);
@@ -76,20 +77,15 @@ impl Engine {
         Ok(cases)
     }
 
-    fn size_all(
-        &self,
-        cases: Vec<(Tenant, Vec<Quota>)>,
-        fleet_means: &BTreeMap<Resource, f64>,
-    ) -> Vec<(Tenant, Vec<Answer>)> {
+    fn size_all(&self, cases: Vec<(Tenant, Vec<Quota>)>, known: &Known) -> Vec<(Tenant, Vec<Answer>)> {
         let size = |(tenant, quotas): (Tenant, Vec<Quota>)| {
-            let answers =
-                quotas.into_par_iter().map(|quota| self.size(&tenant, quota, fleet_means)).collect();
+            let answers = quotas.into_par_iter().map(|quota| self.size(&tenant, quota, known)).collect();
             (tenant, answers)
         };
         cases.into_par_iter().map(size).collect()
     }
 
-    fn size(&self, tenant: &Tenant, quota: Quota, fleet_means: &BTreeMap<Resource, f64>) -> Answer {
+    fn size(&self, tenant: &Tenant, quota: Quota, known: &Known) -> Answer {
         let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
         let frame = self.workspace.frame(quota.resource);
         let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id)) else {
@@ -100,7 +96,7 @@ impl Engine {
         let record = self.workspace.forecast(&key);
         let missing = Abstention::NoSamples;
         let forecast = record.as_ref().map_or(Err(&missing), |record| record.forecast.as_ref());
-        let walk = self.walk(&key, tenant, &quota, usage, fleet_means);
+        let walk = self.walk(&key, tenant, &quota, usage, known);
         let advice = walk.lock().walk().advice(quota.resource);
         let case = Case {
             resource: quota.resource,

@@ -6,23 +6,21 @@
 //! lightest within the budget is carried on; the others are let go. Once a week
 //! that is tried again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::pools::Known;
 use super::{Engine, SeriesKey};
-use crate::domain::{ApplyMode, Cadence, Quota, Resource, Tenant, Tier, Timestamp};
+use crate::domain::{Cadence, Quota, Resource, Tenant, Tier, Timestamp};
 use crate::rightsize::{Budget, Course, StandingQuota, Walk};
-use crate::series::{Frame, UsageSeries};
+use crate::series::UsageSeries;
 
 /// How much lighter limits must be for the trouble of changing more often.
 const WORTH_CHURN: f64 = 0.95;
 /// How long a cadence that was chosen is kept.
 const CHOSEN_FOR: Duration = Duration::from_secs(7 * 86_400);
-/// Over which usage the fleet's mean is taken.
-const MEAN_OVER: Duration = Duration::from_secs(7 * 86_400);
 
 /// A walk, and when its cadence was chosen.
 #[derive(Debug)]
@@ -62,29 +60,30 @@ impl Engine {
         tenant: &Tenant,
         quota: &Quota,
         usage: &UsageSeries,
-        means: &BTreeMap<Resource, f64>,
+        known: &Known,
     ) -> Arc<Mutex<Carried>> {
         let asked = tenant.cadence.unwrap_or(self.settings.rightsizing.cadence);
         let budget = self.budget(tenant, quota.resource).share;
-        let mean = means.get(&quota.resource).copied().unwrap_or(0.0);
         let changes_per_day = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
         let dead_band = self.settings.rightsizing.dead_band;
         let course = |hours| Course { budget, hours, dead_band, changes_per_day };
         let stands = standing(quota);
-        let known = self.workspace.walks.read().get(key).cloned();
-        if let Some(known) = known {
-            let mut carried = known.lock();
+        let others = |hours| known.others(quota.resource, hours);
+        let before = self.workspace.walks.read().get(key).cloned();
+        if let Some(before) = before {
+            let mut carried = before.lock();
             let stale = asked == Cadence::Auto && carried.is_stale(usage.end());
             let same = *carried.walk.course() == course(carried.walk.course().hours);
             if carried.asked == asked && same && !stale {
-                carried.walk.catch_up(usage, &stands, mean);
+                let others = others(carried.walk.course().hours);
+                carried.walk.catch_up(usage, &stands, others);
                 drop(carried);
-                return known;
+                return before;
             }
         }
         let walked = |hours| {
             let mut walk = Walk::new(usage, course(hours));
-            walk.catch_up(usage, &stands, mean);
+            walk.catch_up(usage, &stands, others(hours));
             walk
         };
         let walk = match asked.hours() {
@@ -97,17 +96,11 @@ impl Engine {
         carried
     }
 
-    /// The walk of the cadence that is worth its changes. A person can't be
-    /// asked several times a day, so without approved mode it is the day.
+    /// The walk of the cadence that is worth its changes.
     fn lightest(&self, tenant: &Tenant, budget: f64, walked: impl Fn(usize) -> Walk) -> Walk {
-        let mut best = walked(24);
-        if tenant.apply_mode != ApplyMode::Approved {
-            return best;
-        }
         let allowed = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
-        // A limit that holds for less than the cool-down would come too late.
-        let cool_down = self.settings.guardrails.cool_down.as_secs_f64() / 3600.0;
-        for hours in [6, 1].into_iter().filter(|hours| *hours as f64 >= cool_down) {
+        let mut best = walked(24);
+        for hours in self.hours_walked(tenant).into_iter().filter(|hours| *hours < 24) {
             let other = walked(hours);
             let (Some(ours), Some(theirs)) = (best.tried(), other.tried()) else { continue };
             let holds = theirs.violations <= budget && theirs.changes <= allowed;
@@ -117,12 +110,6 @@ impl Engine {
             }
         }
         best
-    }
-
-    /// The mean usage of a tenant of the fleet over the last week, by resource.
-    pub(super) fn fleet_means(&self) -> BTreeMap<Resource, f64> {
-        let mean = |frame: Arc<Frame>| Some((frame.resource, fleet_mean(&frame)?));
-        self.workspace.all_frames().into_iter().filter_map(mean).collect()
     }
 }
 
@@ -151,15 +138,4 @@ pub(super) fn standing(quota: &Quota) -> StandingQuota {
 fn spread(key: &SeriesKey) -> Duration {
     let sum: u64 = key.tenant.as_str().bytes().map(u64::from).sum();
     Duration::from_secs(sum % 84 * 3600)
-}
-
-fn fleet_mean(frame: &Frame) -> Option<f64> {
-    let means = frame.series.values().filter_map(|series| {
-        let skipped = series.len().saturating_sub(series.step.count_in(MEAN_OVER));
-        let known = series.values.iter().skip(skipped).filter(|value| value.is_finite());
-        let (sum, count) = known.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
-        (count > 0.0).then(|| sum / count)
-    });
-    let (sum, count) = means.fold((0.0, 0.0), |(sum, count), mean| (sum + mean, count + 1.0));
-    (count > 0.0).then(|| sum / count)
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use super::Drift;
+use super::pools::Pools;
 use super::sizing::Carried;
 use crate::anomaly::{self, Judgement, NoveltyDetector};
 use crate::domain::{Finding, ModelVersion, Resource, Tenant, TenantId, TierFit, Timestamp, Verdict};
@@ -235,6 +236,7 @@ pub struct Workspace {
     drift: RwLock<Vec<Drift>>,
     pub(super) detections: RwLock<HashMap<SeriesKey, Detection>>,
     pub(super) walks: RwLock<HashMap<SeriesKey, Arc<Mutex<Carried>>>>,
+    pub(super) pools: Mutex<Pools>,
     tier_fits: RwLock<HashMap<TenantId, TierFit>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,

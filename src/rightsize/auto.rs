@@ -69,6 +69,8 @@ pub struct Auto {
     hours: usize,
     past: Past,
     families: Vec<Box<dyn Members>>,
+    /// When what the fleet taught was made.
+    taught_at: Option<i64>,
     ledger: Ledger,
     /// What the policies said where the trials that run began, a row a trial.
     said: VecDeque<Vec<f64>>,
@@ -109,18 +111,24 @@ impl Auto {
             hours,
             past: Past::default(),
             families,
+            taught_at: None,
             ledger: Ledger::new(members),
             said: VecDeque::new(),
             interval: Interval::default(),
         }
     }
 
-    /// Learns from an hour that is over: its samples, gaps left out.
+    /// Learns from an hour that is over: its samples, gaps left out, and what
+    /// the fleet taught until its end, with when that was.
     ///
     /// Intervals are tried from more hours on than those at which a limit is
     /// set: a fortnight of days is too little to choose by.
-    pub fn observe(&mut self, samples: &[f64]) {
+    pub fn observe(&mut self, samples: &[f64], taught: Option<&(i64, Arc<Fit>)>) {
         self.past.push(samples);
+        if let Some((at, fit)) = taught.filter(|(at, _)| self.taught_at != Some(*at)) {
+            self.taught_at = Some(*at);
+            self.families.iter_mut().for_each(|family| family.heed(fit));
+        }
         self.families.iter_mut().for_each(|family| family.observe(&self.past, self.hours));
         self.ledger.fade();
         self.interval.push(self.past.last_hour_sorted(), self.hours);
@@ -138,11 +146,6 @@ impl Auto {
         }
         self.say(&mut said);
         self.said.push_back(said);
-    }
-
-    /// Goes by what all series taught from now on.
-    pub fn heed(&mut self, fit: &Arc<Fit>) {
-        self.families.iter_mut().for_each(|family| family.heed(fit));
     }
 
     /// Hours from the begin of one trial to that of the next.

@@ -34,10 +34,11 @@ pub mod words;
 use std::time::Duration;
 
 pub use budget::{Budget, Budgets};
+pub use pool::{Others, Pool};
 pub use rule::decide;
 pub use steps::one_step;
 pub use tried::Tried;
-pub use walk::{Advice, Course, Walk};
+pub use walk::{Advice, Course, Walk, hour_number};
 
 use crate::domain::{Cadence, Evidence, Resource, Tier, Timestamp};
 use crate::forecast::{Abstention, Forecast};

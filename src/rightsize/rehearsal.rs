@@ -11,7 +11,8 @@
 use ndarray::Array1;
 use rayon::prelude::*;
 
-use super::replay::{Hours, Settings};
+use super::pool::Others;
+use super::replay::{Fleet, Hours, Settings};
 use super::{Budget, Case, Course, DatedForecast, Outcome, StandingQuota, Walk, decide};
 use crate::domain::{Resource, Step, Tier, Timestamp};
 use crate::forecast::{Abstention, Forecast, Past, Quantiles, forecast_all};
@@ -36,12 +37,11 @@ struct Tenant {
 }
 
 /// The limits of each series, one an interval; `None` before its first sample.
-/// `fleet_means` are those of [`super::replay::fleet_means`]. Hours are counted
-/// from the file's first instant, as intervals are.
-pub fn limits(fleet: &[Hours], settings: &Settings, fleet_means: &[f64]) -> Vec<Vec<Option<f64>>> {
+/// Hours are counted from the file's first instant, as intervals are.
+pub fn limits(fleet: &[Hours], settings: &Settings, known: &Fleet) -> Vec<Vec<Option<f64>>> {
     let hours = fleet.iter().map(Vec::len).max().unwrap_or(0);
     // The first mean that was known: a later one would look ahead.
-    let scale = fleet_means.iter().find(|mean| **mean > 0.0).map_or(1.0, |mean| FINE / mean);
+    let scale = known.means.iter().find(|mean| **mean > 0.0).map_or(1.0, |mean| FINE / mean);
     let mut tenants: Vec<Tenant> = fleet.iter().map(|series| Tenant::of(series, settings, scale)).collect();
     let mut all: Vec<Vec<Option<f64>>> = vec![Vec::new(); fleet.len()];
     let mut next_forecast = 0;
@@ -50,9 +50,10 @@ pub fn limits(fleet: &[Hours], settings: &Settings, fleet_means: &[f64]) -> Vec<
             forecast(&mut tenants, hour);
             next_forecast = hour + FORECAST_EVERY;
         }
-        let fleet_mean = fleet_means.get(hour).copied().unwrap_or(0.0) * scale;
+        let mean = known.means.get(hour).copied().unwrap_or(0.0) * scale;
+        let others = Others { mean, pool: &known.pool };
         let set = |(tenant, limits): (&mut Tenant, &mut Vec<Option<f64>>)| {
-            limits.push(tenant.look(hour, settings, fleet_mean).map(|limit| limit / scale));
+            limits.push(tenant.look(hour, settings, others).map(|limit| limit / scale));
         };
         tenants.par_iter_mut().zip(&mut all).for_each(set);
     }
@@ -107,7 +108,7 @@ impl Tenant {
     }
 
     /// The quota from `hour` on.
-    fn look(&mut self, hour: usize, settings: &Settings, fleet_mean: f64) -> Option<f64> {
+    fn look(&mut self, hour: usize, settings: &Settings, others: Others<'_>) -> Option<f64> {
         if hour <= self.first_hour {
             return None;
         }
@@ -122,7 +123,7 @@ impl Tenant {
         let none = StandingQuota::first(f64::MAX);
         let quota = self.quota.unwrap_or(none);
         let walk = self.walk.get_or_insert_with(|| Walk::new(&usage, course));
-        walk.catch_up(&usage, &quota, fleet_mean);
+        walk.catch_up(&usage, &quota, others);
         let resource = Resource::CpuCores;
         let advice = walk.advice(resource);
         let case = Case {
@@ -153,7 +154,7 @@ impl Tenant {
 #[cfg(test)]
 mod tests {
     use super::super::policy::Family;
-    use super::super::replay::{fleet_means, score};
+    use super::super::replay::score;
     use super::*;
 
     fn settings() -> Settings {
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn the_daemon_holds_the_budget_of_a_steady_tenant() {
         let (fleet, settings) = (vec![office(16)], settings());
-        let limits = limits(&fleet, &settings, &fleet_means(&fleet));
+        let limits = limits(&fleet, &settings, &Fleet::of(&fleet, &settings));
         let score = score(&[(&fleet[0], limits[0].clone())], &settings);
         assert!(score.violations <= 0.01 && score.ratio < 3.0, "{score:?}");
         assert!(score.changes < 4.0, "{score:?}");
@@ -189,7 +190,7 @@ mod tests {
         let settings = settings();
         let whole = vec![office(12)];
         let cut = vec![whole[0][..10 * 24].to_vec()];
-        let of = |fleet: &[Hours]| limits(fleet, &settings, &fleet_means(fleet));
+        let of = |fleet: &[Hours]| limits(fleet, &settings, &Fleet::of(fleet, &settings));
         let (whole, cut) = (of(&whole), of(&cut));
         assert_eq!(cut[0].len(), 12);
         assert_eq!(whole[0][..12], cut[0]);

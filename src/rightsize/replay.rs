@@ -47,7 +47,7 @@ const FLEET_HALF_LIFE_HOURS: f64 = 168.0;
 /// The mean usage of a series of the fleet as it was known before each hour, in
 /// the unit of the samples; 0 before the first sample. Series without samples
 /// yet don't count.
-pub fn fleet_means(fleet: &[Hours]) -> Vec<f64> {
+fn fleet_means(fleet: &[Hours]) -> Vec<f64> {
     let hours = fleet.iter().map(Vec::len).max().unwrap_or(0);
     let factor = 0.5_f64.powf(1.0 / FLEET_HALF_LIFE_HOURS);
     let mut sums = vec![(0.0, 0.0); fleet.len()];
@@ -93,11 +93,8 @@ pub fn limits(series: &Hours, settings: &Settings, fleet: &Fleet) -> Vec<Option<
     let mut begun = false;
     let mut observe = |auto: &mut Auto, hour: usize| {
         begun |= !series[hour].is_empty();
-        if let Some(fit) = fleet.pool.new_at(hour as i64 + 1) {
-            auto.heed(fit);
-        }
         if begun {
-            auto.observe(&series[hour]);
+            auto.observe(&series[hour], fleet.pool.known_at(hour as i64 + 1));
         }
     };
     let before = settings.warmup.min(series.len());
@@ -254,7 +251,7 @@ mod tests {
     }
 
     fn of(series: &Hours, settings: &Settings) -> Vec<Option<f64>> {
-        limits(series, settings, &fleet_means(std::slice::from_ref(series)))
+        limits(series, settings, &Fleet::of(std::slice::from_ref(series), settings))
     }
 
     /// A day's rhythm with noise from a fixed sequence.

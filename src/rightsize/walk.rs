@@ -14,6 +14,7 @@ use super::demand;
 use super::ledger::Bounds;
 use super::past::DAY;
 use super::policy::{Family, Peers};
+use super::pool::{Others, Pool};
 use super::promise::Promise;
 use super::settling::Settling;
 use super::tried::{Trial, Tried};
@@ -143,9 +144,8 @@ impl Walk {
     }
 
     /// Looks at the hours that are over since it last did. Samples that `quota`
-    /// holds down are taken for more than they show. `fleet_mean` is the mean
-    /// usage of a tenant of the fleet.
-    pub fn catch_up(&mut self, usage: &UsageSeries, quota: &StandingQuota, fleet_mean: f64) {
+    /// holds down are taken for more than they show.
+    pub fn catch_up(&mut self, usage: &UsageSeries, quota: &StandingQuota, others: Others<'_>) {
         let per_hour = samples_an_hour(usage);
         if self.until < usage.start {
             self.until = later(usage.start.floor_to(Step::HOUR), 1);
@@ -155,16 +155,16 @@ impl Walk {
             let hour = usage.values.iter().skip(first).take(per_hour);
             let mut samples: Vec<f64> = hour.copied().filter(|sample| sample.is_finite()).collect();
             demand::of_hour(&mut samples, self.until, quota);
-            self.observe(&samples);
+            self.observe(&samples, others.pool);
             self.until = later(self.until, 1);
             if hour_of(self.until).is_multiple_of(self.course.hours) && self.hours >= LEAST_HOURS {
-                self.decide(fleet_mean);
+                self.decide(others.mean);
                 self.news = false;
             }
         }
     }
 
-    fn observe(&mut self, samples: &[f64]) {
+    fn observe(&mut self, samples: &[f64], pool: &Pool) {
         if self.hours == 0 && samples.is_empty() {
             return;
         }
@@ -176,7 +176,7 @@ impl Walk {
             self.promise.enter(above, samples.len());
             self.trial.enter(samples, limit, std::mem::take(&mut self.is_new));
         }
-        self.auto.observe(samples);
+        self.auto.observe(samples, pool.known_at(hour_number(self.until) + 1));
         self.peers.observe(self.auto.past());
         self.day_ahead.observe(self.auto.past(), hour_of(self.until));
     }
@@ -234,16 +234,28 @@ fn later(at: Timestamp, hours: usize) -> Timestamp {
     at.plus(Step::HOUR.duration() * u32::try_from(hours).unwrap_or(u32::MAX))
 }
 
+/// The number of the hour that an instant lies in, counted from 1970.
+pub fn hour_number(at: Timestamp) -> i64 {
+    at.millis().div_euclid(Step::HOUR.millis())
+}
+
 /// The hour of the day that begins at a full hour, in UTC.
 fn hour_of(at: Timestamp) -> usize {
-    usize::try_from(at.millis().div_euclid(Step::HOUR.millis()).rem_euclid(DAY as i64)).unwrap_or(0)
+    usize::try_from(hour_number(at).rem_euclid(DAY as i64)).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     const FREE: StandingQuota = StandingQuota { limit: f64::INFINITY, since: None, raised: false };
+
+    fn others() -> Others<'static> {
+        static NONE: LazyLock<Pool> = LazyLock::new(Pool::default);
+        Others { mean: 2.0, pool: &NONE }
+    }
 
     fn usage(days: usize, value: impl Fn(usize) -> f64) -> UsageSeries {
         let values: Vec<f64> = (0..days * 288).map(value).collect();
@@ -256,7 +268,7 @@ mod tests {
 
     fn walked(usage: &UsageSeries, hours: usize) -> Walk {
         let mut walk = Walk::new(usage, Course { budget: 0.01, hours, dead_band: 0.1, changes_per_day: 8.0 });
-        walk.catch_up(usage, &FREE, 2.0);
+        walk.catch_up(usage, &FREE, others());
         walk
     }
 
@@ -265,7 +277,7 @@ mod tests {
         for hours in [1, 6, 24] {
             let whole = usage(21, office);
             let mut carried = walked(&usage(15, office), hours);
-            carried.catch_up(&whole, &FREE, 2.0);
+            carried.catch_up(&whole, &FREE, others());
             let anew = walked(&whole, hours).advice(Resource::CpuCores).unwrap();
             assert_eq!(Some(&anew), carried.advice(Resource::CpuCores).as_ref());
             assert_eq!((anew.hours, anew.since), (hours, whole.end()));
@@ -289,7 +301,7 @@ mod tests {
         let course = Course { budget: 0.01, hours: 24, dead_band: 0.1, changes_per_day: 8.0 };
         let asked = |limit| {
             let mut walk = Walk::new(&held, course);
-            walk.catch_up(&held, &StandingQuota::first(limit), 2.0);
+            walk.catch_up(&held, &StandingQuota::first(limit), others());
             walk.advice(Resource::CpuCores).unwrap().limit
         };
         assert!(asked(3.0) >= 3.6 && asked(9.0) < 3.6, "{} {}", asked(3.0), asked(9.0));
@@ -301,7 +313,7 @@ mod tests {
         let before = walk.advice(Resource::CpuCores).unwrap();
         let mut gone = usage(40, office);
         gone.values.iter_mut().skip(14 * 288).for_each(|value| *value = f64::NAN);
-        walk.catch_up(&gone, &FREE, 2.0);
+        walk.catch_up(&gone, &FREE, others());
         assert_eq!(walk.advice(Resource::CpuCores).unwrap().limit, before.limit);
     }
 }

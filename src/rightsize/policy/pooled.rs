@@ -116,16 +116,27 @@ fn features(past: &Past, hours: usize) -> Option<(f64, [f64; FEATURES])> {
     let half_hour = hour[hour.len() / 2..].iter().copied().fold(0.0, f64::max);
     let [one, three, six, day, days, week] = past.peaks([1, 3, 6, DAY, 3 * DAY, 7 * DAY]);
     let [most_of_day] = past.quantiles(DAY, [0.95]);
-    let slots: [f64; 7] =
-        std::array::from_fn(|ago| past.peak_of_slot((ago + 1) * DAY, hours));
+    let slots: [f64; 7] = std::array::from_fn(|ago| past.peak_of_slot((ago + 1) * DAY, hours));
     let known = past.hours_seen().div_ceil(DAY).clamp(1, 7);
     let usual = slots[..known].iter().sum::<f64>() / known as f64;
     let yesterday = if slots[0] > 0.0 { slots[0] } else { day };
     let last_week = if slots[6] > 0.0 { slots[6] } else { usual };
     let of = |value| logarithm(value, scale);
     let features = [
-        1.0, of(half_hour), of(one), of(three), of(six), of(day), of(days), of(week), of(most_of_day),
-        of(past.last_mean()), of(yesterday), of(usual), of(slots[..3].iter().copied().fold(0.0, f64::max).max(usual)), of(last_week),
+        1.0,
+        of(half_hour),
+        of(one),
+        of(three),
+        of(six),
+        of(day),
+        of(days),
+        of(week),
+        of(most_of_day),
+        of(past.last_mean()),
+        of(yesterday),
+        of(usual),
+        of(slots[..3].iter().copied().fold(0.0, f64::max).max(usual)),
+        of(last_week),
         (spread / scale).min(FAR),
     ];
     Some((scale, features))

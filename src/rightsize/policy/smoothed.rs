@@ -72,10 +72,10 @@ mod tests {
         let (mut past, mut smoothed) = (Past::default(), Smoothed::default());
         for _ in 0..50 {
             past.push(&[3.0, 4.0]);
-            smoothed.observe(&past);
+            smoothed.observe(&past, 1);
         }
         past.push(&[]);
-        smoothed.observe(&past);
+        smoothed.observe(&past, 1);
         let mut limits = Vec::new();
         smoothed.limits(&past, 1, &mut limits);
         assert_eq!(limits.len(), smoothed.names().len());

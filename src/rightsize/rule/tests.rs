@@ -6,7 +6,7 @@ use std::time::Duration;
 use ndarray::{Array1, Array2};
 use proptest::prelude::*;
 
-use super::super::{Advice, Budget, Budgets, Course, StandingQuota, Walk, one_step};
+use super::super::{Advice, Budget, Budgets, Course, Others, Pool, StandingQuota, Walk, one_step};
 use super::*;
 use crate::domain::{Guardrails, Resource, Step, Tier, Timestamp};
 use crate::forecast::{Abstention, Forecast, Quantiles};
@@ -252,7 +252,7 @@ fn closed_loop(days: usize, first: f64, demand: impl Fn(usize) -> f64) -> Vec<f6
         let course =
             Course { budget: budget().share, hours: 24, dead_band: settings.dead_band, changes_per_day: 8.0 };
         let walk = walk.get_or_insert_with(|| Walk::new(&usage, course));
-        walk.catch_up(&usage, &quota, 2.0);
+        walk.catch_up(&usage, &quota, Others { mean: 2.0, pool: &Pool::default() });
         let advice = walk.advice(Resource::CpuCores);
         let cool = quota.since.is_none_or(|since| usage.end() >= since.plus(rails.cool_down));
         if let (true, Outcome::Change(proposal)) = (cool, outcome(&usage, quota, advice.as_ref()))
@@ -342,7 +342,7 @@ proptest! {
         let quota = StandingQuota { limit: resource.round_up(quota), since, raised: true };
         let budget = Budgets::default().of(tier, resource, None);
         let mut walk = Walk::new(&usage, Course { budget: budget.share, hours, dead_band: 0.1, changes_per_day: 8.0 });
-        walk.catch_up(&usage, &quota, 1.0);
+        walk.catch_up(&usage, &quota, Others { mean: 1.0, pool: &Pool::default() });
         let advice = walk.advice(resource);
         let dated = usage.last_sample().map(|_| forecast(&usage));
         let missing = Abstention::NoSamples;
