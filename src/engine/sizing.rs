@@ -65,8 +65,7 @@ impl Engine {
         let asked = tenant.cadence.unwrap_or(self.settings.rightsizing.cadence);
         let budget = self.budget(tenant, quota.resource).share;
         let changes_per_day = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
-        let dead_band = self.settings.rightsizing.dead_band;
-        let course = |hours| Course { budget, hours, dead_band, changes_per_day };
+        let course = |hours| Course { budget, hours, changes_per_day };
         let stands = standing(quota);
         let others = |hours| known.others(quota.resource, hours);
         let before = self.workspace.walks.read().get(key).cloned();

@@ -3,8 +3,9 @@
 //! Where a quota has a week of past, the policies are tried on it hour by hour
 //! and those that would have held the tier's violation budget at the least
 //! weight say what it should be ([`Walk`]). A younger one gets the forecast's
-//! peak at a high quantile with a margin on it. Neither goes below what the
-//! budget would have needed in the past as a whole. The answer is rounded up,
+//! peak at a high quantile with a margin on it; so does one for which no policy
+//! is proven. What holds for a day does not go below what the budget would have
+//! needed in the past as a whole. The answer is rounded up,
 //! inside the tier's floor and ceiling; small differences are left alone, and
 //! where the data can't carry an answer the reason is said.
 
@@ -24,7 +25,6 @@ mod ranked;
 pub mod rehearsal;
 pub mod replay;
 mod rule;
-mod settling;
 mod steps;
 pub mod tier_fit;
 mod tried;
@@ -179,7 +179,7 @@ pub enum KeepReason {
         dead_band: f64,
     },
     /// Less would do now, but not by all that is asked.
-    #[error("{target} would do now, but the last looks or the next day's forecast ask for more; a cut waits")]
+    #[error("{target} would do now, but the next day's forecast asks for more; a cut waits")]
     NotSettled {
         /// What would be best now.
         target: f64,

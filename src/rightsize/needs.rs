@@ -17,9 +17,9 @@ pub(super) struct Needs<'a> {
     /// What the budget would have needed over the whole past; 0 where limits
     /// that follow the hours are proven.
     from_past: f64,
-    /// The forecast's peak until a cut can be taken back, which it does not go
-    /// below.
-    next_hours: f64,
+    /// The forecast's peak of the day that comes, which a cut does not go below;
+    /// 0 where the past's own backtest speaks in its place.
+    next_day: f64,
     /// The highest sample seen.
     seen: f64,
     /// Where the guard lifts it to, if usage is a surprise.
@@ -30,14 +30,8 @@ pub(super) struct Needs<'a> {
 /// sample seen. More room than that is an insurance: worth keeping where it
 /// stands, but nobody has to buy it on top.
 const MOST_RAISE: f64 = 1.3;
-/// The hours after which a cut can be taken back: the interval of limits that
-/// are proven, else a day.
-fn until_taken_back(proven: Option<&Advice>) -> usize {
-    proven.map_or(DAY, |advice| advice.hours)
-}
 
-/// Which way the quota would go: a raise needs only the newest look, a cut all
-/// of the last ones.
+/// Which way the quota would go: a cut heeds more than a raise.
 #[derive(Clone, Copy)]
 pub(super) enum Way {
     Up,
@@ -58,14 +52,17 @@ impl<'a> Needs<'a> {
         let allowed = (case.budget.share * sorted.len() as f64) as usize;
         let place = sorted.len().saturating_sub(1 + allowed);
         let past = sorted.get(place).copied().unwrap_or(0.0);
-        let proven = case.advice.filter(|advice| advice.proven);
+        // Forecasts stand for trial among the policies: where those are proven,
+        // they have been heard.
+        let proven = case.advice.is_some_and(|advice| advice.proven);
+        let unproven = |needed: f64| if proven { 0.0 } else { needed };
         let mut needs = Needs {
             case,
             settings,
             forecast,
-            from_forecast: if proven.is_some() { 0.0 } else { peak * (1.0 + settings.margin) },
-            from_past: if proven.is_some_and(Advice::is_short) { 0.0 } else { past },
-            next_hours: next_hours(forecast, settings, until_taken_back(proven)),
+            from_forecast: unproven(peak * (1.0 + settings.margin)),
+            from_past: if proven && case.advice.is_some_and(Advice::is_short) { 0.0 } else { past },
+            next_day: unproven(next_day(forecast, settings)),
             seen: sorted.last().copied().unwrap_or(0.0),
             guard: None,
         };
@@ -91,7 +88,7 @@ impl<'a> Needs<'a> {
     fn known(&self, way: Way) -> f64 {
         let forecast = match way {
             Way::Up => self.from_forecast,
-            Way::Down => self.from_forecast.max(self.next_hours),
+            Way::Down => self.from_forecast.max(self.next_day),
         };
         forecast.max(self.from_past).max(self.of_backtest(way))
     }
@@ -99,7 +96,7 @@ impl<'a> Needs<'a> {
     fn of_backtest(&self, way: Way) -> f64 {
         self.case.advice.map_or(0.0, |advice| match way {
             Way::Up => advice.limit.min(MOST_RAISE * self.seen),
-            Way::Down => advice.agreed.max(advice.limit),
+            Way::Down => advice.limit,
         })
     }
 
@@ -127,10 +124,8 @@ impl<'a> Needs<'a> {
             _ if self.from_forecast >= most => vec![self.forecast_reason()],
             _ if self.from_past >= most => vec![self.past_reason()],
             _ => vec![format!(
-                "A cut goes no lower than the forecast's peak of the next {} h, {} {unit} at the {} \
-                 quantile.",
-                until_taken_back(advice.filter(|advice| advice.proven)),
-                short(self.next_hours),
+                "A cut goes no lower than the forecast's peak of the next day, {} {unit} at the {} quantile.",
+                short(self.next_day),
                 percent(self.settings.peak_quantile)
             )],
         }
@@ -169,14 +164,6 @@ impl<'a> Needs<'a> {
                 short(self.seen)
             ));
         }
-        let lowest = self.of_backtest(way);
-        if lowest > advice.limit * 1.001 {
-            reasons.push(format!(
-                "A cut goes no lower than the highest of the last {} looks, {} {unit}.",
-                super::settling::LOOKS,
-                short(lowest)
-            ));
-        }
         reasons
     }
 
@@ -198,9 +185,9 @@ pub(super) fn peak(dated: &DatedForecast, settings: &Settings) -> (f64, Timestam
     (peak, at, quantiles.levels()[quantiles.nearest(settings.peak_quantile)])
 }
 
-fn next_hours(dated: &DatedForecast, settings: &Settings, hours: usize) -> f64 {
+fn next_day(dated: &DatedForecast, settings: &Settings) -> f64 {
     let column = dated.forecast.quantiles.nearest(settings.peak_quantile);
-    dated.forecast.values.column(column).iter().take(hours).copied().fold(0.0, f64::max)
+    dated.forecast.values.column(column).iter().take(DAY).copied().fold(0.0, f64::max)
 }
 
 fn ahead(dated: &DatedForecast, settings: &Settings) -> String {

@@ -3,10 +3,10 @@
 //!
 //! It is what `replay --policy daemon` shows. Where limits are set by the
 //! policies alone ([`super::replay::limits`]) a change is made whenever it
-//! pays; the daemon also heeds the forecast, buys no more room than 1.3 times
-//! the highest usage seen, and for quotas by the day waits for three looks
-//! before it cuts, leaves small differences alone and heeds the whole past.
-//! Here one sees what that costs.
+//! pays; the daemon also leaves small differences by the day alone, buys no
+//! more room than 1.3 times the highest usage seen, heeds the whole past and the
+//! forecast's peaks where nothing is proven, and has a guard. Here one sees what
+//! that costs.
 
 use ndarray::Array1;
 use rayon::prelude::*;
@@ -117,7 +117,6 @@ impl Tenant {
         let course = Course {
             budget: settings.budget,
             hours: settings.every,
-            dead_band: rule.dead_band,
             changes_per_day: settings.changes_per_day,
         };
         let none = StandingQuota::first(f64::MAX);

@@ -11,12 +11,12 @@ use super::StandingQuota;
 use super::auto::{Ask, Auto, BUDGET_WORTH, Limit};
 use super::day_ahead::{DayAhead, Plan};
 use super::demand;
+use super::hold::Hold;
 use super::ledger::Bounds;
 use super::past::DAY;
 use super::policy::{Family, Peers};
 use super::pool::{Others, Pool};
 use super::promise::Promise;
-use super::settling::Settling;
 use super::tried::{Trial, Tried};
 use crate::domain::{Resource, Step, Timestamp};
 use crate::series::UsageSeries;
@@ -32,19 +32,16 @@ pub struct Course {
     pub budget: f64,
     /// For how many hours each limit holds, above 0; a part of a day.
     pub hours: usize,
-    /// Differences that are left alone, as a share.
-    pub dead_band: f64,
-    /// The most changes a day, above 0, where a limit holds for less than one.
+    /// The most changes a day, above 0.
     pub changes_per_day: f64,
 }
 
 /// What the past of a quota advises.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Advice {
-    /// The limit that is asked for, in the resource's unit.
+    /// The limit that is worth a change, or the one that stands; in the
+    /// resource's unit.
     pub limit: f64,
-    /// What a cut may not go below: the highest of the last looks.
-    pub agreed: f64,
     /// The policy that counts most in it.
     pub policy: String,
     /// The factor on that policy's own limit.
@@ -92,7 +89,7 @@ pub struct Walk {
     course: Course,
     auto: Auto,
     promise: Promise,
-    settling: Settling,
+    hold: Hold,
     trial: Trial,
     day_ahead: DayAhead,
     peers: Peers,
@@ -121,7 +118,7 @@ impl Walk {
             course,
             auto: Auto::new(&Family::ALL, course.hours),
             promise: Promise::new(course.budget, course.hours, samples_a_day),
-            settling: Settling::new(&course),
+            hold: Hold::new(course.changes_per_day),
             trial: Trial::default(),
             day_ahead: DayAhead::default(),
             peers: Peers::default(),
@@ -170,7 +167,7 @@ impl Walk {
         }
         self.hours += 1;
         self.news |= !samples.is_empty();
-        let limit = self.settling.stands();
+        let limit = self.hold.current();
         if self.decided.is_some() {
             let above = samples.iter().filter(|sample| **sample > limit * (1.0 + 1e-6)).count();
             self.promise.enter(above, samples.len());
@@ -187,8 +184,8 @@ impl Walk {
         // A gap says nothing: what was decided stays.
         let asked = self.news.then(|| self.auto.limit(&Ask { budget, target, fleet_mean }));
         let Some(limit) = asked.flatten() else { return };
-        let before = self.settling.stands();
-        let stands = self.settling.ask(limit.value);
+        let before = self.hold.current();
+        let stands = self.hold.next(limit.value, self.course.hours);
         self.is_new = before > 0.0 && stands != before;
         let bounds = Bounds { target, price: BUDGET_WORTH * fleet_mean / budget };
         self.decided = Some(Decided { limit, bounds, since: self.until });
@@ -204,8 +201,7 @@ impl Walk {
         let Decided { limit, bounds, since } = self.decided.as_ref()?;
         let leading = limit.leading?;
         Some(Advice {
-            limit: self.settling.raised_to(limit.value),
-            agreed: self.settling.agreed(),
+            limit: self.hold.current(),
             policy: self.auto.name(&leading),
             margin: leading.margin,
             violations: leading.share,
@@ -267,7 +263,7 @@ mod tests {
     }
 
     fn walked(usage: &UsageSeries, hours: usize) -> Walk {
-        let mut walk = Walk::new(usage, Course { budget: 0.01, hours, dead_band: 0.1, changes_per_day: 8.0 });
+        let mut walk = Walk::new(usage, Course { budget: 0.01, hours, changes_per_day: 8.0 });
         walk.catch_up(usage, &FREE, others());
         walk
     }
@@ -298,7 +294,7 @@ mod tests {
     #[test]
     fn usage_held_down_by_its_quota_asks_for_more_than_it_shows() {
         let held = usage(14, |index| office(index).min(3.0));
-        let course = Course { budget: 0.01, hours: 24, dead_band: 0.1, changes_per_day: 8.0 };
+        let course = Course { budget: 0.01, hours: 24, changes_per_day: 8.0 };
         let asked = |limit| {
             let mut walk = Walk::new(&held, course);
             walk.catch_up(&held, &StandingQuota::first(limit), others());

@@ -40,15 +40,11 @@ pub(super) fn would_change(
             "Down: a policy that holds {budget} on this past. None did, so the safest of the policies, the \
              whole past and the forecast decides."
         )),
-        Some(advice) if advice.is_short() => all.push(
-            "Down: a look that asks for so much less that it is worth one of the changes allowed a day."
+        Some(_) => all.push(
+            "Down: a look that asks for so much less that it is worth one of the changes allowed a day; peaks are \
+             forgotten after two weeks."
                 .to_owned(),
         ),
-        Some(_) => all.push(format!(
-            "Down: {} looks in a row that ask for at least {:.0} % less; peaks are forgotten after two weeks.",
-            super::settling::LOOKS,
-            settings.dead_band * 100.0
-        )),
         None => all.push(
             "A week of history: then the tenant's own past decides, and no longer the forecast alone.".to_owned(),
         ),

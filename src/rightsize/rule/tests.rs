@@ -68,7 +68,6 @@ fn change(outcome: Outcome) -> Proposal {
 fn advice(limit: f64, proven: bool) -> Advice {
     Advice {
         limit,
-        agreed: limit,
         policy: "peak of 24 h".to_owned(),
         margin: 1.1,
         violations: 0.001,
@@ -118,14 +117,10 @@ fn what_the_tenants_own_past_proved_comes_before_the_forecast() {
 }
 
 #[test]
-fn a_cut_waits_until_the_looks_agree_and_a_raise_has_been_seen() {
+fn a_cut_waits_until_a_raise_has_been_seen() {
     let usage = usage(14, daily);
     let ask = |quota, advice: &Advice| outcome(&usage, quota, Some(advice));
     let old = StandingQuota::first(8.0);
-    let torn = Advice { agreed: 8.0, ..advice(3.1, true) };
-    assert_eq!(ask(old, &torn), Outcome::Keep(KeepReason::NotSettled { target: 3.1 }));
-    let half = Advice { agreed: 5.0, ..advice(3.1, true) };
-    assert_eq!(change(ask(old, &half)).limit, 5.0);
     let fresh =
         StandingQuota { since: Some(usage.end().minus(Duration::from_secs(3600))), raised: true, ..old };
     assert!(matches!(ask(fresh, &advice(3.1, true)), Outcome::Keep(KeepReason::Resting { .. })));
@@ -146,12 +141,14 @@ fn room_that_only_insures_is_kept_but_not_bought() {
 }
 
 #[test]
-fn a_cut_leaves_room_for_what_its_interval_is_forecast_to_need() {
+fn what_is_proven_is_not_held_up_by_the_forecast_and_what_is_not_is() {
     let usage = usage(14, |i| if i < 13 * 288 { daily(i) } else { 2.0 * daily(i) });
-    let advice = Advice { hours: 6, ..advice(3.0, true) };
-    let proposal = change(outcome(&usage, StandingQuota::first(8.0), Some(&advice)));
-    assert_eq!(proposal.limit, 6.0);
-    assert!(proposal.reasons[0].contains("the forecast's peak of the next 6 h"), "{:?}", proposal.reasons);
+    let advice = |proven| Advice { hours: 6, ..advice(3.0, proven) };
+    let ask = |proven| change(outcome(&usage, StandingQuota::first(8.0), Some(&advice(proven))));
+    assert_eq!(ask(true).limit, 3.0);
+    let unproven = ask(false);
+    assert!(unproven.limit > 6.0, "{unproven:?}");
+    assert!(unproven.reasons[0].starts_with("Forecast peak 6.00"), "{:?}", unproven.reasons);
 }
 
 #[test]
@@ -236,7 +233,7 @@ fn floors_and_ceilings_hold() {
 /// What a quota was at each sample, where its owner lets the daemon apply what
 /// it recommends and the platform lets no usage above the quota.
 fn closed_loop(days: usize, first: f64, demand: impl Fn(usize) -> f64) -> Vec<f64> {
-    let (rails, settings) = (Guardrails::default(), Settings::default());
+    let rails = Guardrails::default();
     let mut quota = StandingQuota::first(first);
     let mut usage = usage(0, |_| 0.0);
     let mut walk: Option<Walk> = None;
@@ -249,8 +246,7 @@ fn closed_loop(days: usize, first: f64, demand: impl Fn(usize) -> f64) -> Vec<f6
         }
         usage = UsageSeries { start: Timestamp::from_seconds(0), values: values.clone().into(), ..usage };
         usage.drop_before(usage.end().minus(Duration::from_secs(28 * 86_400)));
-        let course =
-            Course { budget: budget().share, hours: 24, dead_band: settings.dead_band, changes_per_day: 8.0 };
+        let course = Course { budget: budget().share, hours: 24, changes_per_day: 8.0 };
         let walk = walk.get_or_insert_with(|| Walk::new(&usage, course));
         walk.catch_up(&usage, &quota, Others { mean: 2.0, pool: &Pool::default() });
         let advice = walk.advice(Resource::CpuCores);
@@ -341,7 +337,7 @@ proptest! {
         let since = changed.map(|hours| Timestamp::from_seconds(3600 * hours as i64));
         let quota = StandingQuota { limit: resource.round_up(quota), since, raised: true };
         let budget = Budgets::default().of(tier, resource, None);
-        let mut walk = Walk::new(&usage, Course { budget: budget.share, hours, dead_band: 0.1, changes_per_day: 8.0 });
+        let mut walk = Walk::new(&usage, Course { budget: budget.share, hours, changes_per_day: 8.0 });
         walk.catch_up(&usage, &quota, Others { mean: 1.0, pool: &Pool::default() });
         let advice = walk.advice(resource);
         let dated = usage.last_sample().map(|_| forecast(&usage));
