@@ -146,9 +146,11 @@ pub async fn feedback(
     Body(given): Body<FeedbackToGive>,
 ) -> Result<Json<Incident>, Problem> {
     let FeedbackToGive { is_true, comment } = given;
-    admitted(&state, &caller, id).await?;
+    let before = admitted(&state, &caller, id).await?.feedback.map(|feedback| feedback.is_true);
     let incident = state.engine.registry().judge_incident(id, is_true, caller.remark(comment)).await?;
-    state.engine.metrics().incident_judged(is_true);
+    if before != Some(is_true) {
+        state.engine.metrics().incident_judged(is_true);
+    }
     Ok(Json(incident))
 }
 

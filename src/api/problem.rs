@@ -139,6 +139,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::ReceiverExists(_)
             | RegistryError::ReceiverOfConfig(_)
             | RegistryError::TooManyReceivers(_)
+            | RegistryError::ReceiverIsDisabled(..)
             | RegistryError::WouldOvertake(..)
             | RegistryError::TemplateExists(_)
             | RegistryError::HasSecondFactor

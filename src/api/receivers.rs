@@ -281,7 +281,7 @@ pub async fn send_again(
     Extension(caller): Extension<Caller>,
     Path((receiver, number)): Path<(ReceiverName, u64)>,
 ) -> Result<impl IntoResponse, Problem> {
-    let delivery = state.engine.registry().send_again(&receiver, number, caller.remark(None)).await?;
+    let delivery = state.deliverer.send_again(&receiver, number, caller.remark(None)).await?;
     state.deliverer.wake();
     Ok((StatusCode::ACCEPTED, Json(delivery)))
 }

@@ -287,6 +287,13 @@ fn show_one(incident: &Value, out: &mut impl Write) -> anyhow::Result<()> {
             field("confidence"),
             field("detector")
         )?;
+        let ended = if finding["ended_at"].is_null() { "it lasts".to_owned() } else { field("ended_at") };
+        writeln!(out, "  since {}, until {ended}", field("since"))?;
+        if let Some(foreseen) = finding["foreseen"].as_object() {
+            let said = if foreseen["is_exceeded"] == true { "did not expect it" } else { "allowed for it" };
+            let upper = foreseen["upper"].as_f64().unwrap_or(f64::NAN);
+            writeln!(out, "  the forecast {said}: a peak of at most {upper:.2} in that hour")?;
+        }
         if let Some(hours) = finding["headroom_hours"].as_f64() {
             writeln!(out, "  the quota is reached in {hours:.1} hours at this rate")?;
         }

@@ -29,6 +29,14 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
         ("forecast.horizon", config.forecast.horizon),
     );
     check_staleness(config, reader);
+    let (close, open) = (config.anomaly.close_distance, config.anomaly.open_distance);
+    if close > open {
+        reader.conflict(
+            &["anomaly.close_distance", "anomaly.open_distance"],
+            format!("is {close}, more than anomaly.open_distance, which is {open}: what opens an incident would close it"),
+            format!("set anomaly.close_distance to {open} or less, or raise anomaly.open_distance"),
+        );
+    }
     let limits = &prometheus.limits;
     if limits.max_series > limits.max_samples_per_query {
         reader.conflict(

@@ -202,6 +202,10 @@ fn read_waits(section: &mut Section<'_, '_>) -> Vec<Duration> {
             Complaint::new(format!("{text:?} is no duration of up to 7d"), "write it like \"30s\" or \"5m\"")
         })
     });
+    if waits.as_ref().is_some_and(Vec::is_empty) {
+        let what = "is empty, so that a notice would be given up after its first failure";
+        section.conflict(&["retry_waits"], what, "name one wait at least, or leave the key out");
+    }
     let minutes = |n: u64| Duration::from_secs(60 * n);
     let usual = [5, 30, 120, 300, 600, 840, 1200, 1440].map(minutes);
     waits.unwrap_or_else(|| std::iter::once(5 * SECOND).chain(usual).collect())
@@ -341,6 +345,10 @@ fn check_receiver(section: &mut Section<'_, '_>, receiver: &Receiver) {
             section.conflict(&["secret", "secret_file"], what, "remove it, or use standard_webhooks");
         }
         _ => {}
+    }
+    if receiver.old_secret.is_some() && !signs {
+        let what = format!("is given, but {} signs nothing", receiver.kind.name());
+        section.conflict(&["old_secret", "old_secret_file"], what, "remove it, or use standard_webhooks");
     }
     for (key, secret) in [("secret", &receiver.secret), ("old_secret", &receiver.old_secret)] {
         if let Some(Err(error)) = secret.as_ref().filter(|_| signs).map(SigningSecret::parse) {

@@ -269,8 +269,12 @@ pub struct Incident {
     pub feedback: Option<Feedback>,
     /// When receivers were told of it; `null` where they were not.
     pub told_at: Option<Timestamp>,
-    /// Why they were not.
+    /// Why they were not, or not that it got worse.
     pub untold: Option<Untold>,
+    /// In what it got worse that receivers were not told of.
+    #[serde(default)]
+    #[schema(ignore)]
+    pub worse_untold: Option<String>,
 }
 
 impl Incident {
@@ -365,6 +369,7 @@ pub(crate) mod tests {
             feedback: None,
             told_at: None,
             untold: None,
+            worse_untold: None,
         }
     }
 

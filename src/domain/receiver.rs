@@ -115,7 +115,22 @@ impl Default for Wanted {
     }
 }
 
+impl Receiver {
+    /// Whether ends of incidents are told to it, of those that it was told of:
+    /// unless it asks for other kinds, and to an Alertmanager always, since an
+    /// alert would not end there.
+    pub fn takes_ends(&self) -> bool {
+        let kinds = &self.wanted.kinds;
+        self.kind.is_alertmanager() || kinds.is_empty() || kinds.contains(&NoticeKind::IncidentResolved)
+    }
+}
+
 impl Wanted {
+    /// Whether it asks for ends of incidents and not for their beginnings.
+    pub fn only_ends(&self) -> bool {
+        self.kinds.contains(&NoticeKind::IncidentResolved) && !self.kinds.iter().any(|kind| kind.goes_on())
+    }
+
     /// Whether a notice is wanted.
     pub fn takes(&self, notice: &Notice) -> bool {
         let tenant = self.tenants.is_empty()

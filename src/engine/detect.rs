@@ -73,6 +73,10 @@ impl Engine {
             })
             .collect();
         let mut detections = self.workspace.detections.write();
+        // What is held of tenants that left goes with their usage.
+        let stays =
+            |key: &SeriesKey| key.resource != frame.resource || frame.series.contains_key(&key.tenant);
+        detections.retain(|key, _| stays(key));
         let mut total = 0;
         for (key, detection, judged) in outcomes {
             total += judged;

@@ -11,17 +11,19 @@ mod standard;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 
 pub use http::SetupError;
 
 use crate::domain::{Notice, Receiver, ReceiverKind, Timestamp};
 use crate::ports::{DeliveryError, Notifier};
-use crate::security::Addresses;
+use crate::security::{Addresses, shown_url};
 use http::Http;
 use message::Message;
 
@@ -45,6 +47,8 @@ pub struct NotifierSettings {
 /// Posts notices over HTTP.
 pub struct HttpNotifier {
     http: Http,
+    /// Replicas whose last post failed, so that each failure is said once.
+    failing: Mutex<HashSet<String>>,
     settings: NotifierSettings,
 }
 
@@ -54,7 +58,7 @@ impl HttpNotifier {
     /// # Errors
     /// Where there is no TLS to be had.
     pub fn new(settings: NotifierSettings) -> Result<Self, SetupError> {
-        Ok(HttpNotifier { http: Http::new(&settings)?, settings })
+        Ok(HttpNotifier { http: Http::new(&settings)?, failing: Mutex::default(), settings })
     }
 
     fn message(
@@ -106,26 +110,39 @@ impl HttpNotifier {
         let urls = std::iter::once(&receiver.url).chain(&receiver.replicas);
         let posts = urls.map(|url| {
             let address = format!("{}/api/v2/alerts", url.expose_secret().trim_end_matches('/'));
-            async move { self.http.post(&address, message, now).await }
+            async move {
+                let outcome = self.http.post(&address, message, now).await;
+                self.say_of_replica(receiver, url.expose_secret(), outcome.as_ref().err());
+                outcome
+            }
         });
         let mut failure = Ok(());
-        let (mut taken, mut failed) = (0, 0);
+        let mut taken = 0;
         for outcome in join_all(posts).await {
             match outcome {
                 Ok(()) => taken += 1,
-                Err(error) => {
-                    failed += 1;
-                    failure = Err(error);
-                }
+                Err(error) => failure = Err(error),
             }
         }
-        if taken > 0 {
-            if failed > 0 {
-                tracing::debug!(receiver = %receiver.name, taken, failed, "not every replica took the alerts");
-            }
-            return Ok(());
+        if taken > 0 { Ok(()) } else { failure }
+    }
+
+    /// Says that one of several replicas began to fail, and that it works again.
+    fn say_of_replica(&self, receiver: &Receiver, url: &str, error: Option<&DeliveryError>) {
+        if receiver.replicas.is_empty() {
+            return;
         }
-        failure
+        let (receiver, replica) = (&receiver.name, shown_url(url));
+        let place = format!("{receiver}/{url}");
+        match error {
+            Some(error) if self.failing.lock().insert(place.clone()) => {
+                tracing::warn!(%receiver, replica, "failed to {error}; other replicas are told as well");
+            }
+            None if self.failing.lock().remove(&place) => {
+                tracing::info!(%receiver, replica, "the replica takes alerts again");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -163,7 +180,8 @@ impl Notifier for HttpNotifier {
         now: Timestamp,
     ) -> Result<(), DeliveryError> {
         for chunk in going_on.chunks(alertmanager::ALERTS_AT_ONCE) {
-            let alerts: Vec<(&Notice, bool)> = chunk.iter().map(|notice| (notice, false)).collect();
+            let alerts: Vec<(&Notice, bool)> =
+                chunk.iter().map(|notice| (notice, alertmanager::is_over(notice))).collect();
             self.post_to_replicas(receiver, &self.alerts(&alerts, now)?, now).await?;
         }
         Ok(())

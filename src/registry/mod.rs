@@ -117,6 +117,9 @@ pub enum RegistryError {
     /// There is no such dead letter.
     #[error("find the dead letter {1} of the receiver {0}")]
     NoSuchDeadLetter(ReceiverName, u64),
+    /// Nothing is sent to a disabled receiver.
+    #[error("send to {0}: it is disabled; `plimsoll notify enable {0}` sends to it again")]
+    ReceiverIsDisabled(ReceiverName),
     /// Sending it now would turn the order round.
     #[error("send the dead letter {1} to {0} again: it has taken a later notice of the same incident since")]
     WouldOvertake(ReceiverName, u64),

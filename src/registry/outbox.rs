@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Registry, RegistryError, decode, encode, put};
-use crate::domain::{Notice, Receiver, ReceiverName, Tenant, Timestamp};
+use crate::domain::{Notice, NoticeKind, Receiver, ReceiverName, Tenant, Timestamp};
 use crate::ports::{Batch, Expect, Order, StoreError, Table, Write};
 
 /// Notices that are handed out in one commit.
@@ -56,7 +56,8 @@ pub struct LastDelivered {
     pub number: u64,
     /// When it was taken.
     pub at: Timestamp,
-    /// The notice, where its receiver must be told of it again and again.
+    /// The notice, where its receiver must be told of it again and again; an
+    /// end, for as long as a replica that has missed it may hold the rest.
     pub going_on: Option<Notice>,
 }
 
@@ -79,9 +80,11 @@ fn subject_key(receiver: &ReceiverName, subject: &str) -> String {
 
 impl Registry {
     /// Hands new notices to the queues of the recipients that want them, and
-    /// gives how many there were. The last notice stays as an empty place, so
-    /// that numbers go on rising.
-    pub async fn hand_out(&self, recipients: &[Recipient]) -> Result<usize, RegistryError> {
+    /// gives how many there were. The end of an incident goes to those who were
+    /// told of it or are about to be, whatever they want by now. The last notice
+    /// stays as an empty place, so that numbers go on rising. Of the dead letters
+    /// of each recipient the newest `keep` stay.
+    pub async fn hand_out(&self, recipients: &[Recipient], keep: usize) -> Result<usize, RegistryError> {
         let found = self.store.scan(Table::Notices, "", None, Order::Upwards, HAND_OUT_CHUNK).await?;
         let (now, mut writes, mut handed_out) = (self.now(), Vec::new(), 0);
         let last = found.len().saturating_sub(1);
@@ -101,16 +104,62 @@ impl Registry {
             handed_out += 1;
             let number = number_of(Table::Notices, key)?;
             let chosen = self.chosen_receivers(&notice, recipients).await?;
-            let wanting = recipients.iter().filter(|one| one.receiver.wanted.takes(&notice));
-            let wanting = wanting.filter(|one| chosen.is_empty() || chosen.contains(&one.receiver.name));
-            for recipient in wanting {
-                writes.push(queued(recipient, number, &notice, now)?);
+            for recipient in recipients {
+                let name = &recipient.receiver.name;
+                let wanted = match notice.kind {
+                    NoticeKind::IncidentResolved => {
+                        let is_told = self.is_told(name, &notice.subject).await?
+                            || writes.iter().any(|write| is_begin(write, name, &notice.subject));
+                        let asks_for_it = recipient.receiver.wanted.only_ends();
+                        is_told && recipient.receiver.takes_ends()
+                            || asks_for_it && recipient.receiver.wanted.takes(&notice)
+                    }
+                    _ => {
+                        let is_chosen = chosen.is_empty() || chosen.contains(name);
+                        is_chosen && recipient.receiver.wanted.takes(&notice)
+                    }
+                };
+                if wanted {
+                    writes.push(queued(recipient, number, &notice, now)?);
+                    if recipient.closed.is_some() {
+                        writes.extend(self.quietened(name, &notice).await?);
+                    }
+                }
             }
         }
         if handed_out > 0 {
             self.commit(writes).await?;
+            for recipient in recipients.iter().filter(|recipient| recipient.closed.is_some()) {
+                self.drop_oldest_dead(&recipient.receiver.name, keep).await?;
+            }
         }
         Ok(handed_out)
+    }
+
+    /// Whether a receiver was told of a subject, or waits to be.
+    async fn is_told(&self, receiver: &ReceiverName, subject: &str) -> Result<bool, RegistryError> {
+        if self.last_delivered(receiver, subject).await?.is_some() {
+            return Ok(true);
+        }
+        let prefix = format!("{receiver}/");
+        let found = self.store.scan(Table::Deliveries, &prefix, None, Order::Upwards, usize::MAX).await?;
+        for (key, value) in &found {
+            let waiting: Delivery = decode(Table::Deliveries, key, value)?;
+            if waiting.notice.subject == subject {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What has ended is not told on, even where its end can't be told.
+    async fn quietened(&self, receiver: &ReceiverName, end: &Notice) -> Result<Option<Write>, RegistryError> {
+        let subject = subject_key(receiver, &end.subject);
+        let last = self.read::<LastDelivered>(Table::Delivered, &subject).await?;
+        let goes_on = |(last, _): &(LastDelivered, u64)| !end.kind.goes_on() && last.going_on.is_some();
+        let Some((last, version)) = last.filter(goes_on) else { return Ok(None) };
+        let quiet = LastDelivered { going_on: None, ..last };
+        Ok(Some(put(Table::Delivered, subject, Expect::Version(version), &quiet)?))
     }
 
     /// The receivers that the template of a notice's tenant names, of those
@@ -158,7 +207,8 @@ impl Registry {
         holds: bool,
     ) -> Result<(), RegistryError> {
         let notice = &delivery.notice;
-        let going_on = (holds && notice.kind.goes_on()).then(|| notice.clone());
+        // An end is told again for a while as well: a replica may have missed it.
+        let going_on = holds.then(|| notice.clone());
         let last = LastDelivered { number: delivery.number, at: self.now(), going_on };
         let key = subject_key(&delivery.receiver, &notice.subject);
         let writes = vec![
@@ -178,14 +228,8 @@ impl Registry {
     /// receiver's dead letters the newest `keep` stay.
     pub async fn give_up(&self, delivery: Delivery, version: u64, keep: usize) -> Result<(), RegistryError> {
         let mut writes = vec![removal(Table::Deliveries, &delivery, Expect::Version(version))];
-        let (receiver, ends) = (delivery.receiver.clone(), !delivery.notice.kind.goes_on());
-        let subject = subject_key(&receiver, &delivery.notice.subject);
-        let last = self.read::<LastDelivered>(Table::Delivered, &subject).await?;
-        if let Some((last, version)) = last.filter(|(last, _)| ends && last.going_on.is_some()) {
-            // What has ended is not told on, even where its end can't be told.
-            let quiet = LastDelivered { going_on: None, ..last };
-            writes.push(put(Table::Delivered, subject, Expect::Version(version), &quiet)?);
-        }
+        let receiver = delivery.receiver.clone();
+        writes.extend(self.quietened(&receiver, &delivery.notice).await?);
         writes.push(buried(delivery, self.now())?);
         self.commit(writes).await?;
         self.drop_oldest_dead(&receiver, keep).await
@@ -193,11 +237,14 @@ impl Registry {
 
     async fn drop_oldest_dead(&self, receiver: &ReceiverName, keep: usize) -> Result<(), RegistryError> {
         let prefix = format!("{receiver}/");
-        let found = self.store.scan(Table::DeadLetters, &prefix, None, Order::Downwards, keep + 1).await?;
-        let Some((oldest, _)) = found.get(keep) else { return Ok(()) };
-        let expect = Expect::Anything;
-        let delete = Write::Delete { table: Table::DeadLetters, key: oldest.clone(), expect };
-        Ok(self.commit(vec![delete]).await?)
+        let found = self.store.scan(Table::DeadLetters, &prefix, None, Order::Downwards, usize::MAX).await?;
+        let delete = |(key, _): (String, _)| Write::Delete {
+            table: Table::DeadLetters,
+            key,
+            expect: Expect::Anything,
+        };
+        let writes: Vec<Write> = found.into_iter().skip(keep).map(delete).collect();
+        if writes.is_empty() { Ok(()) } else { Ok(self.commit(writes).await?) }
     }
 
     /// Up to `limit` dead letters beyond `after`, of one receiver or of all,
@@ -213,14 +260,20 @@ impl Registry {
         found.iter().map(|(key, value)| Ok(decode(Table::DeadLetters, key, value)?)).collect()
     }
 
-    /// What goes on at a receiver.
-    pub async fn going_on(&self, receiver: &ReceiverName) -> Result<Vec<Notice>, RegistryError> {
+    /// What a receiver is to be told again: what goes on there, and what has
+    /// ended since `ends_since`.
+    pub async fn going_on(
+        &self,
+        receiver: &ReceiverName,
+        ends_since: Timestamp,
+    ) -> Result<Vec<Notice>, RegistryError> {
         let prefix = format!("{receiver}/");
         let found = self.store.scan(Table::Delivered, &prefix, None, Order::Upwards, usize::MAX).await?;
         let mut going_on = Vec::new();
         for (key, value) in &found {
             let last: LastDelivered = decode(Table::Delivered, key, value)?;
-            going_on.extend(last.going_on);
+            let tells = |notice: &Notice| notice.kind.goes_on() || last.at >= ends_since;
+            going_on.extend(last.going_on.filter(tells));
         }
         Ok(going_on)
     }
@@ -231,7 +284,7 @@ impl Registry {
         let mut writes = Vec::new();
         for (key, value) in found {
             let last: LastDelivered = decode(Table::Delivered, &key, &value)?;
-            if last.at < instant && last.going_on.is_none() {
+            if last.at < instant && last.going_on.is_none_or(|notice| !notice.kind.goes_on()) {
                 let expect = Expect::Version(value.version);
                 writes.push(Write::Delete { table: Table::Delivered, key, expect });
             }
@@ -254,6 +307,14 @@ fn queued(recipient: &Recipient, number: u64, notice: &Notice, now: Timestamp) -
     put(Table::Deliveries, key, Expect::Anything, &delivery)
 }
 
+/// Whether a write queues a notice of the subject for the receiver.
+fn is_begin(write: &Write, receiver: &ReceiverName, subject: &str) -> bool {
+    let Write::Put { table: Table::Deliveries, key, bytes, .. } = write else { return false };
+    let of_receiver = key.rsplit_once('/').is_some_and(|(name, _)| name == receiver.as_str());
+    let waiting = serde_json::from_slice::<Delivery>(bytes);
+    of_receiver && waiting.is_ok_and(|waiting| waiting.notice.subject == subject)
+}
+
 fn buried(delivery: Delivery, now: Timestamp) -> Result<Write, StoreError> {
     let key = delivery_key(&delivery.receiver, delivery.number);
     put(Table::DeadLetters, key, Expect::Anything, &DeadLetter { delivery, given_up_at: now })
@@ -269,4 +330,143 @@ fn number_of(table: Table, key: &str) -> Result<u64, StoreError> {
         key: key.to_owned(),
         message: "the key is no number".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{ReceiverKind, Severity, TenantId, Wanted};
+    use crate::ports::hands::Hands;
+    use crate::store::MemoryStore;
+
+    const SUBJECT: &str = "an incident";
+
+    fn registry() -> Registry {
+        Registry::new(Arc::new(MemoryStore::default()), Arc::new(Hands::at(Timestamp::from_seconds(1000))))
+    }
+
+    fn recipient(name: &str, kind: ReceiverKind, wanted: Wanted) -> Recipient {
+        let receiver = Receiver {
+            name: name.parse().unwrap(),
+            kind,
+            url: "http://receiver.invalid/".to_owned().into(),
+            secret: None,
+            old_secret: None,
+            replicas: Vec::new(),
+            wanted,
+        };
+        Recipient { receiver, closed: None }
+    }
+
+    async fn tell(registry: &Registry, kind: NoticeKind, severity: Severity) {
+        let notice = Notice {
+            id: Uuid::nil(),
+            at: Timestamp::from_seconds(1000),
+            since: Timestamp::from_seconds(1000),
+            kind,
+            tenant: Some("acme".parse::<TenantId>().unwrap()),
+            severity,
+            subject: SUBJECT.to_owned(),
+            title: String::new(),
+            text: String::new(),
+            detail: serde_json::Value::Null,
+        };
+        let mut batch = Batch::default();
+        enqueue(&mut batch, &notice).unwrap();
+        registry.store.commit(batch).await.unwrap();
+    }
+
+    async fn queued_for(registry: &Registry) -> Vec<(String, NoticeKind)> {
+        let waiting = registry.deliveries().await.unwrap();
+        waiting.iter().map(|(one, _)| (one.receiver.to_string(), one.notice.kind)).collect()
+    }
+
+    #[tokio::test]
+    async fn ends_go_to_those_who_were_told_and_to_nobody_else() {
+        let registry = registry();
+        let critical = Wanted { least_severity: Severity::Critical, ..Wanted::default() };
+        let beginnings = Wanted { kinds: vec![NoticeKind::IncidentOpened], ..Wanted::default() };
+        let all = [
+            recipient("critical", ReceiverKind::Slack, critical),
+            recipient("everything", ReceiverKind::Slack, Wanted::default()),
+            recipient("opened", ReceiverKind::Slack, beginnings.clone()),
+            recipient("state", ReceiverKind::Alertmanager, beginnings),
+        ];
+        tell(&registry, NoticeKind::IncidentOpened, Severity::Warning).await;
+        registry.hand_out(&all, 10).await.unwrap();
+        let opened = |name: &str| (name.to_owned(), NoticeKind::IncidentOpened);
+        assert_eq!(queued_for(&registry).await, [opened("everything"), opened("opened"), opened("state")]);
+        for (delivery, version) in registry.deliveries().await.unwrap() {
+            registry.delivered(&delivery, version, delivery.receiver.as_str() == "state").await.unwrap();
+        }
+        // What they want has changed meanwhile: the tenant is none of theirs.
+        let other = Wanted { tenants: vec!["other".parse().unwrap()], ..Wanted::default() };
+        let now =
+            [all[0].clone(), recipient("everything", ReceiverKind::Slack, other.clone()), all[2].clone()];
+        let now = [&now[..], &[recipient("state", ReceiverKind::Alertmanager, other)]].concat();
+        tell(&registry, NoticeKind::IncidentResolved, Severity::Critical).await;
+        registry.hand_out(&now, 10).await.unwrap();
+        let over = |name: &str| (name.to_owned(), NoticeKind::IncidentResolved);
+        assert_eq!(queued_for(&registry).await, [over("everything"), over("state")]);
+    }
+
+    #[tokio::test]
+    async fn an_end_that_meets_its_begin_on_the_way_is_told_as_well() {
+        let registry = registry();
+        let all = [recipient("everything", ReceiverKind::Slack, Wanted::default())];
+        tell(&registry, NoticeKind::IncidentOpened, Severity::Warning).await;
+        tell(&registry, NoticeKind::IncidentResolved, Severity::Warning).await;
+        registry.hand_out(&all, 10).await.unwrap();
+        assert_eq!(queued_for(&registry).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_state_ends_where_nobody_can_be_told() {
+        let registry = registry();
+        let mut all = [recipient("state", ReceiverKind::Alertmanager, Wanted::default())];
+        let (name, long_ago) = (all[0].receiver.name.clone(), Timestamp::from_seconds(0));
+        tell(&registry, NoticeKind::IncidentOpened, Severity::Warning).await;
+        registry.hand_out(&all, 10).await.unwrap();
+        let (delivery, version) = registry.deliveries().await.unwrap().remove(0);
+        registry.delivered(&delivery, version, true).await.unwrap();
+        assert_eq!(registry.going_on(&name, long_ago).await.unwrap().len(), 1);
+        all[0].closed = Some("it is disabled".to_owned());
+        tell(&registry, NoticeKind::IncidentResolved, Severity::Warning).await;
+        registry.hand_out(&all, 10).await.unwrap();
+        assert!(registry.going_on(&name, long_ago).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_end_is_told_again_for_a_while() {
+        let registry = registry();
+        let all = [recipient("state", ReceiverKind::Alertmanager, Wanted::default())];
+        for kind in [NoticeKind::IncidentOpened, NoticeKind::IncidentResolved] {
+            tell(&registry, kind, Severity::Warning).await;
+            registry.hand_out(&all, 10).await.unwrap();
+            let (delivery, version) = registry.deliveries().await.unwrap().remove(0);
+            registry.delivered(&delivery, version, true).await.unwrap();
+        }
+        let name = &all[0].receiver.name;
+        let told = |since| registry.going_on(name, Timestamp::from_seconds(since));
+        assert_eq!(told(900).await.unwrap()[0].kind, NoticeKind::IncidentResolved);
+        assert!(told(1001).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn only_the_newest_dead_letters_stay() {
+        let registry = registry();
+        let mut all = [recipient("gone", ReceiverKind::Slack, Wanted::default())];
+        all[0].closed = Some("it is disabled".to_owned());
+        for _ in 0..5 {
+            tell(&registry, NoticeKind::IncidentOpened, Severity::Warning).await;
+            registry.hand_out(&all, 2).await.unwrap();
+        }
+        let left = registry.dead_letters(None, None, 100).await.unwrap();
+        let numbers: Vec<u64> = left.iter().map(|dead| dead.delivery.number).collect();
+        assert_eq!(numbers, [4, 5]);
+    }
 }

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 /// Networks that are not the public internet: IANA's special-purpose
 /// registries for IPv4 and IPv6.
-const NOT_PUBLIC: [&str; 22] = [
+const NOT_PUBLIC: [&str; 23] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -25,7 +25,8 @@ const NOT_PUBLIC: [&str; 22] = [
     "203.0.113.0/24",
     "224.0.0.0/4",
     "240.0.0.0/4",
-    "::/127",
+    "::/96",
+    "64:ff9b:1::/48",
     "100::/64",
     "2001::/23",
     "2001:db8::/32",

@@ -25,6 +25,9 @@ use crate::registry::outbox::{Delivery, Recipient};
 use crate::registry::{Disabled, Registry, RegistryError, Remark};
 use crate::telemetry::Metrics;
 
+/// So many times what has ended is told again to receivers that hold a state:
+/// until a replica that missed it has let it go by itself.
+const ENDS_RENEWED: u32 = 4;
 /// How often what was delivered long ago is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
@@ -85,6 +88,9 @@ pub struct Deliverer {
     /// Receivers whose last attempt failed, so that each failure is said once.
     failing: Mutex<HashSet<ReceiverName>>,
     renewed_at: Mutex<HashMap<ReceiverName, Timestamp>>,
+    /// Held while a receiver that holds a state is told something, so that what
+    /// has ended is not told on.
+    telling: Mutex<HashMap<ReceiverName, Arc<tokio::sync::Mutex<()>>>>,
     forgot_at: Mutex<Option<Timestamp>>,
 }
 
@@ -118,6 +124,7 @@ impl Deliverer {
             wake: Notify::new(),
             failing: Mutex::default(),
             renewed_at: Mutex::default(),
+            telling: Mutex::default(),
             forgot_at: Mutex::default(),
         }
     }
@@ -200,6 +207,24 @@ impl Deliverer {
         self.registry.enable_receiver(name, remark).await
     }
 
+    /// Puts a dead letter back on its way.
+    ///
+    /// # Errors
+    /// Where there is none of this number, it would overtake what came after, or
+    /// the receiver is disabled.
+    pub async fn send_again(
+        &self,
+        name: &ReceiverName,
+        number: u64,
+        remark: Remark,
+    ) -> Result<Delivery, RegistryError> {
+        let known = self.receivers().await?;
+        if known.get(name).is_some_and(|known| known.disabled.is_some()) {
+            return Err(RegistryError::ReceiverIsDisabled(name.clone()));
+        }
+        self.registry.send_again(name, number, remark).await
+    }
+
     /// Sends a test to a receiver, once and at once, past all queues. Gives
     /// what went wrong, if anything did.
     ///
@@ -226,7 +251,7 @@ impl Deliverer {
         let known = self.receivers().await?;
         let waiting = self.registry.deliveries().await?;
         let recipients = self.recipients(&known, &waiting);
-        let waiting = match self.registry.hand_out(&recipients).await? {
+        let waiting = match self.registry.hand_out(&recipients, self.settings.max_dead_letters).await? {
             0 => waiting,
             _ => self.registry.deliveries().await?,
         };
@@ -287,7 +312,10 @@ impl Deliverer {
         if last.as_ref().is_some_and(|last| last.number > delivery.number) {
             return self.bury(delivery, version, "a later notice of the same subject was taken").await;
         }
-        let before = last.and_then(|last| last.going_on);
+        let holds = self.notifier.holds_state(&receiver);
+        let telling = self.telling.lock().entry(receiver.name.clone()).or_default().clone();
+        let _telling = if holds { Some(telling.lock().await) } else { None };
+        let before = last.and_then(|last| last.going_on).filter(|notice| notice.kind.goes_on());
         let now = self.registry.now();
         let outcome = self.notifier.deliver(&receiver, &delivery.notice, before.as_ref(), now).await;
         self.say_once(&receiver.name, outcome.as_ref().err());
@@ -296,7 +324,6 @@ impl Deliverer {
         match outcome {
             Ok(()) => {
                 self.metrics.delivered(kind, "taken");
-                let holds = self.notifier.holds_state(&receiver);
                 self.registry.delivered(&delivery, version, holds).await
             }
             Err(DeliveryError::Gone) => {
@@ -331,6 +358,7 @@ impl Deliverer {
     /// attempt.
     fn say_once(&self, receiver: &ReceiverName, error: Option<&DeliveryError>) {
         match error {
+            Some(DeliveryError::Gone) => tracing::warn!(%receiver, "failed to {}", DeliveryError::Gone),
             Some(error) if self.failing.lock().insert(receiver.clone()) => {
                 tracing::warn!(%receiver, "failed to {error}; it is tried again");
             }
@@ -352,7 +380,10 @@ impl Deliverer {
             if !self.notifier.holds_state(&receiver) || !is_time {
                 continue;
             }
-            let going_on = self.registry.going_on(&receiver.name).await?;
+            let telling = self.telling.lock().entry(receiver.name.clone()).or_default().clone();
+            let _telling = telling.lock().await;
+            let ends_since = now.minus(ENDS_RENEWED * self.settings.resend_every);
+            let going_on = self.registry.going_on(&receiver.name, ends_since).await?;
             if !going_on.is_empty() {
                 let outcome = self.notifier.renew(&receiver, &going_on, now).await;
                 self.say_once(&receiver.name, outcome.as_ref().err());

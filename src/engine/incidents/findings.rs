@@ -120,7 +120,7 @@ impl Case<'_> {
         let critical = over_quota || run.strength >= FAR_OUT;
         // The forecast is one of peaks, which says nothing of a fall.
         let rise = self.forecast.filter(|_| worst.value > expected);
-        let base = self.finding(FindingKind::UnusualUsage, "novelty", self.what_is_odd(&worst));
+        let base = self.finding(FindingKind::UnusualUsage, found_by(&worst), self.what_is_odd(&worst));
         Some(Finding {
             severity: if critical { Severity::Critical } else { Severity::Warning },
             since,
@@ -218,6 +218,15 @@ impl Case<'_> {
             headroom_hours: Some(left.as_secs_f64() / 3600.0),
             ..self.finding(FindingKind::ForecastBreach, "forecast", text)
         })
+    }
+}
+
+/// The part of the detector that says so.
+fn found_by(worst: &JudgedSample) -> &'static str {
+    match worst.judgement.kind {
+        Some(Kind::FlatLine) => "flat line",
+        Some(Kind::Unseen) => "novelty",
+        _ => "seasonal band and novelty",
     }
 }
 

@@ -90,6 +90,7 @@ fn fresh(id: IncidentId, tenant: &TenantId, first: &Finding, now: Timestamp) -> 
         feedback: None,
         told_at: None,
         untold: None,
+        worse_untold: None,
     }
 }
 
@@ -107,11 +108,14 @@ fn end_what_is_gone(incident: &mut Incident, found: &Found, now: Timestamp) {
 fn take_in(incident: &mut Incident, finding: Finding) {
     match incident.findings.iter_mut().find(|known| known.is_about(&finding)) {
         Some(known) => {
-            let told = if known.is_open() { known.told_strength } else { finding.strength };
+            // What had ended and is back is as strong as it is now; it is worse
+            // only against what was told.
+            let before = if known.is_open() { known.strength } else { 0.0 };
+            let told = known.told_strength;
             *known = Finding {
                 since: known.since.min(finding.since),
                 severity: known.severity.max(finding.severity),
-                strength: known.strength.max(finding.strength),
+                strength: before.max(finding.strength),
                 foreseen: finding.foreseen.or(known.foreseen),
                 peers: finding.peers.or(known.peers.take()),
                 told_strength: told,
@@ -212,8 +216,13 @@ mod tests {
         let (early, change) = go(Some(&incident), Vec::new(), 2300).unwrap();
         assert_eq!((change, early.resolved_at), (Change::GoesOn, None));
         assert_eq!(early.findings[0].ended_at, Some(at(2300)));
-        let (back, _) = go(Some(&early), vec![unusual(Resource::CpuCores, 2.0)], 2400).unwrap();
+        let (back, change) = go(Some(&early), vec![unusual(Resource::CpuCores, 1.2)], 2400).unwrap();
         assert!(back.findings[0].is_open(), "it came back before the end");
+        assert_eq!((change, back.findings[0].strength), (Change::GoesOn, 1.2), "weaker than it was");
+        let (_, change) = go(Some(&back), vec![unusual(Resource::CpuCores, 1.9)], 2500).unwrap();
+        assert_eq!(change, Change::GoesOn, "that much was told of before");
+        let (_, change) = go(Some(&back), vec![unusual(Resource::CpuCores, 3.1)], 2500).unwrap();
+        assert!(matches!(change, Change::Worsened(_)), "{change:?}");
         let (over, change) = go(Some(&early), Vec::new(), 2600).unwrap();
         assert_eq!((change, over.resolved_at), (Change::Resolved, Some(at(2600))));
     }

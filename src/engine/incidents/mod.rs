@@ -32,6 +32,8 @@ use lifecycle::{Change, Found};
 
 /// Peers that are shown by name.
 const PEERS_SHOWN: usize = 10;
+/// What is said at the end of what was wrong with a tenant that left.
+const TENANT_LEFT: &str = " It is over because the tenant was removed.";
 /// Where so many series of a resource, and this share of them, are silent at
 /// once, it is what measures them that failed.
 const MANY_SILENT: usize = 10;
@@ -71,7 +73,7 @@ impl Engine {
         let left: Vec<TenantId> =
             round.open.keys().filter(|id| !round.tiers.contains_key(*id)).cloned().collect();
         for tenant in left {
-            self.step_incident(&tenant, Found::default(), &mut round).await?;
+            self.end_of_a_tenant(&tenant, &mut round).await?;
         }
         let open = self.parts.registry.open_incidents().await?;
         self.parts.metrics.open_incidents(open.len());
@@ -167,6 +169,16 @@ impl Engine {
         found.findings.extend(round.spend.get(&tenant.id).cloned());
         found.findings.extend(round.overruns.get(&tenant.id).cloned());
         Ok(found)
+    }
+
+    /// Ends the incident of a tenant that was removed.
+    async fn end_of_a_tenant(&self, tenant: &TenantId, round: &mut Round) -> Result<(), EngineError> {
+        if let Some((incident, _)) = round.open.get_mut(tenant) {
+            for finding in incident.findings.iter_mut().filter(|finding| finding.is_open()) {
+                finding.text.push_str(TENANT_LEFT);
+            }
+        }
+        self.step_incident(tenant, Found::default(), round).await
     }
 
     async fn step_incident(

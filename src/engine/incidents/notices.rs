@@ -32,6 +32,11 @@ pub(super) fn tell(
     now: Timestamp,
     id: Uuid,
 ) -> (Option<Notice>, Option<AlertBudget>) {
+    if incident.untold == Some(Untold::OverBudget) && !budget.kept_back.contains(&incident.id) {
+        // The day's summary has told of it.
+        incident.told_at.get_or_insert(now);
+        (incident.untold, incident.worse_untold) = (None, None);
+    }
     let kind = match change {
         // Who was never told of the begin needs no end.
         Change::Resolved if incident.told_at.is_none() => return (None, None),
@@ -39,7 +44,7 @@ pub(super) fn tell(
             return (Some(notice(incident, NoticeKind::IncidentResolved, None, now, id)), None);
         }
         Change::GoesOn if incident.untold != Some(Untold::Silenced) => return (None, None),
-        Change::Worsened(_) if incident.told_at.is_some() => NoticeKind::IncidentWorsened,
+        Change::Worsened(_) | Change::GoesOn if incident.told_at.is_some() => NoticeKind::IncidentWorsened,
         Change::Worsened(_) if incident.untold == Some(Untold::OverBudget) => return (None, None),
         // A silence may have ended, or no longer cover all that is wrong.
         Change::Opened | Change::Worsened(_) | Change::GoesOn => NoticeKind::IncidentOpened,
@@ -48,17 +53,18 @@ pub(super) fn tell(
         silences.iter().any(|silence| silence.covers(&incident.tenant, finding.resource, now))
     });
     let told_before = incident.told_at.is_some();
+    if let (Change::Worsened(why), true) = (change, told_before) {
+        incident.worse_untold = Some(why.clone());
+    }
     if silenced {
-        if !told_before {
+        if !told_before || incident.worse_untold.is_some() {
             incident.untold = Some(Untold::Silenced);
         }
         return (None, None);
     }
     let mut budget = of_day(budget, now);
     if budget.sent >= settings.alerts_per_day {
-        if !told_before {
-            incident.untold = Some(Untold::OverBudget);
-        }
+        incident.untold = Some(Untold::OverBudget);
         if !budget.kept_back.contains(&incident.id) {
             budget.kept_back.push(incident.id);
         }
@@ -67,11 +73,12 @@ pub(super) fn tell(
     budget.sent += 1;
     incident.told_at.get_or_insert(now);
     incident.untold = None;
+    let kept_back = incident.worse_untold.take();
     let why = match change {
-        Change::Worsened(why) => Some(why.as_str()),
-        _ => None,
+        Change::Worsened(why) => Some(why.clone()),
+        _ => kept_back.filter(|_| kind == NoticeKind::IncidentWorsened),
     };
-    let mut notice = notice(incident, kind, why, now, id);
+    let mut notice = notice(incident, kind, why.as_deref(), now, id);
     if budget.sent == settings.alerts_per_day {
         notice.text.push_str(
             " This was the tenant's last alert of the day (incidents.alerts_per_day); a summary follows at \
@@ -251,6 +258,33 @@ mod tests {
         let (notice, _) = go(&mut one, &Change::GoesOn, &[silence(2000)], &none);
         assert_eq!(notice.unwrap().kind, NoticeKind::IncidentOpened);
         assert_eq!(one.untold, None);
+    }
+
+    #[test]
+    fn what_gets_worse_during_a_silence_is_told_when_it_ends() {
+        let (mut one, none) = (fresh(), AlertBudget::default());
+        assert!(go(&mut one, &Change::Opened, &[], &none).0.is_some());
+        let worse = Change::Worsened("it is critical now and was warning".to_owned());
+        assert_eq!(go(&mut one, &worse, &[silence(9000)], &none), (None, None));
+        assert_eq!(go(&mut one, &Change::GoesOn, &[silence(9000)], &none), (None, None));
+        let (notice, _) = go(&mut one, &Change::GoesOn, &[silence(2000)], &none);
+        let notice = notice.unwrap();
+        assert_eq!(notice.kind, NoticeKind::IncidentWorsened);
+        assert!(notice.text.starts_with("It got worse: it is critical now"), "{}", notice.text);
+        assert_eq!(go(&mut one, &Change::GoesOn, &[], &none), (None, None), "once");
+    }
+
+    #[test]
+    fn what_the_summary_told_of_is_told_on_afterwards() {
+        let spent = AlertBudget { day: Timestamp::from_seconds(0), sent: 2, kept_back: Vec::new() };
+        let mut one = fresh();
+        let (_, budget) = go(&mut one, &Change::Opened, &[], &spent);
+        assert_eq!(go(&mut one.clone(), &Change::Resolved, &[], &budget.unwrap()), (None, None));
+        let next_day = AlertBudget::default();
+        let worse = Change::Worsened("it is critical now and was warning".to_owned());
+        let (notice, _) = go(&mut one, &worse, &[], &next_day);
+        assert_eq!(notice.unwrap().kind, NoticeKind::IncidentWorsened);
+        assert!(go(&mut one, &Change::Resolved, &[], &next_day).0.is_some());
     }
 
     #[test]
