@@ -12,6 +12,7 @@ pub mod forecast;
 pub mod notify;
 pub mod ports;
 pub mod registry;
+pub mod report;
 pub mod rightsize;
 pub mod security;
 pub mod series;

@@ -141,11 +141,15 @@ pub enum Table {
     Audit,
     /// Signed checkpoints of the audit log, by its length.
     Checkpoints,
+    /// Reports that were made on schedule, by id.
+    Reports,
+    /// When each schedule's report was made last, by the schedule's name.
+    ReportRuns,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 23] = [
+    pub const ALL: [Table; 25] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
@@ -169,6 +173,8 @@ impl Table {
         Table::Watermarks,
         Table::Audit,
         Table::Checkpoints,
+        Table::Reports,
+        Table::ReportRuns,
     ];
 
     /// The name under which a store keeps it. Never change one.
@@ -197,6 +203,8 @@ impl Table {
             Table::Watermarks => "watermarks",
             Table::Audit => "audit",
             Table::Checkpoints => "checkpoints",
+            Table::Reports => "reports",
+            Table::ReportRuns => "report_runs",
         }
     }
 
@@ -423,18 +431,42 @@ pub enum TargetError {
     },
 }
 
+/// A file that goes with a notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enclosure {
+    /// What it is called: the same on every attempt.
+    pub name: String,
+    /// The type of its content.
+    pub media_type: &'static str,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// What is told, with what goes with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling<'a> {
+    /// The notice.
+    pub notice: &'a Notice,
+    /// The notice of the same subject that goes on at the receiver, for
+    /// receivers that hold a state.
+    pub before: Option<&'a Notice>,
+    /// The file, for receivers that take files.
+    pub enclosure: Option<&'a Enclosure>,
+}
+
 /// How receivers are told.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Tells a receiver, once. `before` is the notice of the same subject that
-    /// goes on there, for receivers that hold a state.
+    /// Tells a receiver, once.
     async fn deliver(
         &self,
         receiver: &Receiver,
-        notice: &Notice,
-        before: Option<&Notice>,
+        telling: Telling<'_>,
         now: Timestamp,
     ) -> Result<(), DeliveryError>;
+
+    /// Whether a receiver takes files.
+    fn takes_files(&self, receiver: &Receiver) -> bool;
 
     /// Tells a receiver again what goes on there.
     async fn renew(

@@ -25,6 +25,7 @@ mod quiet;
 mod quotas;
 mod receivers;
 mod recommendations;
+mod reports;
 mod sessions;
 mod settings;
 mod summary;
@@ -51,7 +52,7 @@ use utoipa_axum::routes;
 pub use auth::AccessSettings;
 pub use sessions::SessionSettings;
 
-use crate::engine::{Deliverer, Engine};
+use crate::engine::{Deliverer, Engine, ReportSettings};
 use crate::registry::TemplateLimits;
 
 /// How the API is set.
@@ -75,6 +76,8 @@ pub struct ApiSettings {
     pub access: AccessSettings,
     /// How many templates there may be.
     pub templates: TemplateLimits,
+    /// How reports are made.
+    pub reports: ReportSettings,
     /// Whether the usage is made up, which callers are told.
     pub simulated: bool,
 }
@@ -91,6 +94,7 @@ impl Default for ApiSettings {
             longest_quiet: Duration::from_secs(30 * 86_400),
             access: AccessSettings::default(),
             templates: TemplateLimits::default(),
+            reports: ReportSettings::default(),
             simulated: false,
         }
     }
@@ -116,6 +120,8 @@ impl ApiState {
 
 #[derive(OpenApi)]
 #[openapi(
+    // What stands in queries only is not found by itself.
+    components(schemas(crate::domain::ReportFormat, crate::domain::Language)),
     info(
         title = "Plimsoll",
         description = "How much each tenant needs: recommendations with their evidence, quotas, and the audit log."
@@ -125,6 +131,7 @@ impl ApiState {
         (name = "templates", description = "Named, versioned settings that tenants are made from"),
         (name = "quotas", description = "What each tenant may use"),
         (name = "recommendations", description = "What each quota should be, and why"),
+        (name = "reports", description = "The fleet and each tenant as a file that people read"),
         (name = "costs", description = "What quotas cost, and what changing them has saved"),
         (name = "analysis", description = "Usage, forecasts, anomalies and incidents"),
         (name = "incidents", description = "What goes wrong with tenants, and when nobody is to be told"),
@@ -202,6 +209,10 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(costs::tenants))
         .routes(routes!(costs::savings))
         .routes(routes!(costs::plan))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::fleet))
+        .routes(routes!(reports::of_tenant))
+        .routes(routes!(reports::get))
         .routes(routes!(receivers::list))
         .routes(routes!(receivers::get, receivers::put, receivers::remove))
         .routes(routes!(receivers::enable))

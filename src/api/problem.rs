@@ -125,6 +125,7 @@ impl From<RegistryError> for Problem {
             RegistryError::NoSuchTenant(_)
             | RegistryError::NoSuchQuota(..)
             | RegistryError::NoSuchIncident(_)
+            | RegistryError::NoSuchReport(_)
             | RegistryError::NoSuchSilence(_)
             | RegistryError::NoSuchMarker(_)
             | RegistryError::NoSuchRecommendation(_)

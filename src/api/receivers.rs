@@ -99,6 +99,10 @@ impl ReceiverSettings {
     fn named(self, name: ReceiverName) -> Result<Receiver, Problem> {
         use secrecy::ExposeSecret;
         let bad = |what: String| Problem::unprocessable(format!("can't {what}"));
+        if self.kind.is_of_config() {
+            let what = format!("make a receiver of the kind {}: only the config does", self.kind.name());
+            return Err(bad(what));
+        }
         for url in std::iter::once(&self.url).chain(&self.replicas) {
             check_url(url.expose_secret()).map_err(|error| bad(error.to_string()))?;
         }
@@ -115,7 +119,7 @@ impl ReceiverSettings {
             SigningSecret::parse(secret).map_err(|error| bad(error.to_string()))?;
         }
         let ReceiverSettings { kind, url, replicas, secret, old_secret, wanted } = self;
-        Ok(Receiver { name, kind, url, replicas, secret, old_secret, wanted })
+        Ok(Receiver { name, kind, url, replicas, secret, old_secret, letterhead: None, wanted })
     }
 }
 

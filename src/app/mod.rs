@@ -26,11 +26,15 @@ pub use prices::{named_book, prices_of};
 
 use crate::api::ApiSettings;
 use crate::config::{Config, StoreKind};
-use crate::engine::{Deliverer, Engine, ReconcileSettings, drive, drive_deliveries, drive_reconciler};
+use crate::engine::{
+    Deliverer, Engine, ReconcileSettings, ReportSettings, drive, drive_deliveries, drive_reconciler,
+    drive_reports,
+};
 
 /// Everything that a daemon is, ready to serve.
 pub struct App {
     engine: Arc<Engine>,
+    reports: ReportSettings,
     deliverer: Arc<Deliverer>,
     witness: Option<witness::Witness>,
     reconcile: ReconcileSettings,
@@ -69,6 +73,7 @@ impl App {
             },
             closing,
             listener,
+            reports: parts::report_settings(&config),
             api: parts::api_settings(&config),
             every: config.cycle.every,
             grace: config.server.shutdown_time_limit,
@@ -89,6 +94,12 @@ impl App {
             tokio::spawn(drive_deliveries(Arc::clone(&self.deliverer), self.grace, stop.clone()));
         let reconciler =
             tokio::spawn(drive_reconciler(Arc::clone(&self.engine), self.reconcile, stop.clone()));
+        let reporter = tokio::spawn(drive_reports(
+            Arc::clone(&self.engine),
+            Arc::clone(&self.deliverer),
+            self.reports,
+            stop.clone(),
+        ));
         let witness = self.witness.map(|witness| tokio::spawn(witness.run(stop.clone())));
         let served =
             server::serve(self.listener, self.engine, self.deliverer, self.api, self.grace, stop.clone())
@@ -98,6 +109,7 @@ impl App {
         driver.await.context("failed to end the engine's driver")?;
         deliveries.await.context("failed to end the deliveries")?;
         reconciler.await.context("failed to end the reconciler")?;
+        reporter.await.context("failed to end the reports")?;
         if let Some(witness) = witness {
             witness.await.context("failed to sign for the audit log")?;
         }

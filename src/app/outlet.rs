@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::config::{self, Config};
 use crate::domain::Receiver;
 use crate::engine::{Backoff, Deliverer, DeliverySettings, Engine};
-use crate::notify::{HttpNotifier, NotifierSettings};
+use crate::notify::{Messenger, NotifierSettings};
 use crate::security::Addresses;
 
 /// Who is told, and how.
@@ -86,7 +86,7 @@ pub fn no_receivers() -> Outlet {
 /// # Errors
 /// Where there is no TLS to be had.
 pub fn deliverer_over(engine: &Engine, outlet: &Outlet) -> anyhow::Result<Arc<Deliverer>> {
-    let notifier = HttpNotifier::new(outlet.notifier.clone()).context("failed to set up the notifier")?;
+    let notifier = Messenger::new(outlet.notifier.clone()).context("failed to set up the notifier")?;
     Ok(Arc::new(Deliverer::new(
         engine.registry().clone(),
         Arc::new(notifier),

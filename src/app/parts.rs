@@ -8,9 +8,11 @@ use super::clock::SystemClock;
 use super::prices::prices_of;
 use crate::anomaly;
 use crate::api::{AccessSettings, ApiSettings, SessionSettings};
-use crate::config::{Config, StoreKind, TargetPlace};
+use crate::config::{self, Config, StoreKind, TargetPlace};
 use crate::domain::Step;
-use crate::engine::{Compute, Engine, Ids, Parts, Settings, incidents};
+use crate::engine::{
+    Compute, Engine, Ids, Parts, ReportSchedule, ReportSettings, ReportTenants, Settings, incidents,
+};
 use crate::ports::{Clock, History, QuotaTarget, Store};
 use crate::registry::{Registry, TemplateLimits};
 use crate::rightsize;
@@ -133,10 +135,28 @@ pub fn api_settings(config: &Config) -> ApiSettings {
         max_points: config.server.max_points,
         access: access_settings(config),
         templates: TemplateLimits { most: config.templates.max_templates, depth: config.templates.max_depth },
+        reports: report_settings(config),
         deploy_quiet: config.incidents.deploy_quiet,
         longest_quiet: config.incidents.longest_quiet,
         ..ApiSettings::default()
     }
+}
+
+/// How a config has reports made.
+pub fn report_settings(config: &Config) -> ReportSettings {
+    let config::Reports { max_rows, period, keep, max_tenants, check_every, schedules } =
+        config.reports.clone();
+    let schedule = |one: config::ReportSchedule| ReportSchedule {
+        name: one.name,
+        timetable: one.timetable,
+        format: one.format,
+        language: one.language,
+        fleet: one.fleet,
+        tenants: one.tenants.map_or(ReportTenants::All, ReportTenants::These),
+        deliver_to: one.deliver_to,
+    };
+    let schedules = schedules.into_iter().map(schedule).collect();
+    ReportSettings { max_rows, period, keep, max_tenants, check_every, schedules }
 }
 
 fn access_settings(config: &Config) -> AccessSettings {

@@ -130,18 +130,26 @@ impl Server {
         body: Body,
     ) -> anyhow::Result<Value> {
         let request = Outgoing { method, path, query, headers, body };
-        let (url, text) = self.run(request)?;
-        match text.is_empty() {
+        let (url, body) = self.run(request)?;
+        match body.is_empty() {
             true => Ok(Value::Null),
-            false => Ok(serde_json::from_str(&text).map_err(|_| ClientError::NoJson(url))?),
+            false => Ok(serde_json::from_slice(&body).map_err(|_| ClientError::NoJson(url))?),
         }
     }
 
-    /// Reads a path whose answer is no JSON.
+    /// Reads a path whose answer is text, and no JSON.
     ///
     /// # Errors
     /// Where nobody answers, or the daemon refuses.
     pub fn text(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
+        Ok(String::from_utf8_lossy(&self.bytes(path, query)?).into_owned())
+    }
+
+    /// Reads a path whose answer is a file of any kind.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the daemon refuses.
+    pub fn bytes(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Vec<u8>> {
         let (method, body) = (Method::GET, Body::Nothing);
         Ok(self.run(Outgoing { method, path, query, headers: &[], body })?.1)
     }
@@ -184,12 +192,12 @@ impl Server {
         }
     }
 
-    fn run(&self, request: Outgoing<'_>) -> anyhow::Result<(Url, String)> {
+    fn run(&self, request: Outgoing<'_>) -> anyhow::Result<(Url, Vec<u8>)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(self.send(request))?)
     }
 
-    async fn send(&self, outgoing: Outgoing<'_>) -> Result<(Url, String), ClientError> {
+    async fn send(&self, outgoing: Outgoing<'_>) -> Result<(Url, Vec<u8>), ClientError> {
         let Outgoing { method, path, query, headers, body } = outgoing;
         let token = self.token.as_ref().ok_or(ClientError::NoToken)?;
         let mut url = self.server.clone();
@@ -213,12 +221,13 @@ impl Server {
         };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let text = response.text().await.map_err(unreachable)?;
+        let bytes = response.bytes().await.map_err(unreachable)?;
         if !status.is_success() {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
             let json = serde_json::from_str::<Value>(&text).ok();
             let detail = json.and_then(|problem| problem["detail"].as_str().map(str::to_owned));
             return Err(ClientError::Refused { status, detail: detail.unwrap_or(text) });
         }
-        Ok((url, text))
+        Ok((url, bytes.into()))
     }
 }

@@ -25,6 +25,7 @@ mod quota;
 mod recommend;
 mod recommendation;
 pub mod replay;
+mod report;
 mod seasons;
 mod serve;
 pub mod simulate;
@@ -64,6 +65,8 @@ enum Command {
     Explain(explain::Explain),
     /// Show what a daemon's fleet costs, or what changes of its quotas have saved
     Costs(costs::Costs),
+    /// Make a report on a daemon's fleet or a tenant, or read one that is kept
+    Report(report::Report),
     /// Plan how a budget is best spent on the quotas of a daemon's fleet
     Plan(plan::Plan),
     /// Forecast each series of a file
@@ -154,6 +157,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Explain(arguments) => explain::run(&arguments, out)?,
         Command::Plan(arguments) => plan::run(&arguments, out)?,
         Command::Costs(arguments) => costs::run(&arguments, out)?,
+        Command::Report(arguments) => report::run(&arguments, out)?,
         Command::Forecast(arguments) => {
             for id in forecast::run(&arguments)? {
                 warn(&format!("the series {id:?} has no sample, so it has no forecast"));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::reader::Reader;
+use super::reports::check_receivers;
 use super::units::show_duration;
 
 /// A key and its value, for a message.
@@ -29,6 +30,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
         ("forecast.horizon", config.forecast.horizon),
     );
     check_staleness(config, reader);
+    check_receivers(&config.reports, &config.receivers, reader);
     let (close, open) = (config.anomaly.close_distance, config.anomaly.open_distance);
     if close > open {
         reader.conflict(

@@ -20,6 +20,7 @@ mod prometheus;
 mod reader;
 mod records;
 mod reference;
+mod reports;
 mod resources;
 mod rightsizing;
 mod secret;
@@ -45,6 +46,7 @@ pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
 pub use reader::Environment;
 pub use records::{History, Log, Templates, Tenants};
 pub use reference::{KeyInfo, Reference, SectionInfo};
+pub use reports::{ReportSchedule, Reports};
 pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
 pub use server::Server;
@@ -92,6 +94,8 @@ pub struct Config {
     pub notify: Notify,
     /// Who is told of incidents.
     pub receivers: Vec<Receiver>,
+    /// How reports are made, and which again and again.
+    pub reports: Reports,
     /// Where quotas are enforced.
     pub target: Target,
     /// How the audit log is signed for.
@@ -171,6 +175,7 @@ impl Config {
             templates: Templates::read(reader),
             notify: Notify::read(reader),
             receivers: notify::read_receivers(reader),
+            reports: Reports::read(reader),
             target: Target::read(reader),
             audit: Audit::read(reader),
             log: Log::read(reader),

@@ -9,8 +9,10 @@ use toml::de::DeValue;
 use super::reader::{Complaint, Key, Reader, Section, kind_of};
 use super::secret::SecretKeys;
 use super::units::days;
-use super::values::text_of;
-use crate::domain::{NoticeKind, Receiver, ReceiverKind, ReceiverName, Severity, TenantId, Wanted};
+use super::values::{plain_text, text_of};
+use crate::domain::{
+    DomainError, Letterhead, NoticeKind, Receiver, ReceiverKind, ReceiverName, Severity, TenantId, Wanted,
+};
 use crate::security::{SigningSecret, check_url};
 
 /// How receivers are told.
@@ -192,6 +194,11 @@ pub(super) fn bad_url(error: &str) -> Complaint {
     Complaint::new(format!("can't be used: failed to {error}"), "write it like \"https://host/path\"")
 }
 
+/// A text that breaks a rule of the domain.
+pub(super) fn bad_value(error: DomainError) -> Complaint {
+    Complaint::new(format!("can't be used: failed to {error}"), "mend or remove it")
+}
+
 fn read_waits(section: &mut Section<'_, '_>) -> Vec<Duration> {
     let default = "[\"5s\", \"5m\", \"30m\", \"2h\", \"5h\", \"10h\", \"14h\", \"20h\", \"24h\"]";
     let about = "The waits before each further attempt, as Standard Webhooks proposes them; after the \
@@ -253,13 +260,18 @@ fn read_receiver(section: &mut Section<'_, '_>, name: &str) -> Option<Receiver> 
             ("cloudevents", ReceiverKind::Cloudevents),
             ("slack", ReceiverKind::Slack),
             ("alertmanager", ReceiverKind::Alertmanager),
+            ("email", ReceiverKind::Email),
+            ("folder", ReceiverKind::Folder),
         ],
     );
     let url = read_secret(
         section,
         ("url", "url_file"),
-        "Where notices are posted; for an Alertmanager its base URL. It counts as a secret.",
+        "Where notices are posted; for an Alertmanager its base URL; for email the mail server, as \
+         smtps://user:password@host, or smtp://host?tls=required for STARTTLS. It counts as a secret.",
     );
+    let folder = read_folder(section);
+    let letterhead = read_letterhead(section, kind == ReceiverKind::Email);
     let replicas = read_replicas(section);
     let about = "Signs what is sent, for standard_webhooks: whsec_ and 24 to 64 bytes in base64.";
     let secret = read_secret(section, ("secret", "secret_file"), about);
@@ -280,13 +292,16 @@ fn read_receiver(section: &mut Section<'_, '_>, name: &str) -> Option<Receiver> 
             return None;
         }
     };
-    let Some(url) = url else {
-        if !section.has("url") && !section.has("url_file") {
+    let place = if kind == ReceiverKind::Folder { folder } else { url };
+    let Some(url) = place else {
+        if kind == ReceiverKind::Folder {
+            section.conflict(&["folder"], "is missing", "add folder = \"reports\" to the section");
+        } else if !section.has("url") && !section.has("url_file") {
             section.conflict(&["url"], "is missing", "add url or url_file to the section");
         }
         return None;
     };
-    let receiver = Receiver { name, kind, url, replicas, secret, old_secret, wanted };
+    let receiver = Receiver { name, kind, url, replicas, secret, old_secret, letterhead, wanted };
     check_receiver(section, &receiver);
     Some(receiver)
 }
@@ -297,6 +312,62 @@ fn read_secret(
     about: &'static str,
 ) -> Option<SecretString> {
     section.secret(&SecretKeys { name, file_name, about, least: 1 })
+}
+
+fn read_folder(section: &mut Section<'_, '_>) -> Option<SecretString> {
+    let about = "For folder: where files are put, each under its name once it is whole.";
+    let key = Key::new("folder", about, "a path").example("\"reports\"");
+    let name = section.take(key, |value| plain_text(value, "\"reports\""))?;
+    Some(SecretString::from(section.resolve(&name).display().to_string()))
+}
+
+/// From whom and to whom letters are, which is asked for where it is `needed`.
+fn read_letterhead(section: &mut Section<'_, '_>, needed: bool) -> Option<Letterhead> {
+    let like = "\"Plimsoll <plimsoll@example.org>\"";
+    let check = |text: &str| match check_address(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Complaint::new(format!("{text:?} is no address"), format!("write it like {like}"))),
+    };
+    let key = Key::new("from", "For email: the sender.", "an address").example(like);
+    let from = section.take(key, |value| check(&plain_text(value, like)?));
+    let key = Key::new("to", "For email: whom letters go to.", "a list of addresses");
+    let to = section.list(key.example("[\"finops@example.org\"]"), "\"finops@example.org\"", check);
+    for (name, is_given) in [("from", section.has("from")), ("to", section.has("to"))] {
+        if needed && !is_given {
+            section.conflict(&[name], "is missing", format!("add {name} to the section"));
+        }
+    }
+    Some(Letterhead { from: from?, to: to.filter(|to| !to.is_empty())? })
+}
+
+/// Whether a text can be an address, alone or behind a name in the form
+/// `Name <address>`. The mail server has the last word.
+fn check_address(text: &str) -> bool {
+    let address = match text.split_once('<') {
+        Some((_, rest)) => rest.trim_end().strip_suffix('>').unwrap_or_default(),
+        None => text,
+    };
+    let plain = |part: &str| {
+        !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@')
+    };
+    !text.contains(char::is_control)
+        && address.split_once('@').is_some_and(|(name, host)| plain(name) && plain(host))
+}
+
+/// A password may cross a network only under TLS.
+fn check_mail_server(url: &str) -> Result<(), Complaint> {
+    let like = "write it like \"smtps://user:password@mail.example.org\"";
+    let read = reqwest::Url::parse(url).ok().filter(reqwest::Url::has_host);
+    let Some(read) = read.filter(|url| matches!(url.scheme(), "smtp" | "smtps")) else {
+        return Err(Complaint::new("is no URL of a mail server", like));
+    };
+    let is_forced = read.query_pairs().any(|(name, value)| name == "tls" && value == "required");
+    let is_secret = !read.username().is_empty() || read.password().is_some();
+    if is_secret && read.scheme() == "smtp" && !is_forced {
+        let mend = "write smtps://, or add ?tls=required at its end";
+        return Err(Complaint::new("would send a password without TLS", mend));
+    }
+    Ok(())
 }
 
 fn read_replicas(section: &mut Section<'_, '_>) -> Vec<SecretString> {
@@ -310,13 +381,10 @@ fn read_replicas(section: &mut Section<'_, '_>) -> Vec<SecretString> {
 }
 
 fn read_wanted(section: &mut Section<'_, '_>) -> Wanted {
-    let complain = |error: crate::domain::DomainError| {
-        Complaint::new(format!("can't be used: failed to {error}"), "mend or remove it")
-    };
     let key =
         Key::new("tenants", "Only notices of these tenants; all where left out.", "a list of tenant ids");
     let tenants = section
-        .list(key.example("[\"acme\"]"), "\"acme\"", |text| text.parse::<TenantId>().map_err(complain));
+        .list(key.example("[\"acme\"]"), "\"acme\"", |text| text.parse::<TenantId>().map_err(bad_value));
     let least_severity = section.choice(
         "least_severity",
         "Only notices that matter at least so much.",
@@ -324,15 +392,21 @@ fn read_wanted(section: &mut Section<'_, '_>) -> Wanted {
     );
     let key = Key::new("kinds", "Only notices of these kinds; all where left out.", "a list of kinds")
         .example("[\"incident_opened\", \"incident_resolved\"]");
-    let kinds = section.list(key, "\"incident_opened\"", |text| text.parse::<NoticeKind>().map_err(complain));
+    let kinds =
+        section.list(key, "\"incident_opened\"", |text| text.parse::<NoticeKind>().map_err(bad_value));
     Wanted { tenants: tenants.unwrap_or_default(), least_severity, kinds: kinds.unwrap_or_default() }
 }
 
 /// What must hold between the keys of a receiver.
 fn check_receiver(section: &mut Section<'_, '_>, receiver: &Receiver) {
-    if let Err(error) = check_url(receiver.url.expose_secret()) {
-        let mend = "write it like \"https://host/path\"";
-        section.conflict(&["url", "url_file"], format!("can't be used: failed to {error}"), mend);
+    let url = receiver.url.expose_secret();
+    let checked = match receiver.kind {
+        ReceiverKind::Folder => Ok(()),
+        ReceiverKind::Email => check_mail_server(url),
+        _ => check_url(url).map(|_| ()).map_err(|error| bad_url(&error.to_string())),
+    };
+    if let Err(Complaint { what, mend }) = checked {
+        section.conflict(&["url", "url_file"], what, mend);
     }
     let signs = receiver.kind.signs();
     match (&receiver.secret, signs) {

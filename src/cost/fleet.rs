@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::book::NoPrice;
@@ -33,7 +33,7 @@ pub struct Line {
 }
 
 /// What something costs.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Costs {
     /// A month of 730 hours at the quotas that stand.
     pub now: Money<PerMonth>,
@@ -121,7 +121,7 @@ pub struct TenantCosts {
 }
 
 /// A budget beside what is spent.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BudgetState {
     /// Whose: `fleet`, `tier NAME` or `tenant ID`.
     pub of: String,

@@ -6,7 +6,7 @@
 //! what its first limit would have cost less what was paid: a cut that is taken
 //! back stops saving, because the raise costs as much as the cut saves.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::book::NoPrice;
@@ -29,7 +29,7 @@ pub struct Saving {
 }
 
 /// What many changes have saved.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Savings {
     /// The time that is looked at.
     pub range: TimeRange,

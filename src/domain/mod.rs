@@ -22,12 +22,14 @@ pub mod quiet;
 pub mod quota;
 pub mod receiver;
 pub mod recommendation;
+pub mod report;
 pub mod resource;
 pub mod sizing;
 pub mod template;
 pub mod tenant;
 pub mod tier;
 pub mod time;
+mod timetable;
 
 pub use access::Role;
 pub use applied::{AppliedChange, Measured, Violations};
@@ -47,14 +49,16 @@ pub use policy::{Guardrails, Objection, Verdict};
 pub use purchase::Purchase;
 pub use quiet::{Marker, MarkerKind, Silence};
 pub use quota::{Quota, QuotaChange};
-pub use receiver::{Receiver, ReceiverKind, ReceiverName, Wanted};
+pub use receiver::{Letterhead, Receiver, ReceiverKind, ReceiverName, Wanted};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
+pub use report::{Language, ReportFormat, ReportId, ReportNotice};
 pub use resource::Resource;
 pub use sizing::Cadence;
 pub use template::{AssignedTemplate, Template, TemplateName};
 pub use tenant::{ApplyMode, Site, Tenant, TenantId};
 pub use tier::Tier;
 pub use time::{Step, TimeRange, Timestamp};
+pub use timetable::Timetable;
 
 /// A value that breaks a rule of the domain; reads well after "failed to".
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{DomainError, TenantId, Timestamp};
+use super::{DomainError, ReceiverName, ReportNotice, TenantId, Timestamp};
 
 /// What a notice tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -25,18 +25,21 @@ pub enum NoticeKind {
     IncidentsSummarised,
     /// The audit log was signed for. Only receivers that name this kind get it.
     AuditCheckpoint,
+    /// A report was made; only those that its schedule names get it.
+    Report,
     /// Somebody tries out a receiver.
     Test,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [NoticeKind; 6] = [
+    pub const ALL: [NoticeKind; 7] = [
         NoticeKind::IncidentOpened,
         NoticeKind::IncidentWorsened,
         NoticeKind::IncidentResolved,
         NoticeKind::IncidentsSummarised,
         NoticeKind::AuditCheckpoint,
+        NoticeKind::Report,
         NoticeKind::Test,
     ];
 
@@ -48,6 +51,7 @@ impl NoticeKind {
             NoticeKind::IncidentResolved => "incident_resolved",
             NoticeKind::IncidentsSummarised => "incidents_summarised",
             NoticeKind::AuditCheckpoint => "audit_checkpoint",
+            NoticeKind::Report => "report",
             NoticeKind::Test => "test",
         }
     }
@@ -60,6 +64,7 @@ impl NoticeKind {
             NoticeKind::IncidentResolved => "plimsoll.incident.resolved",
             NoticeKind::IncidentsSummarised => "plimsoll.incidents.summarised",
             NoticeKind::AuditCheckpoint => "plimsoll.audit.checkpoint",
+            NoticeKind::Report => "plimsoll.report.made",
             NoticeKind::Test => "plimsoll.test",
         }
     }
@@ -155,6 +160,18 @@ pub struct Notice {
     /// What machines may want to know besides.
     #[schema(value_type = Object)]
     pub detail: serde_json::Value,
+    /// Only these receivers get it, whatever they want; whoever wants it where
+    /// empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_for: Vec<ReceiverName>,
+}
+
+impl Notice {
+    /// The report that it tells of, if it tells of one.
+    pub fn report(&self) -> Option<ReportNotice> {
+        let tells = self.kind == NoticeKind::Report;
+        tells.then(|| serde_json::from_value(self.detail.clone()).ok()).flatten()
+    }
 }
 
 #[cfg(test)]

@@ -70,6 +70,10 @@ pub enum ReceiverKind {
     Slack,
     /// An Alertmanager itself, or all replicas of one.
     Alertmanager,
+    /// A mail server that passes letters on. Only the config makes one.
+    Email,
+    /// A folder of this machine that takes files. Only the config makes one.
+    Folder,
 }
 
 impl ReceiverKind {
@@ -85,6 +89,12 @@ impl ReceiverKind {
         self == ReceiverKind::Alertmanager
     }
 
+    /// Whether only whoever runs the daemon may make one: it reaches what a
+    /// caller of the API may not.
+    pub fn is_of_config(self) -> bool {
+        matches!(self, ReceiverKind::Email | ReceiverKind::Folder)
+    }
+
     /// The name used in configs, files and the API.
     pub fn name(self) -> &'static str {
         match self {
@@ -93,6 +103,8 @@ impl ReceiverKind {
             ReceiverKind::Cloudevents => "cloudevents",
             ReceiverKind::Slack => "slack",
             ReceiverKind::Alertmanager => "alertmanager",
+            ReceiverKind::Email => "email",
+            ReceiverKind::Folder => "folder",
         }
     }
 }
@@ -144,6 +156,15 @@ impl Wanted {
     }
 }
 
+/// From whom and to whom letters are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letterhead {
+    /// The sender's address.
+    pub from: String,
+    /// The addresses that they go to.
+    pub to: Vec<String>,
+}
+
 /// One that is told of notices.
 #[derive(Debug, Clone)]
 pub struct Receiver {
@@ -151,7 +172,8 @@ pub struct Receiver {
     pub name: ReceiverName,
     /// What it understands.
     pub kind: ReceiverKind,
-    /// Where it is; a secret, since the path of a webhook often is its key.
+    /// Where it is: a URL, or the path of a folder; a secret, since the path of
+    /// a webhook often is its key, and a mail server's URL holds a password.
     pub url: SecretString,
     /// The other replicas of an Alertmanager.
     pub replicas: Vec<SecretString>,
@@ -159,6 +181,8 @@ pub struct Receiver {
     pub secret: Option<SecretString>,
     /// Signs besides, while `secret` is new.
     pub old_secret: Option<SecretString>,
+    /// From whom and to whom, for e-mail.
+    pub letterhead: Option<Letterhead>,
     /// Which notices it wants.
     pub wanted: Wanted,
 }
@@ -181,6 +205,7 @@ mod tests {
             title: String::new(),
             text: String::new(),
             detail: serde_json::Value::Null,
+            only_for: Vec::new(),
         };
         let all = Wanted::default();
         assert!(all.takes(&notice));

@@ -1,8 +1,11 @@
-//! How receivers are told: each kind's form of a notice, and the one way in
-//! which it is posted. Nothing here decides what is sent or when.
+//! How receivers are told: each kind's form of a notice, and the ways in which
+//! it goes there: posted, mailed, written to a folder. Nothing here decides what
+//! is sent or when.
 
 mod alertmanager;
 mod cloudevents;
+mod email;
+mod folder;
 mod http;
 mod message;
 mod slack;
@@ -22,7 +25,7 @@ use secrecy::ExposeSecret;
 pub use http::SetupError;
 
 use crate::domain::{Notice, Receiver, ReceiverKind, Timestamp};
-use crate::ports::{DeliveryError, Notifier};
+use crate::ports::{DeliveryError, Notifier, Telling};
 use crate::security::{Addresses, shown_url};
 use http::Http;
 use message::Message;
@@ -44,21 +47,21 @@ pub struct NotifierSettings {
     pub resend_every: Duration,
 }
 
-/// Posts notices over HTTP.
-pub struct HttpNotifier {
+/// Tells receivers of every kind.
+pub struct Messenger {
     http: Http,
     /// Replicas whose last post failed, so that each failure is said once.
     failing: Mutex<HashSet<String>>,
     settings: NotifierSettings,
 }
 
-impl HttpNotifier {
+impl Messenger {
     /// A notifier with these settings.
     ///
     /// # Errors
     /// Where there is no TLS to be had.
     pub fn new(settings: NotifierSettings) -> Result<Self, SetupError> {
-        Ok(HttpNotifier { http: Http::new(&settings)?, failing: Mutex::default(), settings })
+        Ok(Messenger { http: Http::new(&settings)?, failing: Mutex::default(), settings })
     }
 
     fn message(
@@ -74,6 +77,10 @@ impl HttpNotifier {
             ReceiverKind::Cloudevents => cloudevents::message(notice, url),
             ReceiverKind::Slack => slack::message(notice),
             ReceiverKind::Alertmanager => self.alerts(&[(notice, alertmanager::is_over(notice))], now),
+            ReceiverKind::Email | ReceiverKind::Folder => Err(message::unsendable(format!(
+                "nothing is posted to a receiver of the kind {}",
+                receiver.kind.name()
+            ))),
         }
     }
 
@@ -147,14 +154,21 @@ impl HttpNotifier {
 }
 
 #[async_trait]
-impl Notifier for HttpNotifier {
+impl Notifier for Messenger {
     async fn deliver(
         &self,
         receiver: &Receiver,
-        notice: &Notice,
-        before: Option<&Notice>,
+        telling: Telling<'_>,
         now: Timestamp,
     ) -> Result<(), DeliveryError> {
+        let Telling { notice, before, enclosure } = telling;
+        match receiver.kind {
+            ReceiverKind::Email => {
+                return email::send(receiver, notice, enclosure, self.settings.time_limit).await;
+            }
+            ReceiverKind::Folder => return folder::write(receiver, notice, enclosure).await,
+            _ => {}
+        }
         if !receiver.kind.is_alertmanager() {
             let message = self.bounded(receiver, notice, now)?;
             return self.http.post(receiver.url.expose_secret(), &message, now).await;
@@ -185,6 +199,10 @@ impl Notifier for HttpNotifier {
             self.post_to_replicas(receiver, &self.alerts(&alerts, now)?, now).await?;
         }
         Ok(())
+    }
+
+    fn takes_files(&self, receiver: &Receiver) -> bool {
+        matches!(receiver.kind, ReceiverKind::Email | ReceiverKind::Folder)
     }
 
     fn holds_state(&self, receiver: &Receiver) -> bool {

@@ -17,6 +17,7 @@ fn notice(kind: NoticeKind) -> Notice {
         title: "cpu_cores of acme is <odd> & high".to_owned(),
         text: "9 cores where 2 to 3 are usual".to_owned(),
         detail: json!({"actual": 9.0}),
+        only_for: Vec::new(),
     }
 }
 
@@ -28,6 +29,7 @@ fn receiver(kind: ReceiverKind, secret: Option<&str>, old: Option<&str>) -> Rece
         replicas: Vec::new(),
         secret: secret.map(|text| text.to_owned().into()),
         old_secret: old.map(|text| text.to_owned().into()),
+        letterhead: None,
         wanted: crate::domain::Wanted::default(),
     }
 }

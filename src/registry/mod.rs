@@ -14,6 +14,7 @@ pub mod outbox;
 mod quiet;
 mod receivers;
 mod recommendations;
+mod reports;
 mod templates;
 mod tenants;
 mod tokens;
@@ -36,13 +37,14 @@ pub use models::Replacement;
 use outbox::enqueue;
 pub use receivers::{Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
+pub use reports::{KeptReport, ReportRun};
 pub use templates::{Standing, TemplateFault, TemplateLimits, TemplateRecord, TemplateWritten};
 pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::{NewToken, TokenRecord, TokenView};
 
 use crate::domain::{
-    AuditEvent, DomainError, IncidentId, ReceiverName, RecommendationId, Resource, TemplateName, TenantId,
-    Timestamp, Verdict,
+    AuditEvent, DomainError, IncidentId, ReceiverName, RecommendationId, ReportId, Resource, TemplateName,
+    TenantId, Timestamp, Verdict,
 };
 use crate::ports::{Batch, Clock, Expect, Order, Store, StoreError, StoreHealth, Table, Versioned, Write};
 
@@ -87,6 +89,9 @@ pub enum RegistryError {
     /// The incident is resolved.
     #[error("acknowledge the incident {0}: it is resolved already")]
     IncidentOver(IncidentId),
+    /// There is no such report.
+    #[error("find the report {0}")]
+    NoSuchReport(ReportId),
     /// There is no such silence.
     #[error("find the silence {0}")]
     NoSuchSilence(Uuid),

@@ -103,27 +103,14 @@ impl Registry {
             let Some(notice) = notice else { continue };
             handed_out += 1;
             let number = number_of(Table::Notices, key)?;
-            let chosen = self.chosen_receivers(&notice, recipients).await?;
-            for recipient in recipients {
-                let name = &recipient.receiver.name;
-                let wanted = match notice.kind {
-                    NoticeKind::IncidentResolved => {
-                        let is_told = self.is_told(name, &notice.subject).await?
-                            || writes.iter().any(|write| is_begin(write, name, &notice.subject));
-                        let asks_for_it = recipient.receiver.wanted.only_ends();
-                        is_told && recipient.receiver.takes_ends()
-                            || asks_for_it && recipient.receiver.wanted.takes(&notice)
-                    }
-                    _ => {
-                        let is_chosen = chosen.is_empty() || chosen.contains(name);
-                        is_chosen && recipient.receiver.wanted.takes(&notice)
-                    }
-                };
-                if wanted {
-                    writes.push(queued(recipient, number, &notice, now)?);
-                    if recipient.closed.is_some() {
-                        writes.extend(self.quietened(name, &notice).await?);
-                    }
+            let mut to = self.wanting(&notice, recipients).await?;
+            if notice.kind == NoticeKind::IncidentResolved {
+                to = self.told(&notice, recipients, &to, &writes).await?;
+            }
+            for recipient in to {
+                writes.push(queued(recipient, number, &notice, now)?);
+                if recipient.closed.is_some() {
+                    writes.extend(self.quietened(&recipient.receiver.name, &notice).await?);
                 }
             }
         }
@@ -134,6 +121,28 @@ impl Registry {
             }
         }
         Ok(handed_out)
+    }
+
+    /// The recipients that get the end of an incident: who was told of it or is
+    /// about to be, and of those that want it who asks for ends alone.
+    async fn told<'a>(
+        &self,
+        end: &Notice,
+        recipients: &'a [Recipient],
+        wanting: &[&Recipient],
+        queue: &[Write],
+    ) -> Result<Vec<&'a Recipient>, RegistryError> {
+        let mut told = Vec::new();
+        for recipient in recipients {
+            let receiver = &recipient.receiver;
+            let wants = wanting.iter().any(|one| one.receiver.name == receiver.name);
+            let is_told = self.is_told(&receiver.name, &end.subject).await?
+                || queue.iter().any(|write| is_begin(write, &receiver.name, &end.subject));
+            if is_told && receiver.takes_ends() || wants && receiver.wanted.only_ends() {
+                told.push(recipient);
+            }
+        }
+        Ok(told)
     }
 
     /// Whether a receiver was told of a subject, or waits to be.
@@ -160,6 +169,21 @@ impl Registry {
         let Some((last, version)) = last.filter(goes_on) else { return Ok(None) };
         let quiet = LastDelivered { going_on: None, ..last };
         Ok(Some(put(Table::Delivered, subject, Expect::Version(version), &quiet)?))
+    }
+
+    /// The recipients that get a notice.
+    async fn wanting<'a>(
+        &self,
+        notice: &Notice,
+        recipients: &'a [Recipient],
+    ) -> Result<Vec<&'a Recipient>, RegistryError> {
+        let named = |names: &[ReceiverName], one: &Recipient| names.contains(&one.receiver.name);
+        if !notice.only_for.is_empty() {
+            return Ok(recipients.iter().filter(|one| named(&notice.only_for, one)).collect());
+        }
+        let chosen = self.chosen_receivers(notice, recipients).await?;
+        let wanting = recipients.iter().filter(|one| one.receiver.wanted.takes(notice));
+        Ok(wanting.filter(|one| chosen.is_empty() || named(&chosen, one)).collect())
     }
 
     /// The receivers that the template of a notice's tenant names, of those
@@ -357,6 +381,7 @@ mod tests {
             secret: None,
             old_secret: None,
             replicas: Vec::new(),
+            letterhead: None,
             wanted,
         };
         Recipient { receiver, closed: None }
@@ -374,6 +399,7 @@ mod tests {
             title: String::new(),
             text: String::new(),
             detail: serde_json::Value::Null,
+            only_for: Vec::new(),
         };
         let mut batch = Batch::default();
         enqueue(&mut batch, &notice).unwrap();

@@ -70,6 +70,7 @@ impl StoredSettings {
             replicas: self.replicas.into_iter().map(SecretString::from).collect(),
             secret: self.secret.map(SecretString::from),
             old_secret: self.old_secret.map(SecretString::from),
+            letterhead: None,
             wanted: self.wanted,
         }
     }

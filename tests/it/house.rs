@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the cellar up. A room may only use rooms on floors below.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["domain", "telemetry"],
     &["security", "series"],
     &["forecast", "anomaly", "config", "ports"],
     &["registry", "rightsize", "cost", "simulate", "source", "store", "target", "notify"],
+    &["report"],
     &["engine"],
     &["api", "web"],
     &["app"],

@@ -16,6 +16,7 @@ mod kubernetes;
 mod one_shot;
 mod prometheus_source;
 mod recommend;
+mod reports;
 mod rig;
 mod setup;
 mod shutdown;

@@ -19,8 +19,9 @@ use tokio::sync::Notify;
 pub use backoff::Backoff;
 pub use driver::drive_deliveries;
 
+use super::reports;
 use crate::domain::{Notice, NoticeKind, Receiver, ReceiverName, Severity, Timestamp};
-use crate::ports::{DeliveryError, Notifier};
+use crate::ports::{DeliveryError, Notifier, Telling};
 use crate::registry::outbox::{Delivery, Recipient};
 use crate::registry::{Disabled, Registry, RegistryError, Remark};
 use crate::telemetry::Metrics;
@@ -238,7 +239,8 @@ impl Deliverer {
     ) -> Result<Result<(), DeliveryError>, RegistryError> {
         let known = self.receiver(name).await?;
         let notice = test_notice(name, id, self.registry.now());
-        let outcome = self.notifier.deliver(&known.receiver, &notice, None, notice.at).await;
+        let telling = Telling { notice: &notice, before: None, enclosure: None };
+        let outcome = self.notifier.deliver(&known.receiver, telling, notice.at).await;
         let said =
             outcome.as_ref().map_or_else(|error| format!("failed to {error}"), |()| "taken".to_owned());
         self.registry.receiver_tested(name, &said, remark).await?;
@@ -317,7 +319,16 @@ impl Deliverer {
         let _telling = if holds { Some(telling.lock().await) } else { None };
         let before = last.and_then(|last| last.going_on).filter(|notice| notice.kind.goes_on());
         let now = self.registry.now();
-        let outcome = self.notifier.deliver(&receiver, &delivery.notice, before.as_ref(), now).await;
+        let enclosure = match delivery.notice.report().filter(|_| self.notifier.takes_files(&receiver)) {
+            Some(report) => match reports::enclosure(&self.registry, &report).await? {
+                Ok(file) => Some(file),
+                Err(why) => return self.bury(delivery, version, &why).await,
+            },
+            None => None,
+        };
+        let telling =
+            Telling { notice: &delivery.notice, before: before.as_ref(), enclosure: enclosure.as_ref() };
+        let outcome = self.notifier.deliver(&receiver, telling, now).await;
         self.say_once(&receiver.name, outcome.as_ref().err());
         delivery.attempts += 1;
         let kind = receiver.kind.name();
@@ -411,5 +422,6 @@ fn test_notice(name: &ReceiverName, id: uuid::Uuid, now: Timestamp) -> Notice {
         title: format!("A test of the receiver {name}"),
         text: "Somebody tried whether notices of Plimsoll arrive here. There is nothing to do.".to_owned(),
         detail: serde_json::json!({"receiver": name}),
+        only_for: Vec::new(),
     }
 }

@@ -113,5 +113,6 @@ fn notice(record: &CheckpointRecord, checkpoint: &Checkpoint, id: uuid::Uuid) ->
         title: format!("Checkpoint of the audit log at {} lines", record.size),
         text: record.note.clone(),
         detail: serde_json::json!({ "size": record.size, "note": record.note, "key": record.key }),
+        only_for: Vec::new(),
     }
 }

@@ -23,6 +23,7 @@ fn cell(column: &Column, row: usize) -> Value {
     match column {
         Column::Integers(integers) => json!(integers[row]),
         Column::Numbers(numbers) => json!(numbers[row]),
+        Column::Maybe(texts) => json!(texts[row]),
         other => Value::String(other.cell(row).into_owned()),
     }
 }

@@ -55,6 +55,8 @@ pub enum Column {
     Numbers(Vec<f64>),
     /// Instants.
     Times(Vec<Timestamp>),
+    /// Text, `None` for none: null in Parquet, empty in CSV.
+    Maybe(Vec<Option<String>>),
     /// As it was read from Parquet; written back to Parquet unchanged.
     Foreign(Foreign),
 }
@@ -67,6 +69,7 @@ impl Column {
             Column::Integers(integers) => integers.len(),
             Column::Numbers(numbers) => numbers.len(),
             Column::Times(times) => times.len(),
+            Column::Maybe(texts) => texts.len(),
             Column::Foreign(foreign) => foreign.len(),
         }
     }
@@ -93,6 +96,7 @@ impl Column {
             // With a point in each, so that readers that guess types guess right.
             Column::Numbers(numbers) => Cow::Owned(format!("{:?}", numbers[row])),
             Column::Times(times) => Cow::Owned(times[row].to_string()),
+            Column::Maybe(texts) => Cow::Borrowed(texts[row].as_deref().unwrap_or_default()),
             Column::Foreign(foreign) => Cow::Owned(foreign.cell(row)),
         }
     }
@@ -216,6 +220,34 @@ pub fn write(path: &Path, table: &Table) -> Result<(), TableError> {
         Some(Format::Csv) => sink::write_whole(path, |out| text::write(out, table)),
         Some(Format::Parquet) => sink::write_whole(path, |out| parquet::write(out, table)),
     }
+}
+
+/// The table as the text of a CSV file.
+///
+/// # Errors
+/// Where a cell can't be written.
+pub fn to_csv(table: &Table) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    text::write(&mut bytes, table)?;
+    Ok(bytes)
+}
+
+/// The table as the bytes of a Parquet file.
+///
+/// # Errors
+/// Where the columns are no table.
+pub fn to_parquet(table: &Table) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    parquet::write(&mut bytes, table)?;
+    Ok(bytes)
+}
+
+/// Writes a file of any kind, whole or not at all; `-` is standard output.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), TableError> {
+    sink::write_whole(path, |out| out.write_all(bytes))
 }
 
 /// The format of an output; `None` is JSON, which is only written.

@@ -141,6 +141,9 @@ fn to_polars(name: &str, column: &Column) -> PolarsColumn {
         Column::Integers(integers) => Int64Chunked::from_vec(name.into(), integers.clone()).into_column(),
         Column::Numbers(numbers) => numbers_column(name, numbers.clone()),
         Column::Times(times) => times_column(name, times.iter().map(|time| time.millis()).collect()),
+        Column::Maybe(texts) => {
+            StringChunked::from_iter(texts.iter().map(Option::as_deref)).with_name(name.into()).into_column()
+        }
         Column::Foreign(foreign) => {
             let mut column = foreign.0.clone();
             column.rename(name.into());

@@ -5,6 +5,7 @@
 mod alertmanager;
 mod daemon;
 mod listener;
+mod mail;
 mod node;
 mod process;
 mod prometheus;
@@ -15,6 +16,7 @@ mod tls;
 pub use alertmanager::Alertmanager;
 pub use daemon::Daemon;
 pub use listener::{Answer, Listener, Posted};
+pub use mail::MailServer;
 pub use node::node_scripts;
 pub use process::free_address;
 pub use prometheus::{Prometheus, Web, openmetrics};

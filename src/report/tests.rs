@@ -1,0 +1,208 @@
+//! Reports made from figures by hand.
+
+use std::collections::BTreeMap;
+
+use super::model::*;
+use super::*;
+use crate::cost::Costs;
+use crate::domain::{ApplyMode, Money, Resource, TimeRange, Timestamp};
+
+const ODD: &str = "<script>alert(1)</script>\"'&|";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn month(amount: &str) -> Money<crate::domain::PerMonth> {
+    Money::new(amount.parse().unwrap(), "EUR".parse().unwrap())
+}
+
+fn costs() -> Costs {
+    let once = Money::new("100".parse().unwrap(), "EUR".parse().unwrap());
+    Costs {
+        now: month("1234.5"),
+        recommended: month("1000"),
+        idle: month("200"),
+        so_far: once,
+        month_end: once,
+        month_end_recommended: once,
+    }
+}
+
+fn range() -> TimeRange {
+    TimeRange { start: at("2026-11-16"), end: at("2026-11-23") }
+}
+
+fn no_incidents() -> Incidents {
+    Incidents { opened: 0, resolved: 0, open: 0, kinds: BTreeMap::new(), list: Top::of(Vec::new(), 1) }
+}
+
+fn nothing_applied() -> AppliedChanges {
+    AppliedChanges { changes: 0, savings: None, by_day: Vec::new(), list: Top::of(Vec::new(), 1) }
+}
+
+fn of_tenant(brand: Option<Brand>) -> Report {
+    let chart = UsageChart {
+        start: at("2026-11-16"),
+        step_hours: 1,
+        usage: (0..168).map(|hour| (hour % 50 != 0).then_some(f64::from(hour % 24))).collect(),
+        quota: vec![32.0; 192],
+        forecast: vec![[1.0, 5.0, 9.0]; 24],
+    };
+    let quota = ReportedQuota {
+        resource: Resource::CpuCores,
+        limit: 32.0,
+        recommended: Some(24.5),
+        saving: Some(month("234.5")),
+        reasons: vec![ODD.to_owned()],
+        samples: 168,
+        mean: Some(11.5),
+        peak: Some(23.0),
+        above: Some(0.0),
+        hours: Some(7.0),
+        chart: Some(chart),
+    };
+    Report::Tenant(TenantReport {
+        range: range(),
+        made_at: at("2026-11-23T06:00:00Z"),
+        tenant: "acme".parse().unwrap(),
+        name: ODD.to_owned(),
+        tier: crate::domain::Tier::WhiteLabel,
+        apply_mode: ApplyMode::Review,
+        costs: Some(costs()),
+        quotas: vec![quota],
+        tier_move: None,
+        incidents: no_incidents(),
+        applied: nothing_applied(),
+        brand,
+    })
+}
+
+fn of_fleet() -> Report {
+    let tier = crate::domain::Tier::Premium;
+    let tenant = || "acme".parse().unwrap();
+    let saving = TopSaving {
+        tenant: tenant(),
+        tier,
+        resource: Resource::CpuCores,
+        current: 8.0,
+        proposed: 2.5,
+        saving: month("234.5"),
+        confidence: 0.93,
+    };
+    let risk = AtRisk {
+        tenant: tenant(),
+        tier,
+        resource: Resource::MemoryGb,
+        quota: 16.0,
+        used: 15.0,
+        expected: Some(17.25),
+        hours: 12.2,
+    };
+    Report::Fleet(FleetReport {
+        range: range(),
+        made_at: at("2026-11-23T06:00:00Z"),
+        tenants: 1200,
+        waiting: 2,
+        money: Some(FleetMoney {
+            fleet: costs(),
+            tiers: [(tier, costs())].into(),
+            budgets: Vec::new(),
+            unpriced: 0,
+        }),
+        top_savings: Top { total: 3, rows: vec![saving] },
+        at_risk: Top::of(vec![risk], 5),
+        tier_moves: Top::of(Vec::new(), 5),
+        incidents: no_incidents(),
+        accuracy: vec![Accuracy {
+            resource: Resource::CpuCores,
+            version: 3,
+            is_live: true,
+            values: 12_000,
+            to_seasonal_naive: Some(0.72),
+            cover: Some(0.81),
+        }],
+        applied: nothing_applied(),
+        since: None,
+    })
+}
+
+fn text(report: &Report, format: ReportFormat, language: Language) -> String {
+    String::from_utf8(render(report, format, language).unwrap()).unwrap()
+}
+
+#[test]
+fn a_page_runs_nothing_and_takes_no_markup_from_data() {
+    let brand = Brand {
+        product_name: Some(ODD.to_owned()),
+        logo_url: Some("https://cdn.example/a.svg?<x>'\"".to_owned()),
+        primary: Some("#0a2540".to_owned()),
+        accent: Some("red;}</style><script>".to_owned()),
+    };
+    for report in [of_tenant(Some(brand)), of_fleet()] {
+        let page = text(&report, ReportFormat::Html, Language::English);
+        assert!(!page.contains("<script") && !page.contains("</style><"), "{page}");
+        assert!(page.contains("default-src 'none'; style-src 'unsafe-inline'"), "{page}");
+        assert_eq!(page.matches("<style>").count(), 1);
+        assert!(page.contains("<svg role=\"img\" aria-label="), "{page}");
+        // Every address is an image's, or names the form of the charts.
+        let addresses = page.matches("http").count();
+        let known =
+            page.matches("http://www.w3.org/2000/svg").count() + page.matches("cdn.example").count() + 1;
+        assert!(addresses <= known, "{addresses} addresses, {known} known");
+    }
+}
+
+#[test]
+fn a_tenants_own_look_takes_the_place_of_the_houses() {
+    let brand = Brand {
+        product_name: Some("Cloud of Acme".to_owned()),
+        logo_url: Some("https://cdn.example/logo.svg".to_owned()),
+        primary: Some("#ffcc00".to_owned()),
+        accent: None,
+    };
+    let page = text(&of_tenant(Some(brand)), ReportFormat::Html, Language::English);
+    assert!(page.contains("--brand: #ffcc00; --on-brand: #000000"), "{page}");
+    assert!(
+        page.contains("img-src https://cdn.example;") && page.contains("alt=\"Cloud of Acme\""),
+        "{page}"
+    );
+    assert!(!page.contains("Plimsoll"), "{page}");
+    assert!(text(&of_tenant(None), ReportFormat::Html, Language::English).contains("Plimsoll"));
+}
+
+#[test]
+fn each_language_has_its_words_and_figures() {
+    let page = |language| text(&of_fleet(), ReportFormat::Markdown, language);
+    let (english, german) = (page(Language::English), page(Language::German));
+    assert!(english.contains("1,200 tenants cost 1,234.50\u{a0}EUR a month"), "{english}");
+    assert!(english.contains("234.50\u{a0}EUR a month could be saved: 2 recommendations"), "{english}");
+    assert!(english.contains("memory_gb of acme, in 12 h"), "{english}");
+    assert!(german.contains("1.200 Mandanten kosten"), "{german}");
+    assert!(german.contains("1.234,50\u{a0}EUR") && german.contains("23.11.2026"), "{german}");
+    assert!(german.contains("Und 2 weitere.") && !german.contains("tenants"), "{german}");
+    assert!(text(&of_fleet(), ReportFormat::Html, Language::German).contains("<html lang=\"de\">"));
+}
+
+#[test]
+fn machines_get_every_figure() {
+    let report = of_fleet();
+    let read: Report = serde_json::from_str(&text(&report, ReportFormat::Json, Language::English)).unwrap();
+    assert_eq!(read, report);
+    let csv = text(&report, ReportFormat::Csv, Language::English);
+    assert!(csv.starts_with("part,tenant,tier,resource,at,what,value,unit,text\n"), "{csv}");
+    assert!(csv.contains("at_risk,acme,PREMIUM,memory_gb,,hours,12.2,h,\n"), "{csv}");
+    assert!(csv.contains("top_savings,acme,PREMIUM,cpu_cores,,saving,234.5,EUR/month,\n"), "{csv}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.parquet");
+    std::fs::write(&file, render(&report, ReportFormat::Parquet, Language::English).unwrap()).unwrap();
+    let table = crate::series::table::read(&file).unwrap();
+    assert_eq!(table.rows() + 1, csv.lines().count());
+}
+
+#[test]
+fn what_is_told_fits_into_a_letter() {
+    let (title, summary) = in_short(&of_tenant(None), Language::German);
+    assert!(title.starts_with("Bericht für "), "{title}");
+    assert!(summary.iter().any(|one| one.contains("sobald ein Mensch zustimmt")), "{summary:?}");
+}

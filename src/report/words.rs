@@ -1,0 +1,215 @@
+//! Every text of a report, in each language. `{name}` stands for what is filled in.
+
+use crate::domain::{FindingKind, Language, Severity};
+
+macro_rules! words {
+    ($($word:ident: $english:literal, $german:literal;)*) => {
+        /// A text of a report.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Word { $(#[doc = $english] $word,)* }
+
+        impl Word {
+            /// All texts.
+            pub const ALL: &[Word] = &[$(Word::$word,)*];
+
+            /// The text in a language.
+            pub fn text(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $((Word::$word, Language::English) => $english,
+                    (Word::$word, Language::German) => $german,)*
+                }
+            }
+        }
+    };
+}
+
+words! {
+    FleetTitle: "Fleet report", "Flottenbericht";
+    TenantTitle: "Report for {tenant}", "Bericht für {tenant}";
+    Period: "{from} to {to}", "{from} bis {to}";
+    MadeAt: "Made {at} by {product} from measured usage. All times are UTC.", "Erstellt {at} von {product} aus gemessener Nutzung. Alle Zeiten in UTC.";
+    InShort: "In short", "In Kürze";
+    SumTenants: "{tenants} tenants cost {cost} a month at the quotas that stand.", "{tenants} Mandanten kosten bei den geltenden Kontingenten {cost} im Monat.";
+    SumTenantsOnly: "{tenants} tenants. There are no prices, so nothing is said of costs.", "{tenants} Mandanten. Es gibt keine Preise, daher steht hier nichts zu Kosten.";
+    SumSaving: "Of that {saving} a month could be saved: {waiting} recommendations wait for a decision.", "Davon lassen sich {saving} im Monat sparen: {waiting} Empfehlungen warten auf eine Entscheidung.";
+    SumMore: "What is recommended costs {cost} a month more, because some tenants need more: {waiting} recommendations wait for a decision.", "Das Empfohlene kostet {cost} im Monat mehr, weil einige Mandanten mehr brauchen: {waiting} Empfehlungen warten auf eine Entscheidung.";
+    SumNoneWait: "No recommendation waits for a decision.", "Keine Empfehlung wartet auf eine Entscheidung.";
+    SumWaiting: "{waiting} recommendations wait for a decision.", "{waiting} Empfehlungen warten auf eine Entscheidung.";
+    SumIdle: "{idle} a month pay for room that neither the past nor the forecast asks for.", "{idle} im Monat bezahlen Spielraum, den weder Vergangenheit noch Prognose verlangen.";
+    SumRisk: "{count} quotas are reached or will be within the forecast; the first one, {resource} of {tenant}, {when}.", "{count} Kontingente sind erreicht oder werden es im Prognosezeitraum; das erste, {resource} von {tenant}, {when}.";
+    SumNoRisk: "No quota will be reached within the forecast.", "Kein Kontingent wird im Prognosezeitraum erreicht.";
+    SumApplied: "{count} quotas were changed. Measured, not promised, all changes that count saved {saved} in this time.", "{count} Kontingente wurden geändert. Gemessen, nicht versprochen, haben alle Änderungen in dieser Zeit {saved} gespart.";
+    SumAppliedCost: "{count} quotas were changed. Measured, not promised, all changes that count cost {saved} more in this time.", "{count} Kontingente wurden geändert. Gemessen, nicht versprochen, haben alle Änderungen in dieser Zeit {saved} mehr gekostet.";
+    SumAppliedOnly: "{count} quotas were changed.", "{count} Kontingente wurden geändert.";
+    SumIncidents: "{opened} incidents began, {resolved} ended, {open} are open.", "{opened} Vorfälle begannen, {resolved} endeten, {open} sind offen.";
+    SumTenant: "{tenant} is on the tier {tier} and costs {cost} a month; as recommended it would be {then}.", "{tenant} hat die Stufe {tier} und kostet {cost} im Monat; wie empfohlen wären es {then}.";
+    SumTenantOnly: "{tenant} is on the tier {tier}. There are no prices, so nothing is said of costs.", "{tenant} hat die Stufe {tier}. Es gibt keine Preise, daher steht hier nichts zu Kosten.";
+    SumQuotas: "Of {count} measured quotas {change} should be changed.", "Von {count} gemessenen Kontingenten sollten {change} geändert werden.";
+    SumMode: "Its recommendations are {mode}.", "Ihre Empfehlungen werden {mode}.";
+    ModeObserve: "only shown", "nur gezeigt";
+    ModeReview: "applied once a person approves them", "angewandt, sobald ein Mensch zustimmt";
+    ModeApproved: "applied by the daemon within its guardrails", "vom Dienst innerhalb der Leitplanken selbst angewandt";
+    CostNow: "Cost now", "Kosten jetzt";
+    CostRecommended: "As recommended", "Wie empfohlen";
+    CostIdle: "Unused room", "Ungenutzter Spielraum";
+    Saved: "Saved, measured", "Gemessen gespart";
+    InThisTime: "in this time", "in dieser Zeit";
+    AMonth: "a month", "im Monat";
+    OfCost: "{share} of the cost", "{share} der Kosten";
+    Risks: "Quotas at risk", "Kontingente in Gefahr";
+    OpenIncidents: "Open incidents", "Offene Vorfälle";
+    WithinForecast: "within the forecast", "im Prognosezeitraum";
+    AtEnd: "at the end", "am Ende";
+    Since: "Since the last report", "Seit dem letzten Bericht";
+    SinceAbout: "Compared with the report of {at}.", "Verglichen mit dem Bericht vom {at}.";
+    SinceCostMore: "The fleet costs {cost} a month more.", "Die Flotte kostet {cost} im Monat mehr.";
+    SinceCostLess: "The fleet costs {cost} a month less.", "Die Flotte kostet {cost} im Monat weniger.";
+    SinceCostSame: "The fleet costs the same.", "Die Flotte kostet gleich viel.";
+    SinceCame: "{count} tenants came: {names}.", "{count} Mandanten kamen dazu: {names}.";
+    SinceLeft: "{count} tenants left: {names}.", "{count} Mandanten gingen: {names}.";
+    SinceRisk: "{count} quotas are newly at risk: {names}.", "{count} Kontingente sind neu in Gefahr: {names}.";
+    SinceRelieved: "{count} quotas are no longer at risk: {names}.", "{count} Kontingente sind nicht mehr in Gefahr: {names}.";
+    SinceNothing: "Nothing else is different.", "Sonst ist nichts anders.";
+    Costs: "Costs by tier", "Kosten nach Stufe";
+    CostsAbout: "A month of 730 hours, at the quotas that stand and as recommended.", "Ein Monat zu 730 Stunden, bei den geltenden Kontingenten und wie empfohlen.";
+    Budgets: "Budgets", "Budgets";
+    BudgetOf: "Budget of", "Budget von";
+    BudgetLimit: "Limit", "Grenze";
+    BudgetSoFar: "So far", "Bisher";
+    BudgetMonthEnd: "Month's end", "Monatsende";
+    BudgetState: "State", "Stand";
+    BudgetKept: "kept", "eingehalten";
+    BudgetExceeded: "exceeded", "überschritten";
+    TopSavings: "Top savings", "Größte Einsparungen";
+    TopSavingsAbout: "What waits for a decision and would save the most. The confidence says how far the past bears it out.", "Was auf eine Entscheidung wartet und am meisten sparen würde. Die Sicherheit sagt, wie weit die Vergangenheit es stützt.";
+    TopSavingsNone: "Nothing that would save money waits for a decision.", "Nichts, was Geld sparen würde, wartet auf eine Entscheidung.";
+    AtRisk: "Tenants at risk", "Gefährdete Mandanten";
+    AtRiskAbout: "Quotas that usage has reached, or that the forecast expects to be reached, the soonest first.", "Kontingente, die erreicht sind oder laut Prognose erreicht werden, das nächste zuerst.";
+    TierMoves: "Tier moves", "Stufenwechsel";
+    TierMovesAbout: "Tenants whose demand fits another tier than their own.", "Mandanten, deren Bedarf zu einer anderen Stufe passt.";
+    TierMovesNone: "Every tenant's demand fits its tier.", "Der Bedarf jedes Mandanten passt zu seiner Stufe.";
+    Incidents: "Incidents", "Vorfälle";
+    IncidentsNone: "There was no incident in this time.", "In dieser Zeit gab es keinen Vorfall.";
+    Accuracy: "Forecast accuracy", "Prognosegüte";
+    AccuracyAbout: "The loss of the forecasts as a share of that of carrying the last day on: below 100 % is better. Of 100 values 80 should lie inside the interval.", "Der Verlust der Prognosen als Anteil dessen, was die Fortschreibung des letzten Tages ergäbe: unter 100 % ist besser. Von 100 Werten sollten 80 im Intervall liegen.";
+    AccuracyNone: "No forecast could be scored yet.", "Noch konnte keine Prognose bewertet werden.";
+    Applied: "What was applied", "Was angewandt wurde";
+    AppliedAbout: "What the limit before would have cost less what the limit since did, over the time that has passed. Negative where a change costs more.", "Was die Grenze davor gekostet hätte, weniger dem, was die Grenze seither gekostet hat, über die vergangene Zeit. Negativ, wo eine Änderung mehr kostet.";
+    AppliedNone: "No quota was changed in this time.", "In dieser Zeit wurde kein Kontingent geändert.";
+    AppliedByDay: "Saved each day", "Gespart je Tag";
+    AppliedRate: "At this rate {rate} a month. Samples above the quota: {before} before the changes, {since} since.", "Bei diesem Stand {rate} im Monat. Messwerte über dem Kontingent: {before} vor den Änderungen, {since} seither.";
+    Quotas: "Quotas and usage", "Kontingente und Nutzung";
+    Reasons: "Why", "Warum";
+    More: "And {count} more.", "Und {count} weitere.";
+    Tenant: "Tenant", "Mandant";
+    Tier: "Tier", "Stufe";
+    Resource: "Resource", "Ressource";
+    Quota: "Quota", "Kontingent";
+    Recommended: "Recommended", "Empfohlen";
+    Saving: "Saves a month", "Spart im Monat";
+    Confidence: "Confidence", "Sicherheit";
+    Used: "Used", "Genutzt";
+    Expected: "Expected peak", "Erwartete Spitze";
+    ReachedIn: "Reached", "Erreicht";
+    ReachedNow: "now", "jetzt";
+    InHours: "in {hours} h", "in {hours} h";
+    FromTier: "From", "Von";
+    ToTier: "To", "Nach";
+    CostChange: "Cost a month", "Kosten im Monat";
+    When: "When", "Wann";
+    Until: "Until", "Bis";
+    StillOpen: "open", "offen";
+    Severity: "Severity", "Schwere";
+    SeverityInfo: "info", "Hinweis";
+    SeverityWarning: "warning", "Warnung";
+    SeverityCritical: "critical", "kritisch";
+    What: "What", "Was";
+    KindUnusual: "unusual usage", "ungewöhnliche Nutzung";
+    KindBreach: "quota will be crossed", "Kontingent wird überschritten";
+    KindCost: "unusual cost", "ungewöhnliche Kosten";
+    KindBudget: "budget overrun", "Budget überzogen";
+    KindPinned: "stands at the quota", "steht am Kontingent";
+    KindNoData: "no data", "keine Daten";
+    Model: "Version", "Fassung";
+    ScoredOn: "Scored on", "Bewertet an";
+    ScoredLive: "{values} values as they came", "{values} Werten, wie sie kamen";
+    ScoredBacktest: "{values} values of the past", "{values} Werten der Vergangenheit";
+    ToNaive: "Loss to the last day's", "Verlust zum Vortag";
+    Cover: "Inside the interval", "Im Intervall";
+    Before: "Before", "Davor";
+    After: "Since", "Seither";
+    ByWhom: "By", "Durch";
+    ByRecommendation: "recommendation", "Empfehlung";
+    ByPerson: "a person", "Mensch";
+    Realised: "Saved", "Gespart";
+    AboveBefore: "Above before", "Darüber davor";
+    AboveSince: "Above since", "Darüber seither";
+    Mean: "Mean", "Mittel";
+    Peak: "Peak", "Spitze";
+    Above: "Above", "Darüber";
+    ChartUsage: "usage, the largest of each step", "Nutzung, das Größte jedes Schritts";
+    ChartForecast: "forecast with its interval", "Prognose mit Intervall";
+    ChartQuota: "quota", "Kontingent";
+    NotMeasured: "not measured", "nicht gemessen";
+}
+
+impl Word {
+    /// The text with what is filled in.
+    pub fn fill(self, language: Language, parts: &[(&str, &str)]) -> String {
+        let text = self.text(language).to_owned();
+        parts.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    }
+
+    /// What a severity is called.
+    pub fn of_severity(severity: Severity) -> Word {
+        match severity {
+            Severity::Info => Word::SeverityInfo,
+            Severity::Warning => Word::SeverityWarning,
+            Severity::Critical => Word::SeverityCritical,
+        }
+    }
+
+    /// What a kind of finding is called.
+    pub fn of_finding(kind: FindingKind) -> Word {
+        match kind {
+            FindingKind::UnusualUsage => Word::KindUnusual,
+            FindingKind::ForecastBreach => Word::KindBreach,
+            FindingKind::CostAnomaly => Word::KindCost,
+            FindingKind::BudgetOverrun => Word::KindBudget,
+            FindingKind::PinnedAtQuota => Word::KindPinned,
+            FindingKind::NoData => Word::KindNoData,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The names in braces.
+    fn places(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect()
+    }
+
+    /// Words that are the same in both languages.
+    const ALIKE: [Word; 3] = [Word::Period, Word::InHours, Word::Budgets];
+
+    #[test]
+    fn every_text_stands_in_both_languages() {
+        assert!(Word::ALL.len() > 100);
+        for word in Word::ALL {
+            let [english, german] = Language::ALL.map(|language| word.text(language));
+            assert!(!english.trim().is_empty() && !german.trim().is_empty(), "{word:?}");
+            assert_eq!(places(english), places(german), "{word:?} fills in others");
+            assert!(english != german || ALIKE.contains(word), "{word:?} is not translated: {english}");
+        }
+    }
+
+    #[test]
+    fn what_is_filled_in_is_in_its_place() {
+        let text = Word::Period.fill(Language::German, &[("to", "B"), ("from", "A")]);
+        assert_eq!(text, "A bis B");
+    }
+}
