@@ -32,8 +32,7 @@ pub enum ApplyError {
 pub(super) struct UnderWay<'a>(&'a Engine, SeriesKey);
 
 impl<'a> UnderWay<'a> {
-    /// `None` where it is marked already: the one who marked it carries on, and
-    /// the store lets only one change of a quota begin.
+    /// `None` where it is marked already: the one who marked it carries on.
     pub(super) fn mark(engine: &'a Engine, change: &QuotaChange) -> Option<Self> {
         let key = SeriesKey { tenant: change.tenant.clone(), resource: change.resource };
         let is_new = engine.under_way.lock().insert(key.clone());
@@ -105,7 +104,9 @@ impl Engine {
         let Remark { by, comment, request_id } = remark;
         let approval = Approval { by, at: now, comment, request_id };
         let approved = approve(change, verdict, approval).map_err(RegistryError::Refused)?;
-        let _under_way = UnderWay::mark(self, approved.item());
+        // Whoever marked it is at the target with this quota right now.
+        let busy = || RegistryError::Busy(approved.item().tenant.clone(), approved.item().resource);
+        let _under_way = UnderWay::mark(self, approved.item()).ok_or_else(busy)?;
         self.parts.registry.begin_change(&approved).await?;
         self.carry_out(&approved).await
     }
@@ -201,7 +202,7 @@ impl Engine {
                 return Ok(false);
             }
         };
-        let _under_way = UnderWay::mark(self, approved.item());
+        let Some(_under_way) = UnderWay::mark(self, approved.item()) else { return Ok(false) };
         match self.parts.registry.begin_change(&approved).await {
             Ok(()) => {}
             // A person was quicker.

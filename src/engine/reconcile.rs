@@ -130,11 +130,14 @@ impl Engine {
             recommendation: None,
             reason: "set right: the target enforced another quota".to_owned(),
         };
+        if !repair {
+            return Ok(drift);
+        }
         // A change that is on its way explains the difference.
         let Some(_under_way) = UnderWay::mark(self, &change) else { return Ok(drift) };
         let is_open = self.parts.registry.open_change(tenant, resource).await?.is_some();
         let stands = self.parts.registry.quota(tenant, resource).await? == *quota;
-        if !repair || is_open || !stands {
+        if is_open || !stands {
             return Ok(drift);
         }
         let remark = Remark { by: Actor::Daemon, comment: Some(change.reason.clone()), request_id: None };
