@@ -47,7 +47,7 @@ macro_rules! script {
 /// The one document.
 pub static PAGE: Asset = asset!("index.html", "text/html");
 
-static PARTS: [Asset; 23] = [
+static PARTS: [Asset; 22] = [
     asset!("style.css", "text/css"),
     asset!("icon.svg", "image/svg+xml"),
     script!("api.js"),
@@ -67,7 +67,6 @@ static PARTS: [Asset; 23] = [
     script!("login.js"),
     script!("models.js"),
     script!("proposal.js"),
-    script!("rollouts.js"),
     script!("tenant.js"),
     script!("whatif.js"),
     script!("words.js"),

@@ -23,14 +23,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Where the pages are. Each is the same document, which reads its address.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 8] = [
     "/",
     "/login",
     "/tenants/{id}",
     "/tenants/{id}/{resource}",
     "/incidents",
     "/incidents/{id}",
-    "/rollouts",
     "/models",
     "/audit",
 ];

@@ -2,18 +2,17 @@
 // dark and on a phone; a decision, a silence and what a person says of an
 // incident; the way in and out. Anything that the browser complains of fails.
 //
-//   node dashboard.mjs URL TOKEN VIEWER_TOKEN TENANT INCIDENT FOLDER
+//   node dashboard.mjs URL TOKEN VIEWER_TOKEN OWN_TOKEN TENANT INCIDENT FOLDER
 
 import { createHmac } from "node:crypto";
 import { assert, check, fits, nothingWrong, open, settled, shoot } from "./rig.mjs";
 
-const [url, token, viewerToken, tenant, incident, shots] = process.argv.slice(2);
+const [url, token, viewerToken, ownToken, tenant, incident, shots] = process.argv.slice(2);
 const PAGES = [
   ["fleet", "/"],
   ["tenant", `/tenants/${tenant}/cpu_cores`],
   ["incidents", "/incidents"],
   ["incident", `/incidents/${incident}`],
-  ["rollouts", "/rollouts"],
   ["models", "/models"],
   ["audit", "/audit"],
 ];
@@ -31,6 +30,7 @@ async function pages(rig, name) {
   for (const [at, path] of PAGES) {
     await rig.page.goto(path);
     await settled(rig.page);
+    await rig.page.locator("details").evaluateAll((all) => all.forEach((one) => { one.open = true; }));
     assert(!(await rig.page.locator("main [role=alert]").count()), `${at}: ${await rig.page.locator("main").innerText()}`);
     await shoot(rig, `${at}-${name}`);
     await check(rig, `${at}, ${name}`);
@@ -78,10 +78,10 @@ async function fleet(rig) {
   const all = await rows.count();
   assert(all === 50, `a page has ${all} tenants`);
   await page.click("button:text-is('Next')");
-  await page.waitForFunction(() => document.querySelector(".pager").innerText.includes("51–67 of 67"));
-  assert((await rows.count()) === 17, "the second page has the rest");
+  await page.waitForFunction(() => document.querySelector(".pager").innerText.includes("51–68 of 68"));
+  assert((await rows.count()) === 18, "the second page has the rest");
   await page.click("button:text-is('Previous')");
-  await page.waitForFunction(() => document.querySelector(".pager").innerText.includes("1–50 of 67"));
+  await page.waitForFunction(() => document.querySelector(".pager").innerText.includes("1–50 of 68"));
   await page.fill("#search", tenant);
   await page.waitForFunction((count) => document.querySelectorAll(".rows tbody tr").length < count, all);
   assert((await rows.count()) === 1, "the search finds one");
@@ -227,6 +227,38 @@ async function viewer(rig) {
   assert(keys.flat().length === 0, `words that differ in German: ${JSON.stringify(keys)}`);
 }
 
+// The people of one WHITE_LABEL tenant see it alone, under its own name.
+async function ownPeople(rig) {
+  const { page } = rig;
+  await logIn(page, ownToken);
+  assert(page.url().endsWith("/tenants/liner"), page.url());
+  assert((await page.locator(".home").innerText()) === "Harbour Suite", "the tenant's own name");
+  assert((await page.title()).endsWith("Harbour Suite"), await page.title());
+  assert((await page.locator("#top").evaluate((bar) => bar.style.getPropertyValue("--brand"))) === "#7a1fa2", "the tenant's own colour");
+  assert((await page.locator("#top nav a").allInnerTexts()).join() === "liner", "no pages of the whole fleet");
+  await shoot(rig, "own");
+  await check(rig, "own");
+}
+
+// What must not happen is noticed: markup out of a text is refused, and told.
+async function policy(rig) {
+  const { page, wrong } = rig;
+  await page.goto("/login");
+  await page.waitForSelector("#login");
+  const outcome = await page.evaluate(() => {
+    try {
+      document.body.insertAdjacentHTML("beforeend", "<b>x</b>");
+      return "taken";
+    } catch {
+      return "refused";
+    }
+  });
+  // The browser tells of it a moment later.
+  for (let wait = 0; wait < 50 && !wrong.some((one) => one.includes("CSP")); wait += 1) await page.waitForTimeout(100);
+  assert(outcome === "refused" && wrong.some((one) => one.includes("CSP")), `${outcome}: ${wrong.join()}`);
+  wrong.length = 0;
+}
+
 async function run(name, options, work) {
   const rig = await open({ url, shots, ...options });
   try {
@@ -243,6 +275,8 @@ async function run(name, options, work) {
 }
 
 await run("comes and goes", {}, comesAndGoes);
+await run("policy", {}, policy);
+await run("own people", {}, ownPeople);
 await run("light", {}, (rig) => pages(rig, "light"));
 await run("dark", { theme: "dark" }, (rig) => pages(rig, "dark"));
 await run("phone", { width: 390, height: 844 }, (rig) => pages(rig, "phone"));

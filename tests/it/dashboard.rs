@@ -55,6 +55,16 @@ async fn guarded_tenant(caller: &Caller) {
     assert_eq!(caller.post("/v1/tenants", &tenant).await.0, 201);
 }
 
+/// A token of the people of a tenant with a name and a colour of its own.
+async fn own_token(caller: &Caller) -> String {
+    let branding = json!({"product_name": "Harbour Suite", "primary_color": "#7a1fa2"});
+    let template = json!({"name": "label", "tier": "WHITE_LABEL", "branding": branding});
+    assert_eq!(caller.post("/v1/templates", &template).await.0, 201);
+    assert_eq!(caller.post("/v1/tenants", &json!({"id": "liner", "template": "label"})).await.0, 201);
+    let token = json!({"name": "lena", "role": "approver", "tenants": ["liner"]});
+    caller.post("/v1/tokens", &token).await.1["token"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_works_in_a_browser() {
     let Some(scripts) = node_scripts("tests/browser") else { return };
@@ -70,6 +80,7 @@ async fn every_page_works_in_a_browser() {
         assert_eq!(caller.post("/v1/tenants", &body).await.0, 201);
     }
     guarded_tenant(&caller).await;
+    let own = own_token(&caller).await;
     // More than a page shows; they have no usage.
     for number in 1..=60 {
         let body = json!({"id": format!("quiet-{number:02}"), "tier": "FREE"});
@@ -93,7 +104,7 @@ async fn every_page_works_in_a_browser() {
     let output = Command::new("node")
         .current_dir(&scripts)
         .arg("dashboard.mjs")
-        .args([&daemon.url, &daemon.token, viewer["token"].as_str().unwrap(), "acme", &incident])
+        .args([&daemon.url, &daemon.token, viewer["token"].as_str().unwrap(), &own, "acme", &incident])
         .arg(pictures())
         .output()
         .expect("node is missing; `make test` installs it");

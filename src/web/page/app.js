@@ -9,7 +9,6 @@ import { incident } from "./incident.js";
 import { incidents } from "./incidents.js";
 import { login } from "./login.js";
 import { models } from "./models.js";
-import { rollouts } from "./rollouts.js";
 import { tenant } from "./tenant.js";
 import { languages, speak, spoken, t } from "./words.js";
 
@@ -20,11 +19,10 @@ const PAGES = [
   [/^\/tenants\/([^/]+)(?:\/([^/]+))?$/, tenant],
   [/^\/incidents$/, incidents],
   [/^\/incidents\/([^/]+)$/, incident],
-  [/^\/rollouts$/, rollouts],
   [/^\/models$/, models],
   [/^\/audit$/, audit],
 ];
-const LINKS = [["/", "nav.fleet"], ["/incidents", "nav.incidents"], ["/rollouts", "nav.rollouts"], ["/models", "nav.models"], ["/audit", "nav.audit"]];
+const LINKS = [["/", "nav.fleet"], ["/incidents", "nav.incidents"], ["/models", "nav.models"], ["/audit", "nav.audit"]];
 
 const main = document.getElementById("main");
 let leaving = new AbortController();

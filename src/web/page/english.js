@@ -8,7 +8,6 @@ export const english = {
   "nav.label": "Pages",
   "nav.fleet": "Fleet",
   "nav.incidents": "Incidents",
-  "nav.rollouts": "Rollouts",
   "nav.models": "Models",
   "nav.audit": "Audit",
   "settings.theme": "Colours",
@@ -164,7 +163,7 @@ export const english = {
   "whatif.quota": "Quota",
   "whatif.above": "Samples above",
   "whatif.time": "That is",
-  "whatif.unused": "Unused",
+  "whatif.unused": "Slack",
   "whatif.cost": "Cost",
   "whatif.saving": "Saving",
   "whatif.now": "stands now",
@@ -296,9 +295,6 @@ export const english = {
   "modelstate.retired": "retired",
   "modelstate.lost": "lost",
   "modelstate.rolled_back": "rolled back",
-
-  "rollouts.none": "No rollout has been started.",
-  "rollouts.missing": "This version of Plimsoll has no rollouts.",
 
   "action.tenant_created": "Tenant registered",
   "action.tenant_changed": "Tenant changed",

@@ -8,7 +8,6 @@ export const german = {
   "nav.label": "Seiten",
   "nav.fleet": "Flotte",
   "nav.incidents": "Vorfälle",
-  "nav.rollouts": "Ausrollen",
   "nav.models": "Modelle",
   "nav.audit": "Protokoll",
   "settings.theme": "Farben",
@@ -296,9 +295,6 @@ export const german = {
   "modelstate.retired": "abgelöst",
   "modelstate.lost": "unterlegen",
   "modelstate.rolled_back": "zurückgenommen",
-
-  "rollouts.none": "Noch wurde nichts ausgerollt.",
-  "rollouts.missing": "Diese Version von Plimsoll rollt nicht in Schritten aus.",
 
   "action.tenant_created": "Mandant angemeldet",
   "action.tenant_changed": "Mandant geändert",

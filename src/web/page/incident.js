@@ -68,7 +68,7 @@ export async function incident({ parts: [id], signal, user, go }) {
   const { acknowledged, feedback } = one;
   const told = one.told_at ? exactly(one.told_at) : one.untold ? t(`incident.untold.${one.untold}`) : "–";
   return h("div", null,
-    h("p", { class: "back" }, h("a", { href: "/incidents" }, `← ${t("nav.incidents")}`)),
+    user.tenants.length ? null : h("p", { class: "back" }, h("a", { href: "/incidents" }, `← ${t("nav.incidents")}`)),
     h("div", { class: "headline" },
       h("h1", null, t("incident.title", { severity: word("severity", one.severity), tenant: one.tenant })),
       h("span", { class: `badge ${state}` }, word("state", state))),
