@@ -104,6 +104,8 @@ pub enum Table {
     Waiting,
     /// Changes that were approved and not yet seen through, by tenant and resource.
     Intents,
+    /// The switch that stops all changes, while it stands.
+    Pause,
     /// Changes that were carried out, by tenant, resource and time.
     Changes,
     /// Incidents, by id.
@@ -149,12 +151,13 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 25] = [
+    pub const ALL: [Table; 26] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
         Table::Waiting,
         Table::Intents,
+        Table::Pause,
         Table::Changes,
         Table::Incidents,
         Table::OpenIncidents,
@@ -185,6 +188,7 @@ impl Table {
             Table::Recommendations => "recommendations",
             Table::Waiting => "waiting",
             Table::Intents => "intents",
+            Table::Pause => "pause",
             Table::Changes => "changes",
             Table::Incidents => "incidents",
             Table::OpenIncidents => "open_incidents",

@@ -20,6 +20,7 @@ mod models;
 mod observe;
 mod operations;
 mod page;
+mod pause;
 mod problem;
 mod quiet;
 mod quotas;
@@ -186,6 +187,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(quotas::list))
         .routes(routes!(quotas::get, quotas::put))
         .routes(routes!(drift::list))
+        .routes(routes!(pause::get, pause::put, pause::remove))
         .routes(routes!(recommendations::list))
         .routes(routes!(recommendations::get))
         .routes(routes!(recommendations::approve))

@@ -137,6 +137,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::IncidentOver(_)
             | RegistryError::AlreadyDecided { .. }
             | RegistryError::Busy(..)
+            | RegistryError::Paused(_)
             | RegistryError::ReceiverExists(_)
             | RegistryError::ReceiverOfConfig(_)
             | RegistryError::TooManyReceivers(_)

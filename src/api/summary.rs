@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::ApiState;
 use super::problem::Problem;
-use crate::domain::{Money, PerMonth, RecommendationState, Resource, Timestamp};
+use crate::domain::{Money, Pause, PerMonth, RecommendationState, Resource, Timestamp};
 use crate::registry::Filter;
 
 /// The fleet in a few figures.
@@ -25,6 +25,8 @@ pub struct Summary {
     /// The difference.
     saving: Option<Money<PerMonth>>,
     open_incidents: usize,
+    /// Who stopped all changes, if somebody has.
+    paused: Option<Pause>,
     /// The resources whose source fails, each with what it says.
     source_problems: Vec<SourceProblemView>,
     last_cycle_at: Option<Timestamp>,
@@ -63,6 +65,7 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
         cost_then: sum(costs().map(|cost| cost.then))?,
         saving: sum(costs().map(|cost| cost.saving))?,
         open_incidents,
+        paused: registry.pause().await?,
         source_problems: problems.collect(),
         last_cycle_at: workspace.last_cycle_at(),
     }))

@@ -19,6 +19,7 @@ pub mod forecast;
 mod incident;
 mod models;
 mod notify;
+mod pause;
 mod plan;
 mod prometheus;
 mod quota;
@@ -99,6 +100,10 @@ enum Command {
     Notify(notify::Notify),
     /// Read the audit log, export it, verify that nobody changed it
     Audit(audit::Audit),
+    /// Stop all changes of quotas at a running daemon, or say whether they are stopped
+    Pause(pause::Pause),
+    /// Let changes of quotas be made again
+    Resume(pause::Resume),
     /// Write completions for a shell
     Completions {
         /// Which shell
@@ -176,6 +181,8 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Quota(arguments) => quota::run(&arguments, out)?,
         Command::Recommendation(arguments) => recommendation::run(&arguments, out)?,
         Command::Token(arguments) => token::run(&arguments, out)?,
+        Command::Pause(arguments) => pause::run(&arguments, out)?,
+        Command::Resume(arguments) => pause::resume(&arguments, out)?,
         Command::Completions { shell } => {
             // It panics where it can't write, so it writes to memory.
             let mut text = Vec::new();

@@ -49,6 +49,10 @@ pub enum AuditAction {
     SecondFactorConfirmed,
     /// A second factor was taken away.
     SecondFactorRemoved,
+    /// All changes of quotas were stopped.
+    ChangesPaused,
+    /// Changes of quotas are made again.
+    ChangesResumed,
     /// A target that enforced another quota was told the right one again.
     TargetRepaired,
     /// The oldest lines of this log were removed.

@@ -16,6 +16,7 @@ pub mod incident;
 pub mod model;
 pub mod money;
 pub mod notice;
+mod pause;
 pub mod policy;
 pub mod purchase;
 pub mod quiet;
@@ -45,6 +46,7 @@ pub use incident::{
 pub use model::{ModelScore, ModelState, ModelVersion};
 pub use money::{Currency, Money, Once, PerHour, PerMonth};
 pub use notice::{Notice, NoticeKind, Severity};
+pub use pause::Pause;
 pub use policy::{Guardrails, Objection, Verdict};
 pub use purchase::Purchase;
 pub use quiet::{Marker, MarkerKind, Silence};

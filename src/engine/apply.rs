@@ -138,6 +138,9 @@ impl Engine {
     /// Ends the changes that a crash, or a target out of reach, has left open.
     /// Where the target says what holds there, it is asked before it is told.
     pub(super) async fn finish_open_changes(&self) -> Result<(), EngineError> {
+        if self.parts.registry.pause().await?.is_some() {
+            return Ok(());
+        }
         for approved in self.parts.registry.open_changes().await? {
             let change = approved.item();
             // Whoever began it in this process also ends it.
@@ -171,6 +174,11 @@ impl Engine {
     /// Applies what waits for tenants in approved mode, as far as the
     /// guardrails allow; gives how many quotas changed.
     pub(super) async fn apply(self: &Arc<Self>) -> Result<usize, EngineError> {
+        let pause = self.parts.registry.pause().await?;
+        self.parts.metrics.paused(pause.is_some());
+        if pause.is_some() {
+            return Ok(0);
+        }
         self.finish_open_changes().await?;
         let mut applied = 0;
         let tenants = self.parts.registry.all_tenants().await?;
@@ -208,6 +216,7 @@ impl Engine {
             // A person was quicker.
             Err(
                 RegistryError::Busy(..)
+                | RegistryError::Paused(_)
                 | RegistryError::Refused(_)
                 | RegistryError::AlreadyDecided { .. }
                 | RegistryError::Store(StoreError::Conflict { .. }),

@@ -130,7 +130,7 @@ impl Engine {
             recommendation: None,
             reason: "set right: the target enforced another quota".to_owned(),
         };
-        if !repair {
+        if !repair || self.parts.registry.pause().await?.is_some() {
             return Ok(drift);
         }
         // A change that is on its way explains the difference.

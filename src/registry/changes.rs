@@ -3,6 +3,7 @@
 //! intent that a crash leaves behind is found and seen through.
 
 use super::applied::put_applied;
+use super::pause::unless_paused;
 use super::recommendations::RecommendationRecord;
 use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
 use crate::domain::{
@@ -24,8 +25,8 @@ impl Registry {
     /// Writes an approved change down, before anything is done about it.
     ///
     /// # Errors
-    /// Where another change of the same quota is on its way, the quota has
-    /// moved on, or its recommendation waits no more.
+    /// Where all changes are stopped, another change of the same quota is on its
+    /// way, the quota has moved on, or its recommendation waits no more.
     pub async fn begin_change(&self, approved: &Approved<QuotaChange>) -> Result<(), RegistryError> {
         let change = approved.item();
         let key = resource_key(&change.tenant, change.resource);
@@ -39,6 +40,7 @@ impl Registry {
         let mut writes = vec![
             put(Table::Quotas, key.clone(), Expect::Version(quota_version), &quota)?,
             put(Table::Intents, key, Expect::Absent, approved)?,
+            unless_paused(),
         ];
         if let Some(id) = change.recommendation {
             let (record, version) = self.recommendation_with_version(id).await?;
@@ -57,6 +59,11 @@ impl Registry {
             ))?);
         }
         match self.commit(writes).await {
+            Err(StoreError::Conflict { table: Table::Pause, .. }) => match self.pause().await? {
+                Some(pause) => Err(RegistryError::Paused(pause)),
+                // Somebody resumed since.
+                None => Err(RegistryError::Busy(change.tenant.clone(), change.resource)),
+            },
             Err(StoreError::Conflict { .. }) => {
                 let now = self.quota(&change.tenant, change.resource).await?.generation;
                 Err(if now == change.parent_generation {

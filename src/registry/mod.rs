@@ -11,6 +11,7 @@ mod incidents;
 mod known;
 mod models;
 pub mod outbox;
+mod pause;
 mod quiet;
 mod receivers;
 mod recommendations;
@@ -43,8 +44,8 @@ pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::{NewToken, TokenRecord, TokenView};
 
 use crate::domain::{
-    AuditEvent, DomainError, IncidentId, ReceiverName, RecommendationId, ReportId, Resource, TemplateName,
-    TenantId, Timestamp, Verdict,
+    AuditEvent, DomainError, IncidentId, Pause, ReceiverName, RecommendationId, ReportId, Resource,
+    TemplateName, TenantId, Timestamp, Verdict,
 };
 use crate::ports::{Batch, Clock, Expect, Order, Store, StoreError, StoreHealth, Table, Versioned, Write};
 
@@ -104,6 +105,12 @@ pub enum RegistryError {
     /// The quota is being changed by somebody else right now.
     #[error("change the quota of {1} for {0}: another change of it is on its way; try again")]
     Busy(TenantId, Resource),
+    /// All changes are stopped.
+    #[error(
+        "change the quota: all changes are stopped by {by} since {at} ({reason}); `plimsoll resume` lets them be made again",
+        by = .0.by, at = .0.at, reason = .0.reason
+    )]
+    Paused(Pause),
     /// There is no such receiver.
     #[error("find the receiver {0}")]
     NoSuchReceiver(ReceiverName),

@@ -27,6 +27,7 @@ pub struct Metrics {
     series: Family<Labels, Gauge>,
     unknown_tenants: Gauge,
     drifted: Gauge,
+    paused: Gauge,
     outcomes: Family<Labels, Gauge>,
     open_incidents: Gauge,
     forecast_loss: Family<Labels, FloatGauge>,
@@ -61,6 +62,7 @@ impl Default for Metrics {
             series: Family::default(),
             unknown_tenants: Gauge::default(),
             drifted: Gauge::default(),
+            paused: Gauge::default(),
             outcomes: Family::default(),
             open_incidents: Gauge::default(),
             forecast_loss: Family::default(),
@@ -128,6 +130,7 @@ impl Metrics {
             "Quotas that the target enforced as others than the registry's when last compared",
             self.drifted.clone(),
         );
+        registry.register("changes_paused", "Whether all changes of quotas are stopped", self.paused.clone());
         registry.register("assessments", "Quotas by what the last cycle said of them", self.outcomes.clone());
     }
 
@@ -225,6 +228,11 @@ impl Metrics {
     /// Quotas differ at the target.
     pub fn drifted(&self, count: usize) {
         self.drifted.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Whether all changes are stopped.
+    pub fn paused(&self, is_paused: bool) {
+        self.paused.set(i64::from(is_paused));
     }
 
     /// How many tenants of the usage nobody registered.

@@ -14,6 +14,7 @@ mod house;
 mod incident;
 mod kubernetes;
 mod one_shot;
+mod pause;
 mod prometheus_source;
 mod recommend;
 mod reports;

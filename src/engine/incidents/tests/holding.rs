@@ -61,3 +61,18 @@ async fn nothing_is_applied_by_itself_while_an_incident_is_open() {
     assert_eq!(rig.engine.apply().await.unwrap(), 1, "nothing was wrong");
     assert_eq!(quota("odd").await, 7.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_applied_by_itself_while_all_is_stopped() {
+    let rig = Rig::of_cpu(&["calm"], settings(|_| ()), |_, hour| usual(hour)).await;
+    rig.go_through(WARM, 75.5).await;
+    let registry = rig.engine.registry();
+    registry.propose(recommendation("calm", 1, at(75.5))).await.unwrap();
+    registry.stop_changes("a test".to_owned(), ann()).await.unwrap();
+    assert_eq!(rig.engine.apply().await.unwrap(), 0);
+    let refused = rig.engine.approve(RecommendationId(uuid::Uuid::from_u128(1)), ann()).await.unwrap_err();
+    assert!(refused.to_string().contains("all changes are stopped by ann"), "{refused}");
+    assert_eq!(registry.quota(&id("calm"), CPU).await.unwrap().limit, 8.0);
+    registry.resume_changes(ann()).await.unwrap();
+    assert_eq!(rig.engine.apply().await.unwrap(), 1);
+}
