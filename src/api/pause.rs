@@ -51,6 +51,7 @@ pub async fn put(
         return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
     }
     let pause = state.engine.registry().stop_changes(wish.reason, caller.remark(None)).await?;
+    state.engine.metrics().paused(true);
     Ok(Json(PauseView { paused: Some(pause) }))
 }
 
@@ -65,6 +66,7 @@ pub async fn remove(
     Extension(caller): Extension<Caller>,
 ) -> Result<StatusCode, Problem> {
     state.engine.registry().resume_changes(caller.remark(None)).await?;
+    state.engine.metrics().paused(false);
     state.engine.wake();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -138,10 +138,10 @@ impl Engine {
     /// Ends the changes that a crash, or a target out of reach, has left open.
     /// Where the target says what holds there, it is asked before it is told.
     pub(super) async fn finish_open_changes(&self) -> Result<(), EngineError> {
-        if self.parts.registry.pause().await?.is_some() {
-            return Ok(());
-        }
         for approved in self.parts.registry.open_changes().await? {
+            if self.parts.registry.pause().await?.is_some() {
+                return Ok(());
+            }
             let change = approved.item();
             // Whoever began it in this process also ends it.
             let Some(_under_way) = UnderWay::mark(self, change) else { continue };

@@ -38,9 +38,10 @@ impl Registry {
         // another change may have begun and ended since it was read, and then
         // the absence of an intent would prove nothing.
         let mut writes = vec![
+            // The first that stands against the batch is told of.
+            unless_paused(),
             put(Table::Quotas, key.clone(), Expect::Version(quota_version), &quota)?,
             put(Table::Intents, key, Expect::Absent, approved)?,
-            unless_paused(),
         ];
         if let Some(id) = change.recommendation {
             let (record, version) = self.recommendation_with_version(id).await?;

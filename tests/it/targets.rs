@@ -130,6 +130,24 @@ async fn a_platform_that_is_down_gets_the_change_later_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_open_waits_while_all_is_stopped() {
+    let platform = Platform::default();
+    let url = platform.start().await;
+    let (_daemon, caller) = daemon(&format!("kind = \"http\"\nurl = \"{url}\"\nsecret = \"{SECRET}\"")).await;
+    platform.held().refuses_with = Some(503);
+    assert_eq!(ask(&caller, 6.5).await.0, 503);
+    assert_eq!(caller.put("/v1/pause", None, &json!({"reason": "a rebuild"})).await.0, 200);
+    let (status, problem) = ask(&caller, 7.0).await;
+    assert!(status == 409 && problem["detail"].as_str().unwrap().contains("a rebuild"), "{problem:#}");
+    platform.held().refuses_with = None;
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert!(platform.held().limits.is_empty(), "two cycles went by");
+    assert_eq!(caller.call(Method::DELETE, "/v1/pause", None, None).await.unwrap().0, 204);
+    let done = || async { caller.get(QUOTA).await.1["limit"].as_f64() == Some(6.5) };
+    caller.wait_until("it is seen through", done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_will_not_have_a_change_leaves_the_quota() {
     let platform = Platform::default();
     let url = platform.start().await;

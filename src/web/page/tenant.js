@@ -125,10 +125,12 @@ function chartOf(parts, view, tried) {
 async function chosenQuota(one, full, quota, { signal, user, go }) {
   const path = `/v1/tenants/${encodeURIComponent(one.tenant)}/resources/${quota.resource}`;
   const mine = { tenant: one.tenant, resource: quota.resource };
+  // What nobody has seen used has no usage to ask for.
+  const isUsed = quota.peak !== null;
   const [usage, forecast, anomalies, lines, troubles, recommendation] = await Promise.all([
-    find(`${path}/usage`, signal),
-    find(`${path}/forecast`, signal),
-    find(`${path}/anomalies`, signal),
+    isUsed ? find(`${path}/usage`, signal) : null,
+    isUsed ? find(`${path}/forecast`, signal) : null,
+    isUsed ? find(`${path}/anomalies`, signal) : null,
     get(`/v1/audit${query({ ...mine, limit: 100 })}`, signal),
     get(`/v1/incidents${query({ ...mine, limit: 50 })}`, signal),
     quota.recommendation ? find(`/v1/recommendations/${quota.recommendation}`, signal) : null,
