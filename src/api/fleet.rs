@@ -18,19 +18,10 @@ use super::extract::{Path, Query};
 use super::page::{PageQuery, place};
 use super::problem::Problem;
 use crate::domain::{ApplyMode, Money, PerMonth, Resource, TenantId, Tier, Timestamp};
-use crate::engine::{EngineError, FleetQuota, FleetTenant};
+use crate::engine::{FleetQuota, FleetTenant};
 
 /// How old rows may be that are shown.
 const FRESH_FOR: Duration = Duration::from_secs(5);
-
-impl From<EngineError> for Problem {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Registry(error) => error.into(),
-            other => Problem::internal(&other),
-        }
-    }
-}
 
 /// By what rows are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -249,11 +240,6 @@ fn shown(row: &FleetTenant, asked: Option<Resource>) -> Option<&FleetQuota> {
     }
 }
 
-fn amount(money: Option<Money<PerMonth>>) -> Option<f64> {
-    use rust_decimal::prelude::ToPrimitive;
-    money.and_then(|money| money.amount.to_f64())
-}
-
 type Row<'a> = (Option<&'a FleetQuota>, &'a FleetTenant);
 
 fn compare(sort: FleetSort, descending: bool, one: Row<'_>, other: Row<'_>) -> Ordering {
@@ -265,8 +251,8 @@ fn compare(sort: FleetSort, descending: bool, one: Row<'_>, other: Row<'_>) -> O
         FleetSort::Used => quota.and_then(used),
         FleetSort::Slack => quota.and_then(|quota| quota.slack),
         FleetSort::Violations => quota.and_then(|quota| quota.violations),
-        FleetSort::Cost => amount(row.cost_now),
-        FleetSort::Saving => amount(row.saving).filter(|_| row.waiting > 0),
+        FleetSort::Cost => row.cost_now?.to_f64(),
+        FleetSort::Saving => row.saving.filter(|_| row.waiting > 0)?.to_f64(),
         FleetSort::Confidence => row.confidence,
         FleetSort::Incident => row.incident.as_ref().map(|open| f64::from(open.severity as u8)),
         FleetSort::Tenant => None,

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::domain::template::Fault;
 use crate::domain::{DomainError, Objection};
-use crate::engine::{ApplyError, RollBackError};
+use crate::engine::{ApplyError, EngineError, RollBackError};
 use crate::ports::StoreError;
 use crate::registry::RegistryError;
 
@@ -115,6 +115,15 @@ impl IntoResponse for Problem {
 impl From<DomainError> for Problem {
     fn from(error: DomainError) -> Self {
         Problem::unprocessable(format!("can't {error}"))
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Registry(error) => error.into(),
+            other => Problem::internal(&other),
+        }
     }
 }
 

@@ -7,8 +7,7 @@ use utoipa::ToSchema;
 
 use super::ApiState;
 use super::problem::Problem;
-use crate::domain::{Money, Pause, PerMonth, RecommendationState, Resource, Timestamp};
-use crate::registry::Filter;
+use crate::domain::{Money, Pause, PerMonth, Resource, Timestamp};
 
 /// The fleet in a few figures.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,8 +47,7 @@ pub struct SourceProblemView {
 pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem> {
     let (registry, workspace) = (state.engine.registry(), state.engine.workspace());
     let tenants = registry.all_tenants().await?;
-    let filter = Filter { state: Some(RecommendationState::Proposed.name().to_owned()), ..Filter::default() };
-    let waiting = registry.recommendations(&filter, None, usize::MAX).await?;
+    let waiting = registry.all_waiting().await?;
     let costs = || waiting.iter().filter_map(|record| record.recommendation.cost.as_ref());
     let open_incidents = registry.open_incidents().await?.len();
     let problems = workspace.source_problems().into_iter().map(|(resource, problem)| SourceProblemView {

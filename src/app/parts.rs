@@ -10,9 +10,7 @@ use crate::anomaly;
 use crate::api::{AccessSettings, ApiSettings, SessionSettings};
 use crate::config::{self, Config, StoreKind, TargetPlace};
 use crate::domain::Step;
-use crate::engine::{
-    Compute, Engine, Ids, Parts, ReportSchedule, ReportSettings, ReportTenants, Settings, incidents,
-};
+use crate::engine::{Compute, Engine, Ids, Parts, ReportSettings, Settings, incidents};
 use crate::ports::{Clock, History, QuotaTarget, Store};
 use crate::registry::{Registry, TemplateLimits};
 use crate::rightsize;
@@ -146,16 +144,6 @@ pub fn api_settings(config: &Config) -> ApiSettings {
 pub fn report_settings(config: &Config) -> ReportSettings {
     let config::Reports { max_rows, period, keep, max_tenants, check_every, schedules } =
         config.reports.clone();
-    let schedule = |one: config::ReportSchedule| ReportSchedule {
-        name: one.name,
-        timetable: one.timetable,
-        format: one.format,
-        language: one.language,
-        fleet: one.fleet,
-        tenants: one.tenants.map_or(ReportTenants::All, ReportTenants::These),
-        deliver_to: one.deliver_to,
-    };
-    let schedules = schedules.into_iter().map(schedule).collect();
     ReportSettings { max_rows, period, keep, max_tenants, check_every, schedules }
 }
 

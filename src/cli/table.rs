@@ -9,9 +9,8 @@ use comfy_table::TableComponent::{
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use rust_decimal::Decimal;
 
-use crate::domain::{Recommendation, RecommendationState};
+use crate::domain::Recommendation;
 use crate::engine::{AssessmentKind, Engine};
-use crate::registry::Filter;
 
 const HEADINGS: [&str; 12] = [
     "tenant",
@@ -36,8 +35,7 @@ const NUMBERS: [usize; 7] = [3, 4, 5, 7, 8, 9, 10];
 /// # Errors
 /// Where the state can't be read.
 pub async fn waiting(engine: &Engine) -> anyhow::Result<Vec<Recommendation>> {
-    let filter = Filter { state: Some(RecommendationState::Proposed.name().to_owned()), ..Filter::default() };
-    let found = engine.registry().recommendations(&filter, None, usize::MAX).await?;
+    let found = engine.registry().all_waiting().await?;
     let mut all: Vec<Recommendation> = found.into_iter().map(|record| record.recommendation).collect();
     let saving = |one: &Recommendation| one.cost.as_ref().map_or(Decimal::ZERO, |cost| cost.saving.amount);
     all.sort_by(|a, b| {

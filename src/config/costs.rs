@@ -73,16 +73,7 @@ fn read_file(section: &mut Section<'_, '_>) -> Option<PathBuf> {
     let about = "A price book of your own, in the place of those that come along; config/prices has \
                  examples of its form.";
     let key = Key::new("file", about, "the path of a TOML file").example("\"prices.toml\"");
-    let name = section.take(key, |value| plain_text(value, "\"prices.toml\""))?;
-    let file = section.resolve(&name);
-    if let Err(error) = std::fs::File::open(&file) {
-        section.conflict(
-            &["file"],
-            format!("{name:?} can't be read: {error}"),
-            "check the path, which starts at the folder of this config, or remove it",
-        );
-    }
-    Some(file)
+    section.file(key)
 }
 
 fn read_region(section: &mut Section<'_, '_>) -> Option<String> {

@@ -43,16 +43,7 @@ fn read_kubeconfig(section: &mut Section<'_, '_>) -> Option<PathBuf> {
     let about = "For \"kubernetes\": the kubeconfig. Without it the one that kubectl would use, or else the pod's \
                  service account.";
     let key = Key::new("kubeconfig", about, "the path of a file").example("\"kubeconfig\"");
-    let name = section.take(key, |value| plain_text(value, "\"kubeconfig\""))?;
-    let file = section.resolve(&name);
-    if let Err(error) = std::fs::File::open(&file) {
-        section.conflict(
-            &["kubeconfig"],
-            format!("{name:?} can't be read: {error}"),
-            "check the path, which starts at the folder of this config, or remove it",
-        );
-    }
-    Some(file)
+    section.file(key)
 }
 
 fn read_context(section: &mut Section<'_, '_>) -> Option<String> {

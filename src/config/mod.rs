@@ -46,7 +46,7 @@ pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
 pub use reader::Environment;
 pub use records::{History, Log, Templates, Tenants};
 pub use reference::{KeyInfo, Reference, SectionInfo};
-pub use reports::{ReportSchedule, Reports};
+pub use reports::Reports;
 pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
 pub use server::Server;

@@ -6,7 +6,9 @@ use super::notify::bad_value;
 use super::reader::{Key, Reader, Section};
 use super::units::days;
 use super::values::plain_text;
-use crate::domain::{Language, Receiver, ReceiverName, ReportFormat, TenantId, Timetable};
+use crate::domain::{
+    Language, Receiver, ReceiverName, ReportFormat, ReportSchedule, ReportTenants, TenantId, Timetable,
+};
 
 /// How reports are made.
 #[derive(Debug, Clone)]
@@ -23,25 +25,6 @@ pub struct Reports {
     pub check_every: Duration,
     /// Those that are made again and again.
     pub schedules: Vec<ReportSchedule>,
-}
-
-/// A report that is made again and again.
-#[derive(Debug, Clone)]
-pub struct ReportSchedule {
-    /// Its name.
-    pub name: String,
-    /// When it is due.
-    pub timetable: Timetable,
-    /// How files of it are written.
-    pub format: ReportFormat,
-    /// In which language.
-    pub language: Language,
-    /// Whether one on the fleet is made.
-    pub fleet: bool,
-    /// The tenants of which one is made; `None` for each.
-    pub tenants: Option<Vec<TenantId>>,
-    /// Who gets it.
-    pub deliver_to: Vec<ReceiverName>,
 }
 
 const ABOUT: &str = "How reports are made; docs/reports.md shows them.";
@@ -117,7 +100,7 @@ fn read_schedule(section: &mut Section<'_, '_>, name: &str) -> Option<ReportSche
         section.conflict(&[], "is no name of a schedule", mend);
         return None;
     }
-    if !fleet && tenants.as_ref().is_some_and(Vec::is_empty) {
+    if !fleet && tenants == ReportTenants::These(Vec::new()) {
         let mend = "set fleet = true, or name tenants";
         section.conflict(
             &["fleet"],
@@ -154,8 +137,7 @@ fn read_timetable(section: &mut Section<'_, '_>) -> Option<Timetable> {
     Timetable::parse(&expression?, &zone).ok()
 }
 
-/// `None` for each tenant.
-fn read_tenants(section: &mut Section<'_, '_>) -> Option<Vec<TenantId>> {
+fn read_tenants(section: &mut Section<'_, '_>) -> ReportTenants {
     let key = Key::new(
         "tenants",
         "The tenants that get a report of their own each; [\"*\"] for all of them.",
@@ -165,7 +147,8 @@ fn read_tenants(section: &mut Section<'_, '_>) -> Option<Vec<TenantId>> {
         EACH => Ok(None),
         text => text.parse::<TenantId>().map(Some).map_err(bad_value),
     });
-    named.unwrap_or_default().into_iter().collect()
+    let named: Option<Vec<TenantId>> = named.unwrap_or_default().into_iter().collect();
+    named.map_or(ReportTenants::All, ReportTenants::These)
 }
 
 fn read_deliver_to(section: &mut Section<'_, '_>) -> Vec<ReceiverName> {

@@ -81,6 +81,21 @@ impl Section<'_, '_> {
         .unwrap_or(default)
     }
 
+    /// The path of a file that is there and can be read.
+    pub(super) fn file(&mut self, key: Key) -> Option<PathBuf> {
+        let (place, like) = (key.name, key.example.clone().unwrap_or_default());
+        let name = self.take(key, |value| plain_text(value, &like))?;
+        let file = self.resolve(&name);
+        if let Err(error) = std::fs::File::open(&file) {
+            self.conflict(
+                &[place],
+                format!("{name:?} can't be read: {error}"),
+                "check the path, which starts at the folder of this config, or remove it",
+            );
+        }
+        Some(file)
+    }
+
     /// A size in bytes.
     pub(super) fn size(
         &mut self,

@@ -26,6 +26,11 @@ impl Violations {
         found
     }
 
+    /// The share above the limit; `None` without samples.
+    pub fn share(self) -> Option<f64> {
+        (self.samples > 0).then(|| self.above as f64 / self.samples as f64)
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Violations) -> Violations {

@@ -53,7 +53,7 @@ pub use quiet::{Marker, MarkerKind, Silence};
 pub use quota::{Quota, QuotaChange};
 pub use receiver::{Letterhead, Receiver, ReceiverKind, ReceiverName, Wanted};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
-pub use report::{Language, ReportFormat, ReportId, ReportNotice};
+pub use report::{Language, ReportFormat, ReportId, ReportNotice, ReportSchedule, ReportTenants};
 pub use resource::Resource;
 pub use sizing::Cadence;
 pub use template::{AssignedTemplate, Template, TemplateName};

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::FromPrimitive;
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -96,6 +96,12 @@ impl<P> Money<P> {
     /// Nothing, in a currency.
     pub fn zero(currency: Currency) -> Self {
         Money::new(Decimal::ZERO, currency)
+    }
+
+    /// The amount as a float, for charts, sorting and models; never to reckon
+    /// with as money.
+    pub fn to_f64(&self) -> Option<f64> {
+        self.amount.to_f64()
     }
 
     /// The sum; refuses two currencies.

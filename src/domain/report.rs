@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{TenantId, Timestamp};
+use super::{ReceiverName, TenantId, Timestamp, Timetable};
 
 /// A kept report's id: a UUID of version 7, so that ids sort by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -145,6 +145,34 @@ impl ReportNotice {
         let at = at.unwrap_or_else(|| self.due_at.millis().to_string());
         format!("{}-{about}-{at}.{}", self.schedule, self.format.ending())
     }
+}
+
+/// A report that is made again and again.
+#[derive(Debug, Clone)]
+pub struct ReportSchedule {
+    /// Its name.
+    pub name: String,
+    /// When it is due.
+    pub timetable: Timetable,
+    /// How it is written for those who get it as a file.
+    pub format: ReportFormat,
+    /// In which language.
+    pub language: Language,
+    /// Whether one on the fleet is made.
+    pub fleet: bool,
+    /// The tenants of which one is made.
+    pub tenants: ReportTenants,
+    /// Who gets it.
+    pub deliver_to: Vec<ReceiverName>,
+}
+
+/// Of which tenants a report is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReportTenants {
+    /// Of each.
+    All,
+    /// Of these.
+    These(Vec<TenantId>),
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::{Engine, EngineError};
 use crate::domain::recommendation::WhatIf;
 use crate::domain::{
     ApplyMode, Currency, Incident, IncidentId, Money, PerMonth, Quota, Recommendation, RecommendationId,
-    RecommendationState, Resource, Severity, Step, Tenant, TenantId, Tier, Timestamp,
+    Resource, Severity, Step, Tenant, TenantId, Tier, Timestamp,
 };
 use crate::registry::RegistryError;
 use crate::series::{Aggregate, UsageSeries, resample};
@@ -181,9 +181,7 @@ impl Engine {
             let assessment = assessments.remove(&quota.resource);
             let mut waiting = None;
             if let Some(AssessmentKind::Change(id)) = assessment.as_ref().map(|said| &said.kind) {
-                let record = self.parts.registry.recommendation(*id).await?;
-                let waits = record.state == RecommendationState::Proposed;
-                waiting = waits.then_some(record.recommendation);
+                waiting = self.parts.registry.still_waiting(*id).await?;
             }
             quotas.push((quota, assessment, waiting));
         }

@@ -47,7 +47,7 @@ pub use learn::RollBackError;
 use lineup::Lineup;
 pub use progress::{Progress, Silent};
 pub use reconcile::{Drift, ReconcileSettings, drive_reconciler};
-pub use reports::{ReportFailure, ReportSchedule, ReportSettings, ReportTenants, drive_reports};
+pub use reports::{ReportFailure, ReportSettings, drive_reports};
 pub use workspace::{
     Assessment, AssessmentKind, DetectionView, ForecastRecord, JudgedSample, SeriesKey, SourceProblem,
     Workspace,

@@ -33,12 +33,11 @@ pub(super) struct Carried {
 impl Engine {
     /// The budget of one quota.
     pub(super) fn budget(&self, tenant: &Tenant, resource: Resource) -> Budget {
-        use rust_decimal::prelude::ToPrimitive;
         let price = self.parts.prices.as_ref().and_then(|prices| {
             let unit = prices.of(tenant, resource, self.now()).ok()?;
             unit.per_hour(1.0).ok()
         });
-        let hourly = price.and_then(|price| price.amount.to_f64());
+        let hourly = price.and_then(|price| price.to_f64());
         let promised =
             tenant.template.as_ref().and_then(|template| Some((template, template.violation_budget?)));
         if let Some((template, share)) = promised {

@@ -2,6 +2,8 @@
 //! that neither can be without the other. From there each goes to the queue of
 //! every receiver that wants it, and ends as delivered or as a dead letter.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -68,6 +70,8 @@ pub struct Recipient {
     pub receiver: Receiver,
     /// Why nothing more can be queued for it; `None` where it can.
     pub closed: Option<String>,
+    /// The subjects of what waits for it.
+    pub awaits: HashSet<String>,
 }
 
 pub(super) fn delivery_key(receiver: &ReceiverName, number: u64) -> String {
@@ -87,6 +91,7 @@ impl Registry {
     pub async fn hand_out(&self, recipients: &[Recipient], keep: usize) -> Result<usize, RegistryError> {
         let found = self.store.scan(Table::Notices, "", None, Order::Upwards, HAND_OUT_CHUNK).await?;
         let (now, mut writes, mut handed_out) = (self.now(), Vec::new(), 0);
+        let mut queued_now = HashSet::new();
         let last = found.len().saturating_sub(1);
         for (index, (key, value)) in found.iter().enumerate() {
             let notice: Option<Notice> = decode(Table::Notices, key, value)?;
@@ -105,12 +110,13 @@ impl Registry {
             let number = number_of(Table::Notices, key)?;
             let mut to = self.wanting(&notice, recipients).await?;
             if notice.kind == NoticeKind::IncidentResolved {
-                to = self.told(&notice, recipients, &to, &writes).await?;
+                to = self.told(&notice, recipients, &to, &queued_now).await?;
             }
             for recipient in to {
                 writes.push(queued(recipient, number, &notice, now)?);
-                if recipient.closed.is_some() {
-                    writes.extend(self.quietened(&recipient.receiver.name, &notice).await?);
+                match recipient.closed {
+                    Some(_) => writes.extend(self.quietened(&recipient.receiver.name, &notice).await?),
+                    None => drop(queued_now.insert((&recipient.receiver.name, notice.subject.clone()))),
                 }
             }
         }
@@ -130,35 +136,20 @@ impl Registry {
         end: &Notice,
         recipients: &'a [Recipient],
         wanting: &[&Recipient],
-        queue: &[Write],
+        queued_now: &HashSet<(&ReceiverName, String)>,
     ) -> Result<Vec<&'a Recipient>, RegistryError> {
         let mut told = Vec::new();
         for recipient in recipients {
             let receiver = &recipient.receiver;
             let wants = wanting.iter().any(|one| one.receiver.name == receiver.name);
-            let is_told = self.is_told(&receiver.name, &end.subject).await?
-                || queue.iter().any(|write| is_begin(write, &receiver.name, &end.subject));
+            let is_told = recipient.awaits.contains(&end.subject)
+                || queued_now.contains(&(&receiver.name, end.subject.clone()))
+                || self.last_delivered(&receiver.name, &end.subject).await?.is_some();
             if is_told && receiver.takes_ends() || wants && receiver.wanted.only_ends() {
                 told.push(recipient);
             }
         }
         Ok(told)
-    }
-
-    /// Whether a receiver was told of a subject, or waits to be.
-    async fn is_told(&self, receiver: &ReceiverName, subject: &str) -> Result<bool, RegistryError> {
-        if self.last_delivered(receiver, subject).await?.is_some() {
-            return Ok(true);
-        }
-        let prefix = format!("{receiver}/");
-        let found = self.store.scan(Table::Deliveries, &prefix, None, Order::Upwards, usize::MAX).await?;
-        for (key, value) in &found {
-            let waiting: Delivery = decode(Table::Deliveries, key, value)?;
-            if waiting.notice.subject == subject {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// What has ended is not told on, even where its end can't be told.
@@ -331,14 +322,6 @@ fn queued(recipient: &Recipient, number: u64, notice: &Notice, now: Timestamp) -
     put(Table::Deliveries, key, Expect::Anything, &delivery)
 }
 
-/// Whether a write queues a notice of the subject for the receiver.
-fn is_begin(write: &Write, receiver: &ReceiverName, subject: &str) -> bool {
-    let Write::Put { table: Table::Deliveries, key, bytes, .. } = write else { return false };
-    let of_receiver = key.rsplit_once('/').is_some_and(|(name, _)| name == receiver.as_str());
-    let waiting = serde_json::from_slice::<Delivery>(bytes);
-    of_receiver && waiting.is_ok_and(|waiting| waiting.notice.subject == subject)
-}
-
 fn buried(delivery: Delivery, now: Timestamp) -> Result<Write, StoreError> {
     let key = delivery_key(&delivery.receiver, delivery.number);
     put(Table::DeadLetters, key, Expect::Anything, &DeadLetter { delivery, given_up_at: now })
@@ -384,7 +367,7 @@ mod tests {
             letterhead: None,
             wanted,
         };
-        Recipient { receiver, closed: None }
+        Recipient { receiver, closed: None, awaits: HashSet::new() }
     }
 
     async fn tell(registry: &Registry, kind: NoticeKind, severity: Severity) {

@@ -145,6 +145,21 @@ impl Registry {
         .await
     }
 
+    /// All recommendations that wait for a decision, the newest first.
+    pub async fn all_waiting(&self) -> Result<Vec<RecommendationRecord>, RegistryError> {
+        let state = Some(RecommendationState::Proposed.name().to_owned());
+        self.recommendations(&Filter { state, ..Filter::default() }, None, usize::MAX).await
+    }
+
+    /// The recommendation, while it waits for a decision.
+    ///
+    /// # Errors
+    /// Where there is none of this id.
+    pub async fn still_waiting(&self, id: RecommendationId) -> Result<Option<Recommendation>, RegistryError> {
+        let record = self.recommendation(id).await?;
+        Ok((record.state == RecommendationState::Proposed).then_some(record.recommendation))
+    }
+
     /// Says no to a recommendation.
     ///
     /// # Errors

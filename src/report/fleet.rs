@@ -27,7 +27,12 @@ pub fn document(report: &FleetReport, language: Language) -> Document {
     blocks.extend(parts::incidents(&report.incidents, true, figures));
     blocks.extend(parts::applied(&report.applied, true, figures));
     blocks.extend(accuracy(&report.accuracy, figures));
-    parts::finished(blocks, (figures.word(Word::FleetTitle), report.range, report.made_at), None, figures)
+    parts::finished(blocks, (title(figures), report.range, report.made_at), None, figures)
+}
+
+/// The report's title.
+pub fn title(figures: Figures) -> String {
+    figures.word(Word::FleetTitle)
 }
 
 /// The report in plain sentences.

@@ -45,11 +45,11 @@ pub fn render(report: &Report, format: ReportFormat, language: Language) -> Resu
 
 /// The title of a report, and its summary in plain sentences.
 pub fn in_short(report: &Report, language: Language) -> (String, Vec<String>) {
-    let summary = match report {
-        Report::Fleet(report) => fleet::summary(report, Figures(language)),
-        Report::Tenant(report) => tenant::summary(report, Figures(language)),
-    };
-    (laid_out(report, language).title, summary)
+    let figures = Figures(language);
+    match report {
+        Report::Fleet(report) => (fleet::title(figures), fleet::summary(report, figures)),
+        Report::Tenant(report) => (tenant::title(report, figures), tenant::summary(report, figures)),
+    }
 }
 
 fn laid_out(report: &Report, language: Language) -> Document {

@@ -1,19 +1,17 @@
 //! The parts that both kinds of report have.
 
-use rust_decimal::prelude::ToPrimitive;
-
 use super::document::{Bar, Block, Chart, Document, Table};
 use super::figures::Figures;
 use super::model::{AppliedChanges, Brand, Incidents, TierMove};
 use super::words::Word;
-use crate::domain::{Money, Once, TimeRange, Timestamp, Violations};
+use crate::domain::{Money, Once, TimeRange, Timestamp};
 
 /// The name that stands where a brand has none.
 const PRODUCT: &str = "Plimsoll";
 
 /// An amount for the length of a bar.
 pub fn plain<P>(money: &Money<P>) -> f64 {
-    money.amount.to_f64().unwrap_or(0.0)
+    money.to_f64().unwrap_or(0.0)
 }
 
 /// A document out of its blocks.
@@ -106,7 +104,7 @@ pub fn applied(applied: &AppliedChanges, of_many: bool, figures: Figures) -> Vec
     if let Some(savings) = applied.savings.as_ref().filter(|savings| savings.changes > 0) {
         blocks.push(Block::Text(applied_sentence(applied, figures)));
         let [before, since] = [savings.violations_before, savings.violations_since]
-            .map(|seen| figures.or_none(above(seen), |share| figures.share(share)));
+            .map(|seen| figures.or_none(seen.share(), |share| figures.share(share)));
         let rate = figures.money(&savings.rate);
         let parts = [("rate", rate.as_str()), ("before", &before), ("since", &since)];
         blocks.push(Block::Text(figures.say(Word::AppliedRate, &parts)));
@@ -162,9 +160,4 @@ fn changes(applied: &AppliedChanges, of_many: bool, figures: Figures) -> Block {
         cells
     });
     Table::block(&columns, rows.collect(), more(applied.list.rest(), figures))
-}
-
-/// The share of samples above a limit; nothing without samples.
-pub fn above(seen: Violations) -> Option<f64> {
-    (seen.samples > 0).then(|| seen.above as f64 / seen.samples as f64)
 }

@@ -2,7 +2,7 @@
 //! it is of, whom it concerns, what it is, and the figure with its unit.
 
 use super::model::{AppliedChanges, FleetReport, Incidents, Report, ReportedQuota, TenantReport, TierMove};
-use super::parts::{above, plain};
+use super::parts::plain;
 use crate::cost::Costs;
 use crate::domain::{Money, Resource, TenantId, Tier, Timestamp};
 use crate::series::table::{Column, Table};
@@ -217,7 +217,7 @@ fn applied(rows: &mut Rows, applied: &AppliedChanges) {
         for (what, seen) in
             [("above_before", savings.violations_before), ("above_since", savings.violations_since)]
         {
-            rows.figure("applied", &nobody, what, above(seen).unwrap_or(f64::NAN), "");
+            rows.figure("applied", &nobody, what, seen.share().unwrap_or(f64::NAN), "");
         }
     }
     for day in &applied.by_day {

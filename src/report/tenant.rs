@@ -29,8 +29,13 @@ pub fn document(report: &TenantReport, language: Language) -> Document {
     }
     blocks.extend(parts::incidents(&report.incidents, false, figures));
     blocks.extend(parts::applied(&report.applied, false, figures));
-    let title = figures.say(Word::TenantTitle, &[("tenant", shown_name(report))]);
-    parts::finished(blocks, (title, report.range, report.made_at), report.brand.as_ref(), figures)
+    let heading = (title(report, figures), report.range, report.made_at);
+    parts::finished(blocks, heading, report.brand.as_ref(), figures)
+}
+
+/// The report's title.
+pub fn title(report: &TenantReport, figures: Figures) -> String {
+    figures.say(Word::TenantTitle, &[("tenant", shown_name(report))])
 }
 
 fn shown_name(report: &TenantReport) -> &str {

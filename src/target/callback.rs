@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::may_work_later;
 use crate::domain::{QuotaChange, Resource, TenantId};
 use crate::ports::{QuotaTarget, TargetError};
 use crate::security::SigningSecret;
@@ -170,12 +171,7 @@ async fn judge(mut response: Response) -> Result<String, TargetError> {
     }
     let said: String = text.chars().take(200).collect();
     let message = format!("it answered {status}: {}", said.replace(['\r', '\n'], " "));
-    let may_work_later = status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
-        );
-    Err(if may_work_later { unreachable(message) } else { refused(message) })
+    Err(if may_work_later(status.as_u16()) { unreachable(message) } else { refused(message) })
 }
 
 fn unreachable(message: String) -> TargetError {

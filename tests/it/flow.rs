@@ -1,8 +1,6 @@
 //! The main job with real processes: a Prometheus with backfilled usage, the
 //! daemon, a person who approves over the API, the quota and the audit log.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
@@ -57,11 +55,7 @@ async fn usage_becomes_a_recommendation_that_a_person_approves() {
     assert!(backtest["days"].as_f64().is_some_and(|days| days >= 5.0), "{backtest:#}");
     assert!(backtest["violations"].as_f64().is_some_and(|share| share <= 0.005), "{backtest:#}");
     assert!(evidence["would_change"].as_array().is_some_and(|lines| lines.len() >= 2), "{evidence:#}");
-    let explained = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
-        .args(["explain", id, "--server", &daemon.url])
-        .env("PLIMSOLL_TOKEN", &daemon.token)
-        .output()
-        .unwrap();
+    let explained = daemon.asked(&["explain", id]);
     let text = String::from_utf8_lossy(&explained.stdout);
     assert!(explained.status.success(), "{}", String::from_utf8_lossy(&explained.stderr));
     for part in ["cpu_cores of acme (PREMIUM): 8 -> ", "today", "VPA target", "KRR", "Trial: ", "UTC"] {

@@ -292,17 +292,19 @@ impl Deliverer {
         known: &BTreeMap<ReceiverName, KnownReceiver>,
         waiting: &[(Delivery, u64)],
     ) -> Vec<Recipient> {
-        let mut counts: HashMap<&ReceiverName, usize> = HashMap::new();
+        let mut queues: HashMap<&ReceiverName, Vec<&str>> = HashMap::new();
         for (delivery, _) in waiting {
-            *counts.entry(&delivery.receiver).or_default() += 1;
+            queues.entry(&delivery.receiver).or_default().push(&delivery.notice.subject);
         }
         let recipient = |known: &KnownReceiver| {
-            let full = counts.get(&known.receiver.name).is_some_and(|n| *n >= self.settings.max_waiting);
+            let queue = queues.get(&known.receiver.name).map(Vec::as_slice).unwrap_or_default();
+            let full = queue.len() >= self.settings.max_waiting;
             let closed = match &known.disabled {
                 Some(disabled) => Some(disabled.reason.clone()),
                 None => full.then(|| "as many notices wait as notify.max_waiting allows".to_owned()),
             };
-            Recipient { receiver: known.receiver.clone(), closed }
+            let awaits = queue.iter().map(|subject| (*subject).to_owned()).collect();
+            Recipient { receiver: known.receiver.clone(), closed, awaits }
         };
         known.values().map(recipient).collect()
     }

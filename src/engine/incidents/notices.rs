@@ -32,11 +32,7 @@ pub(super) fn tell(
     now: Timestamp,
     id: Uuid,
 ) -> (Option<Notice>, Option<AlertBudget>) {
-    if incident.untold == Some(Untold::OverBudget) && !budget.kept_back.contains(&incident.id) {
-        // The day's summary has told of it.
-        incident.told_at.get_or_insert(now);
-        (incident.untold, incident.worse_untold) = (None, None);
-    }
+    note_summary(incident, budget, now);
     let kind = match change {
         // Who was never told of the begin needs no end.
         Change::Resolved if incident.told_at.is_none() => return (None, None),
@@ -86,6 +82,14 @@ pub(super) fn tell(
         );
     }
     (Some(notice), Some(budget))
+}
+
+/// Notes that a day's summary has told of what its budget kept back.
+fn note_summary(incident: &mut Incident, budget: &AlertBudget, now: Timestamp) {
+    if incident.untold == Some(Untold::OverBudget) && !budget.kept_back.contains(&incident.id) {
+        incident.told_at.get_or_insert(now);
+        (incident.untold, incident.worse_untold) = (None, None);
+    }
 }
 
 /// The budget of today: what was kept back on an earlier day stays until it

@@ -6,8 +6,8 @@ use super::super::Engine;
 use super::parts::{key_of, tier_move};
 use super::{ReportFailure, ReportSettings, range_of};
 use crate::cost::{self, TenantCosts};
-use crate::domain::{ModelState, RecommendationState, Tenant, TenantId, TimeRange, Timestamp};
-use crate::registry::{Filter, KeptReport, RecommendationRecord};
+use crate::domain::{ModelState, Tenant, TenantId, Timestamp};
+use crate::registry::{KeptReport, RecommendationRecord};
 use crate::report::model::{
     Accuracy, AtRisk, FleetMoney, FleetReport, QuotaName, Since, Standing, Top, TopSaving,
 };
@@ -33,15 +33,13 @@ impl Engine {
         settings: &ReportSettings,
     ) -> Result<(FleetReport, Standing), ReportFailure> {
         let (now, most) = (self.now(), settings.max_rows);
-        let range = checked(range_of(range, now, settings.period))?;
+        let range = range_of(range, now, settings.period)?;
         let tenants = self.parts.registry.all_tenants().await?;
         let money = match self.prices() {
             Some(_) => Some(self.fleet_money(&self.costs_of(&tenants).await?)?),
             None => None,
         };
-        let filter =
-            Filter { state: Some(RecommendationState::Proposed.name().to_owned()), ..Filter::default() };
-        let waiting = self.parts.registry.recommendations(&filter, None, usize::MAX).await?;
+        let waiting = self.parts.registry.all_waiting().await?;
         let at_risk = self.at_risk(&tenants, now).await?;
         let standing = Standing {
             tenants: tenants.iter().map(|tenant| tenant.id.clone()).collect(),
@@ -121,11 +119,6 @@ impl Engine {
         };
         self.resources().into_iter().filter_map(champion).collect()
     }
-}
-
-/// A range that begins before it ends.
-pub(super) fn checked(range: TimeRange) -> Result<TimeRange, ReportFailure> {
-    if range.is_empty() { Err(ReportFailure::Range(range)) } else { Ok(range) }
 }
 
 /// The recommendations that save something, the most first.

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use super::super::Engine;
-use super::{ReportFailure, ReportSchedule, ReportSettings, ReportTenants};
-use crate::domain::{Notice, NoticeKind, ReportId, ReportNotice, Severity, TenantId, Timestamp};
+use super::{ReportFailure, ReportSettings};
+use crate::domain::{
+    Notice, NoticeKind, ReportId, ReportNotice, ReportSchedule, ReportTenants, Severity, TenantId, Timestamp,
+};
 use crate::ports::Enclosure;
 use crate::registry::{KeptReport, Registry, RegistryError, ReportRun};
 use crate::report::{self, Report};

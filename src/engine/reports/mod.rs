@@ -13,7 +13,7 @@ pub use driver::drive_reports;
 pub(super) use kept::enclosure;
 
 use super::{CostError, EngineError};
-use crate::domain::{Language, ReceiverName, ReportFormat, TenantId, TimeRange, Timestamp, Timetable};
+use crate::domain::{ReportSchedule, TimeRange, Timestamp};
 use crate::registry::RegistryError;
 use crate::report::ReportError;
 
@@ -48,34 +48,6 @@ impl Default for ReportSettings {
     }
 }
 
-/// A report that is made again and again.
-#[derive(Debug, Clone)]
-pub struct ReportSchedule {
-    /// Its name.
-    pub name: String,
-    /// When it is due.
-    pub timetable: Timetable,
-    /// How it is written for those who get it as a file.
-    pub format: ReportFormat,
-    /// In which language.
-    pub language: Language,
-    /// Whether one on the fleet is made.
-    pub fleet: bool,
-    /// The tenants of which one is made.
-    pub tenants: ReportTenants,
-    /// Who gets it.
-    pub deliver_to: Vec<ReceiverName>,
-}
-
-/// Of which tenants a report is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReportTenants {
-    /// Of each.
-    All,
-    /// Of these.
-    These(Vec<TenantId>),
-}
-
 /// Why there is no report; reads well after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum ReportFailure {
@@ -100,7 +72,12 @@ pub enum ReportFailure {
 }
 
 /// The time that a report is on: up to now where nobody says, and a period long.
-fn range_of(range: (Option<Timestamp>, Option<Timestamp>), now: Timestamp, period: Duration) -> TimeRange {
+fn range_of(
+    range: (Option<Timestamp>, Option<Timestamp>),
+    now: Timestamp,
+    period: Duration,
+) -> Result<TimeRange, ReportFailure> {
     let end = range.1.unwrap_or(now).min(now);
-    TimeRange { start: range.0.unwrap_or(end.minus(period)), end }
+    let range = TimeRange { start: range.0.unwrap_or(end.minus(period)), end };
+    if range.is_empty() { Err(ReportFailure::Range(range)) } else { Ok(range) }
 }

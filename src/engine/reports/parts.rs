@@ -123,10 +123,8 @@ impl Engine {
     }
 
     fn applied_row(&self, change: &AppliedChange, range: TimeRange) -> AppliedRow {
-        let share = |pick: fn(&crate::domain::Measured) -> Violations| {
-            let seen = change.measured.as_ref().map(pick)?;
-            (seen.samples > 0).then(|| seen.above as f64 / seen.samples as f64)
-        };
+        let share =
+            |pick: fn(&crate::domain::Measured) -> Violations| change.measured.as_ref().map(pick)?.share();
         AppliedRow {
             at: change.at,
             tenant: change.tenant.clone(),

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::super::{AssessmentKind, Engine, SeriesKey};
-use super::fleet::checked;
 use super::parts::{key_of, tier_move};
 use super::{ReportFailure, ReportSettings, range_of};
-use crate::domain::{Quota, RecommendationState, Tenant, TenantId, Tier, TimeRange, Timestamp, Violations};
+use crate::domain::{Quota, Tenant, TenantId, Tier, TimeRange, Timestamp, Violations};
 use crate::report::model::{Brand, ReportedQuota, TenantReport, UsageChart};
 use crate::rightsize::DatedForecast;
 use crate::series::UsageSeries;
@@ -30,7 +29,7 @@ impl Engine {
         settings: &ReportSettings,
     ) -> Result<TenantReport, ReportFailure> {
         let now = self.now();
-        let range = checked(range_of(range, now, settings.period))?;
+        let range = range_of(range, now, settings.period)?;
         let tenant = self.parts.registry.tenant(id).await?;
         let costs = match self.prices() {
             Some(_) => self.costs_of(std::slice::from_ref(&tenant)).await?.pop(),
@@ -68,11 +67,10 @@ impl Engine {
         let (mut recommended, mut saving, mut reasons) = (None, None, Vec::new());
         match self.workspace.assessment(&key).map(|said| said.kind) {
             Some(AssessmentKind::Change(id)) => {
-                let record = self.parts.registry.recommendation(id).await?;
-                if record.state == RecommendationState::Proposed {
-                    recommended = Some(record.recommendation.proposed);
-                    saving = record.recommendation.cost.map(|cost| cost.saving);
-                    reasons = record.recommendation.reasons;
+                if let Some(waiting) = self.parts.registry.still_waiting(id).await? {
+                    recommended = Some(waiting.proposed);
+                    saving = waiting.cost.map(|cost| cost.saving);
+                    reasons = waiting.reasons;
                 }
             }
             Some(AssessmentKind::Keep(why) | AssessmentKind::Abstain(why)) => reasons = vec![sentence(&why)],
@@ -93,8 +91,7 @@ impl Engine {
             samples: seen.violations.samples,
             mean: seen.mean,
             peak: seen.peak,
-            above: (seen.violations.samples > 0)
-                .then(|| seen.violations.above as f64 / seen.violations.samples as f64),
+            above: seen.violations.share(),
             hours: self.risk(&key, quota, now).map(|risk| risk.hours),
             chart,
         })

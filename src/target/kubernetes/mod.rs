@@ -21,6 +21,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Status;
 use kube::{Api, Client, Config};
 
+use super::may_work_later;
 use crate::domain::{QuotaChange, Resource, TenantId};
 use crate::ports::{QuotaTarget, TargetError};
 use crate::telemetry::causes;
@@ -221,8 +222,8 @@ fn judge(status: &Status, namespace: &str) -> TargetError {
             "{said}; let its manager give the field up (`kubectl apply --server-side` without it), since Plimsoll forces nothing"
         )),
         // Somebody wrote it since it was read.
-        409 | 408 | 425 | 429 => unreachable(said),
-        code if code >= 500 => unreachable(said),
+        409 => unreachable(said),
+        code if may_work_later(code) => unreachable(said),
         _ => refused(said),
     }
 }

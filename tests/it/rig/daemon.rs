@@ -1,6 +1,6 @@
 //! The real daemon.
 
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
@@ -49,6 +49,16 @@ impl Daemon {
     /// A `GET` with the token.
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.request(Method::GET, path)
+    }
+
+    /// What the command line says of it, asked with its token.
+    pub fn asked(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+            .args(arguments)
+            .args(["--server", &self.url])
+            .env("PLIMSOLL_TOKEN", &self.token)
+            .output()
+            .unwrap()
     }
 
     /// The client, for requests without the token.
