@@ -47,7 +47,7 @@ async fn no_answer_is_missing_in_the_openapi_document() {
     std::fs::write(folder.path().join("schemathesis.toml"), PLACES).unwrap();
     let mut command = Command::new(programs.join("schemathesis"));
     command.current_dir(folder.path()).env("NO_COLOR", "1").args(["run", "--checks", CHECKS]);
-    command.args(["--phases", "coverage,fuzzing", "--max-examples", "10", "--seed", "7", "--workers", "2"]);
+    command.args(["--phases", "coverage,fuzzing", "--max-examples", "10", "--seed", "7"]);
     // It would take its own way back in away.
     command.args(["--exclude-method", "DELETE", "--header", &format!("Authorization: Bearer {TOKEN}")]);
     command.arg(format!("{}/openapi.json", daemon.url));
