@@ -11,7 +11,7 @@ use super::tenant::top;
 /// The width of every chart.
 const WIDTH: f64 = 720.0;
 /// The room for labels beside bars.
-const LABEL: f64 = 240.0;
+const LABEL: f64 = 270.0;
 /// The room for figures behind bars.
 const FIGURE: f64 = 120.0;
 /// The height of a lying bar, and of the room that it has.

@@ -175,10 +175,17 @@ fn a_tenants_own_look_takes_the_place_of_the_houses() {
 fn each_language_has_its_words_and_figures() {
     let page = |language| text(&of_fleet(), ReportFormat::Markdown, language);
     let (english, german) = (page(Language::English), page(Language::German));
-    assert!(english.contains("1,200 tenants cost 1,234.50\u{a0}EUR a month"), "{english}");
-    assert!(english.contains("234.50\u{a0}EUR a month could be saved: 2 recommendations"), "{english}");
+    assert!(
+        english.contains("Tenants: 1,200. At the quotas that stand they cost 1,234.50\u{a0}EUR a month"),
+        "{english}"
+    );
+    assert!(
+        english
+            .contains("234.50\u{a0}EUR a month could be saved. Recommendations that wait for a decision: 2."),
+        "{english}"
+    );
     assert!(english.contains("memory_gb of acme, in 12 h"), "{english}");
-    assert!(german.contains("1.200 Mandanten kosten"), "{german}");
+    assert!(german.contains("Mandanten: 1.200. Bei"), "{german}");
     assert!(german.contains("1.234,50\u{a0}EUR") && german.contains("23.11.2026"), "{german}");
     assert!(german.contains("Und 2 weitere.") && !german.contains("tenants"), "{german}");
     assert!(text(&of_fleet(), ReportFormat::Html, Language::German).contains("<html lang=\"de\">"));

@@ -227,7 +227,7 @@ async fn a_report_comes_by_mail_also_where_the_server_refuses_at_first() {
         String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).unwrap()).unwrap()
     };
     assert!(
-        letter["parts"][0]["type"] == "text/plain" && content(0).contains("1 tenants cost"),
+        letter["parts"][0]["type"] == "text/plain" && content(0).contains("Tenants: 1. At the quotas"),
         "{}",
         content(0)
     );
