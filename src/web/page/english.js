@@ -317,6 +317,8 @@ export const english = {
   "action.second_factor_confirmed": "Second factor confirmed",
   "action.second_factor_removed": "Second factor removed",
   "action.target_repaired": "Target repaired",
+  "action.changes_paused": "Changes stopped",
+  "action.changes_resumed": "Changes go on",
   "action.audit_cut": "Audit log cut",
   "action.incident_opened": "Incident opened",
   "action.incident_worsened": "Incident got worse",

@@ -317,6 +317,8 @@ export const german = {
   "action.second_factor_confirmed": "Zweiter Faktor bestätigt",
   "action.second_factor_removed": "Zweiter Faktor entfernt",
   "action.target_repaired": "Ziel berichtigt",
+  "action.changes_paused": "Änderungen angehalten",
+  "action.changes_resumed": "Änderungen gehen weiter",
   "action.audit_cut": "Protokoll gekürzt",
   "action.incident_opened": "Vorfall begonnen",
   "action.incident_worsened": "Vorfall verschlimmert",
