@@ -86,7 +86,7 @@ fn daemon() {
     let quota = StandingQuota::first(40.0);
     let mut kept = Vec::new();
     for hours in [1, 6, 24] {
-        let course = Course { budget: 0.01, hours, changes_per_day: 8.0 };
+        let course = Course { budget: 0.01, hours, changes_per_day: 8.0, schedule: None };
         let begun = Instant::now();
         let pool = pool(hours);
         println!(

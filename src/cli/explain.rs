@@ -160,10 +160,14 @@ fn tried(backtest: &Backtest, unit: &str, out: &mut impl Write) -> std::io::Resu
 }
 
 fn show_schedule(schedule: &Schedule, unit: &str, out: &mut impl Write) -> std::io::Result<()> {
+    let what = match schedule.is_followed {
+        true => "The quota follows a schedule with",
+        false => "A schedule would do with",
+    };
     writeln!(
         out,
-        "\nA schedule would do with {} {unit} in the mean; made a day ahead, on {} past days {} of the samples \
-         lay above it. From {}, hour by hour:",
+        "\n{what} {} {unit} in the mean; made a day ahead, on {} past days {} of the samples lay above it. From \
+         {}, hour by hour:",
         short(schedule.mean),
         schedule.days,
         percent(schedule.violations),
@@ -238,6 +242,7 @@ mod tests {
             mean: 1.5,
             violations: 0.001,
             days: 9,
+            is_followed: false,
         });
         evidence.tier_fit = Some(TierFit {
             tier: Tier::Premium,

@@ -57,7 +57,8 @@ pub struct Replay {
     #[arg(long, default_value_t = 0.01)]
     budget: f64,
     /// auto to choose for each series; daemon for what the daemon would have
-    /// proposed, each proposal applied at once; or one of reaction, window,
+    /// proposed, each proposal applied at once; schedule for the same with the
+    /// cadence day_ahead, which needs --every 1h; or one of reaction, window,
     /// histogram, smoothed, seasonal, forecast, pooled
     #[arg(long, default_value = "auto", value_parser = policy)]
     policy: Policy,
@@ -78,18 +79,21 @@ enum Policy {
     Families(Vec<Family>),
     /// The daemon's whole rule.
     Daemon,
+    /// The daemon's whole rule, following a schedule made at midnight.
+    Schedule,
 }
 
 fn policy(text: &str) -> Result<Policy, String> {
     match text {
         "auto" => return Ok(Policy::Families(Family::ALL.to_vec())),
         "daemon" => return Ok(Policy::Daemon),
+        "schedule" => return Ok(Policy::Schedule),
         _ => {}
     }
     let known = Family::ALL.into_iter().find(|family| family.name() == text);
     known.map(|family| Policy::Families(vec![family])).ok_or_else(|| {
         let names: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
-        format!("use auto, daemon, or one of {}", names.join(", "))
+        format!("use auto, daemon, schedule, or one of {}", names.join(", "))
     })
 }
 
@@ -121,13 +125,14 @@ pub fn run(arguments: &Replay, out: &mut impl Write) -> anyhow::Result<()> {
         changes_per_day: arguments.max_changes_per_day,
         families: match &arguments.policy {
             Policy::Families(families) => families.clone(),
-            Policy::Daemon => Family::ALL.to_vec(),
+            Policy::Daemon | Policy::Schedule => Family::ALL.to_vec(),
         },
+        day_ahead: matches!(arguments.policy, Policy::Schedule),
         samples_a_day: fleet.samples_a_day,
     };
     let known = replay::Fleet::of(&fleet.hours, &settings);
     let limits: Vec<Vec<Option<f64>>> = match arguments.policy {
-        Policy::Daemon => rehearsal::limits(&fleet.hours, &settings, &known),
+        Policy::Daemon | Policy::Schedule => rehearsal::limits(&fleet.hours, &settings, &known),
         Policy::Families(_) => {
             fleet.hours.par_iter().map(|series| replay::limits(series, &settings, &known)).collect()
         }
@@ -199,6 +204,11 @@ fn check(arguments: &Replay) -> Result<(), BadUsage> {
     let changes = arguments.max_changes_per_day;
     if !(changes.is_finite() && changes > 0.0) {
         return Err(BadUsage(format!("use --max-changes-per-day {changes}; give a number above 0")));
+    }
+    if matches!(arguments.policy, Policy::Schedule) && arguments.every != Duration::from_secs(3600) {
+        return Err(BadUsage(
+            "replay a schedule, which has a limit for each hour; give --every 1h".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -97,7 +97,7 @@ struct Change {
     /// observe, review or approved
     #[arg(long)]
     apply_mode: Option<ApplyMode>,
-    /// auto, hourly, six_hourly or daily
+    /// auto, hourly, six_hourly, daily or day_ahead
     #[arg(long)]
     cadence: Option<Cadence>,
     /// The most changes of a quota a day

@@ -82,7 +82,8 @@ impl Rightsizing {
             cadence: cadence(&mut section),
             changes_per_day: section.number(
                 "changes_per_day",
-                "The most changes of a quota a day, on average, that the cadence auto may lead to.",
+                "The most changes of a quota a day, on average, that the cadence auto may lead to, and the most steps of \
+                 a schedule.",
                 4.0,
                 0.01..=24.0,
             ),
@@ -125,7 +126,8 @@ fn cadence(section: &mut Section<'_, '_>) -> Cadence {
         "cadence",
         "How often quotas are meant to change, where a tenant says nothing else. With auto, a tenant \
                  in the mode \"approved\" gets what its own past says is worth the changes, all others one \
-                 quota a day.",
+                 quota a day. With day_ahead, one in that mode follows a schedule that is made at \
+                 midnight (UTC).",
         &Cadence::ALL.map(|cadence| (cadence.name(), cadence)),
     )
 }

@@ -66,6 +66,9 @@ pub struct Schedule {
     pub violations: f64,
     /// Over how many days that was tried.
     pub days: u32,
+    /// Whether the quota follows it, so that the proposed quota is its step.
+    #[serde(default)]
+    pub is_followed: bool,
 }
 
 /// Which tier a tenant's demand fits.

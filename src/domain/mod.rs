@@ -75,7 +75,7 @@ pub enum DomainError {
     #[error("read {0:?} as an apply mode; use observe, review or approved")]
     UnknownApplyMode(String),
     /// The text names no cadence.
-    #[error("read {0:?} as a cadence; use auto, hourly, six_hourly or daily")]
+    #[error("read {0:?} as a cadence; use auto, hourly, six_hourly, daily or day_ahead")]
     UnknownCadence(String),
     /// The text names no kind of notice.
     #[error("read {0:?} as a kind of notice; the kinds are {names}", names = notice::names())]

@@ -85,6 +85,10 @@ pub struct Evidence {
     /// pays and holds.
     #[serde(default)]
     pub schedule: Option<Schedule>,
+    /// Whether the quota that stands is a step of a schedule that is followed,
+    /// so that the next one need not wait for the cool-down.
+    #[serde(default)]
+    pub is_on_schedule: bool,
     /// Which tier the tenant's demand fits, where that is another than its own.
     #[serde(default)]
     pub tier_fit: Option<TierFit>,

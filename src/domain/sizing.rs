@@ -21,11 +21,14 @@ pub enum Cadence {
     SixHourly,
     /// A day.
     Daily,
+    /// An hour of a schedule for the whole day, made at midnight.
+    DayAhead,
 }
 
 impl Cadence {
     /// All cadences.
-    pub const ALL: [Cadence; 4] = [Cadence::Auto, Cadence::Hourly, Cadence::SixHourly, Cadence::Daily];
+    pub const ALL: [Cadence; 5] =
+        [Cadence::Auto, Cadence::Hourly, Cadence::SixHourly, Cadence::Daily, Cadence::DayAhead];
 
     /// The name used in configs and the API.
     pub fn name(self) -> &'static str {
@@ -34,16 +37,18 @@ impl Cadence {
             Cadence::Hourly => "hourly",
             Cadence::SixHourly => "six_hourly",
             Cadence::Daily => "daily",
+            Cadence::DayAhead => "day_ahead",
         }
     }
 
-    /// Its length in hours; `None` where it is still to be chosen.
+    /// After how many hours the policies are asked anew; `None` where that is
+    /// still to be chosen.
     pub fn hours(self) -> Option<usize> {
         match self {
             Cadence::Auto => None,
             Cadence::Hourly => Some(1),
             Cadence::SixHourly => Some(6),
-            Cadence::Daily => Some(24),
+            Cadence::Daily | Cadence::DayAhead => Some(24),
         }
     }
 }

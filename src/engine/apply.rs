@@ -245,7 +245,8 @@ impl Engine {
         Ok(Facts {
             tier: tenant.tier,
             generation: quota.generation,
-            last_change_at: (quota.generation > 1).then_some(quota.changed_at),
+            last_change_at: (quota.generation > 1 && !recommendation.evidence.is_on_schedule)
+                .then_some(quota.changed_at),
             expires_at: recommendation.expires_at,
             confidence: recommendation.confidence,
             incident_open_since: incident.map(|incident| incident.opened_at),

@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 
 use super::pools::Known;
 use super::{Engine, SeriesKey};
-use crate::domain::{Cadence, Quota, Resource, Tenant, Tier, Timestamp};
+use crate::domain::{ApplyMode, Cadence, Quota, Resource, Tenant, Tier, Timestamp};
+use crate::rightsize::schedule::Reach;
 use crate::rightsize::{Budget, Course, StandingQuota, Walk};
 use crate::series::UsageSeries;
 
@@ -64,7 +65,8 @@ impl Engine {
         let asked = tenant.cadence.unwrap_or(self.settings.rightsizing.cadence);
         let budget = self.budget(tenant, quota.resource).share;
         let changes_per_day = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
-        let course = |hours| Course { budget, hours, changes_per_day };
+        let schedule = self.reach(tenant, asked, changes_per_day);
+        let course = |hours| Course { budget, hours, changes_per_day, schedule };
         let stands = standing(quota);
         let others = |hours| known.others(quota.resource, hours);
         let before = self.workspace.walks.read().get(key).cloned();
@@ -92,6 +94,18 @@ impl Engine {
         let carried = Arc::new(Mutex::new(Carried { walk, asked, chosen_at }));
         self.workspace.walks.write().insert(key.clone(), Arc::clone(&carried));
         carried
+    }
+
+    /// How far a schedule may go that the daemon follows by itself: within the
+    /// allowed changes, and no deeper than one step of the guardrails leads
+    /// down and back up again.
+    fn reach(&self, tenant: &Tenant, asked: Cadence, changes_per_day: f64) -> Option<Reach> {
+        let rails = &self.settings.guardrails;
+        let lowest = (1.0 - rails.largest_step_down).max(1.0 / (1.0 + rails.largest_step_up));
+        let follows = asked == Cadence::DayAhead && tenant.apply_mode == ApplyMode::Approved;
+        // One step is a quota for the whole day.
+        (follows && changes_per_day >= 2.0)
+            .then_some(Reach { most_changes: changes_per_day as usize, lowest })
     }
 
     /// The walk of the cadence that is worth its changes.

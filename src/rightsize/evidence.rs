@@ -1,6 +1,7 @@
 //! What a recommendation rests on, and how far it can be trusted.
 
 use super::needs::peak;
+use super::schedule::PAYS;
 use super::words::{percent, would_change};
 use super::{Advice, Case, DatedForecast, Settings};
 use crate::domain::recommendation::WhatIf;
@@ -11,8 +12,6 @@ use crate::series::{UsageSeries, stats};
 const FULL_HISTORY_DAYS: f64 = 14.0;
 /// What is left of the confidence where no policy held the budget.
 const UNPROVEN: f64 = 0.85;
-/// A schedule is worth giving where its mean is below this share of the quota.
-const SCHEDULE_PAYS: f64 = 0.9;
 
 /// The share of the grid without a sample.
 pub(super) fn gap_share(usage: &UsageSeries) -> f64 {
@@ -54,6 +53,7 @@ pub(super) fn gather(
         backtest: case.advice.map(backtest),
         alternatives: case.advice.map_or_else(Vec::new, |advice| alternatives(case, advice)),
         schedule: case.advice.and_then(|advice| schedule(case, advice, limit)),
+        is_on_schedule: case.is_on_schedule(),
         ..Evidence::default()
     };
     evidence.would_change = would_change(case, settings, &evidence, limit);
@@ -99,17 +99,18 @@ fn alternatives(case: &Case<'_>, advice: &Advice) -> Vec<Alternative> {
 }
 
 /// The day's plan in steps of the resource and inside the tier's bounds, where
-/// it saves something beside one quota for the whole day.
+/// it is followed or saves something beside one quota for the whole day.
 fn schedule(case: &Case<'_>, advice: &Advice, limit: f64) -> Option<Schedule> {
     let (from, plan) = advice.plan.as_ref()?;
     let hours: Vec<f64> = plan.hours.iter().map(|hour| case.within_tier(*hour)).collect();
     let mean = hours.iter().sum::<f64>() / hours.len().max(1) as f64;
-    (mean < SCHEDULE_PAYS * limit).then(|| Schedule {
+    (advice.is_scheduled || mean < PAYS * limit).then(|| Schedule {
         from: *from,
         mean,
         hours,
         violations: plan.violations,
         days: u32::try_from(plan.days).unwrap_or(u32::MAX),
+        is_followed: advice.is_scheduled,
     })
 }
 

@@ -25,6 +25,7 @@ mod ranked;
 pub mod rehearsal;
 pub mod replay;
 mod rule;
+pub mod schedule;
 mod steps;
 pub mod tier_fit;
 mod tried;
@@ -136,6 +137,15 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// Whether the quota that stands is a step of a schedule that is followed.
+    /// The guardrails may have rounded it by one step of the resource.
+    pub(crate) fn is_on_schedule(&self) -> bool {
+        let near = |limit: &f64| {
+            (self.within_tier(*limit) - self.quota.limit).abs() <= 1.001 * self.resource.granularity()
+        };
+        self.advice.is_some_and(|advice| advice.followed.iter().any(near))
+    }
+
     /// A wish in steps of the resource and inside the tier's bounds.
     fn within_tier(&self, wanted: f64) -> f64 {
         let ceiling = self.tier.ceiling(self.resource).unwrap_or(f64::INFINITY);

@@ -146,6 +146,9 @@ impl<'a> Needs<'a> {
 
     /// What led, how it did on this tenant's past, and for how long it is meant.
     fn backtest_reasons(&self, advice: &Advice, way: Way) -> Vec<String> {
+        if advice.is_scheduled {
+            return vec![self.schedule_reason(advice)];
+        }
         let led = if advice.proven { "led the mix that holds" } else { "came nearest to" };
         let unit = self.case.resource.unit();
         let mut reasons = vec![format!(
@@ -165,6 +168,20 @@ impl<'a> Needs<'a> {
             ));
         }
         reasons
+    }
+
+    fn schedule_reason(&self, advice: &Advice) -> String {
+        let days = advice.plan.as_ref().map_or(0, |(_, plan)| plan.days);
+        format!(
+            "Follows the schedule that was made at midnight from the same hours of earlier days: {} {} from {} \
+             until {}. Tried on {days} days, such schedules let {} of the samples above them; the budget is {}.",
+            short(advice.limit),
+            self.case.resource.unit(),
+            at_utc(advice.since),
+            at_utc(advice.until()),
+            percent(advice.violations),
+            percent(self.case.budget.share),
+        )
     }
 
     fn past_reason(&self) -> String {

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::pool::Others;
 use super::replay::{Fleet, Hours, Settings};
+use super::schedule::Reach;
 use super::{Budget, Case, Course, DatedForecast, Outcome, StandingQuota, Walk, decide};
 use crate::domain::{Resource, Step, Tier, Timestamp};
 use crate::forecast::{Abstention, Forecast, Past, Quantiles, forecast_all};
@@ -114,10 +115,12 @@ impl Tenant {
         }
         let usage = self.before(hour);
         let rule = super::Settings::default();
+        let reach = Reach { most_changes: settings.changes_per_day as usize, lowest: 0.0 };
         let course = Course {
             budget: settings.budget,
-            hours: settings.every,
+            hours: settings.course_hours(),
             changes_per_day: settings.changes_per_day,
+            schedule: settings.day_ahead.then_some(reach),
         };
         let none = StandingQuota::first(f64::MAX);
         let quota = self.quota.unwrap_or(none);
@@ -163,6 +166,7 @@ mod tests {
             budget: 0.01,
             changes_per_day: 8.0,
             families: Family::ALL.to_vec(),
+            day_ahead: false,
             samples_a_day: 288.0,
         }
     }

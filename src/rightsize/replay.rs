@@ -25,11 +25,18 @@ pub struct Settings {
     pub changes_per_day: f64,
     /// The families of policies to choose from.
     pub families: Vec<Family>,
+    /// Whether the daemon's rule follows a schedule made at midnight.
+    pub day_ahead: bool,
     /// How many samples a day has without gaps.
     pub samples_a_day: f64,
 }
 
 impl Settings {
+    /// For how many hours the limits hold that the policies are tried with.
+    pub(super) fn course_hours(&self) -> usize {
+        if self.day_ahead { 24 } else { self.every }
+    }
+
     /// How many intervals begin in so many hours after the warm-up.
     fn intervals(&self, hours: usize) -> usize {
         hours.saturating_sub(self.warmup).div_ceil(self.every)
@@ -79,7 +86,7 @@ impl Fleet {
     pub fn of(fleet: &[Hours], settings: &Settings) -> Fleet {
         let pooled = settings.families.contains(&Family::Pooled);
         let part: Vec<&[Vec<f64>]> = fleet.iter().map(Vec::as_slice).collect();
-        let pool = if pooled { Pool::of(&part, 0, settings.every) } else { Pool::default() };
+        let pool = if pooled { Pool::of(&part, 0, settings.course_hours()) } else { Pool::default() };
         Fleet { means: fleet_means(fleet), pool }
     }
 }
@@ -246,6 +253,7 @@ mod tests {
             budget: 0.01,
             changes_per_day: 8.0,
             families: Family::ALL.to_vec(),
+            day_ahead: false,
             samples_a_day: 288.0,
         }
     }

@@ -143,8 +143,12 @@ impl<'a> Sized<'a> {
     }
 
     /// What a quota that was raised is worth shows only once some time has seen
-    /// it; before, usage that the lower quota held down would ask for a cut.
+    /// it; before, usage that the lower quota held down would ask for a cut. A
+    /// step of a schedule was known to be one of many.
     fn resting(&self) -> Option<KeepReason> {
+        if self.case.is_on_schedule() {
+            return None;
+        }
         let quota = self.case.quota;
         let until = quota.since.filter(|_| quota.raised)?.plus(self.settings.rest);
         (self.case.usage.end() < until).then_some(KeepReason::Resting { until })

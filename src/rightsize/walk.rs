@@ -17,6 +17,7 @@ use super::past::DAY;
 use super::policy::{Family, Peers};
 use super::pool::{Others, Pool};
 use super::promise::Promise;
+use super::schedule::{Followed, PAYS, Reach};
 use super::tried::{Trial, Tried};
 use crate::domain::{Resource, Step, Timestamp};
 use crate::series::UsageSeries;
@@ -34,6 +35,9 @@ pub struct Course {
     pub hours: usize,
     /// The most changes a day, above 0.
     pub changes_per_day: f64,
+    /// How far the quota may follow a schedule made at midnight; `None` where it
+    /// follows none.
+    pub schedule: Option<Reach>,
 }
 
 /// What the past of a quota advises.
@@ -61,13 +65,17 @@ pub struct Advice {
     /// A limit for each of the 24 hours to come, and the first of them, where
     /// the past says that it holds.
     pub plan: Option<(Timestamp, Plan)>,
+    /// The limits of the schedules that were followed today and yesterday.
+    pub followed: Vec<f64>,
+    /// Whether the limit is that of a schedule.
+    pub is_scheduled: bool,
 }
 
 impl Advice {
     /// Whether a limit holds for less than a day, so that it must not be held
     /// against usage of other hours.
     pub fn is_short(&self) -> bool {
-        self.hours < DAY
+        self.is_scheduled || self.hours < DAY
     }
 
     /// When the limit's time is over.
@@ -94,8 +102,9 @@ pub struct Walk {
     day_ahead: DayAhead,
     peers: Peers,
     decided: Option<Decided>,
-    /// Whether the limit that holds is a new one.
-    is_new: bool,
+    followed: Followed,
+    /// The limit of the last hour that was looked at, 0 before the first.
+    held: f64,
     /// Whether there were samples since the last look.
     news: bool,
     hours: usize,
@@ -123,7 +132,8 @@ impl Walk {
             day_ahead: DayAhead::default(),
             peers: Peers::default(),
             decided: None,
-            is_new: false,
+            followed: Followed::default(),
+            held: 0.0,
             news: false,
             hours: 0,
             until: if first < usage.start { later(first, 1) } else { first },
@@ -167,11 +177,12 @@ impl Walk {
         }
         self.hours += 1;
         self.news |= !samples.is_empty();
-        let limit = self.hold.current();
         if self.decided.is_some() {
+            let limit = self.followed.step_at(self.until).map_or(self.hold.current(), |step| step.limit);
             let above = samples.iter().filter(|sample| **sample > limit * (1.0 + 1e-6)).count();
             self.promise.enter(above, samples.len());
-            self.trial.enter(samples, limit, std::mem::take(&mut self.is_new));
+            self.trial.enter(samples, limit, self.held > 0.0 && limit != self.held);
+            self.held = limit;
         }
         self.auto.observe(samples, pool.known_at(hour_number(self.until) + 1));
         self.peers.observe(self.auto.past());
@@ -184,10 +195,12 @@ impl Walk {
         // A gap says nothing: what was decided stays.
         let asked = self.news.then(|| self.auto.limit(&Ask { budget, target, fleet_mean }));
         let Some(limit) = asked.flatten() else { return };
-        let before = self.hold.current();
         let stands = self.hold.next(limit.value, self.course.hours);
-        self.is_new = before > 0.0 && stands != before;
         let bounds = Bounds { target, price: BUDGET_WORTH * fleet_mean / budget };
+        if let Some(reach) = self.course.schedule.as_ref().filter(|_| hour_of(self.until) == 0) {
+            let plan = self.day_ahead.plan(self.auto.past(), &bounds).map(|plan| plan.within(reach));
+            self.followed.begin_day(self.until, plan.filter(|plan| plan.mean() < PAYS * stands));
+        }
         self.decided = Some(Decided { limit, bounds, since: self.until });
     }
 
@@ -200,7 +213,7 @@ impl Walk {
     pub fn advice(&self, resource: Resource) -> Option<Advice> {
         let Decided { limit, bounds, since } = self.decided.as_ref()?;
         let leading = limit.leading?;
-        Some(Advice {
+        let for_the_day = Advice {
             limit: self.hold.current(),
             policy: self.auto.name(&leading),
             margin: leading.margin,
@@ -211,6 +224,27 @@ impl Walk {
             tried: self.tried(),
             peers: self.peers(resource),
             plan: self.day_ahead.plan(self.auto.past(), bounds).map(|plan| (self.until, plan)),
+            followed: self.followed.limits().collect(),
+            is_scheduled: false,
+        };
+        Some(self.scheduled(&for_the_day).unwrap_or(for_the_day))
+    }
+
+    /// The same advice where a schedule holds in the hour that comes.
+    fn scheduled(&self, for_the_day: &Advice) -> Option<Advice> {
+        let step = self.followed.step_at(self.until)?;
+        let plan = self.followed.plan_at(self.until)?;
+        Some(Advice {
+            limit: step.limit,
+            policy: "schedule".to_owned(),
+            margin: 1.0,
+            violations: plan.1.violations,
+            proven: true,
+            hours: step.hours,
+            since: step.since,
+            plan: Some(plan.clone()),
+            is_scheduled: true,
+            ..for_the_day.clone()
         })
     }
 
@@ -263,7 +297,7 @@ mod tests {
     }
 
     fn walked(usage: &UsageSeries, hours: usize) -> Walk {
-        let mut walk = Walk::new(usage, Course { budget: 0.01, hours, changes_per_day: 8.0 });
+        let mut walk = Walk::new(usage, Course { budget: 0.01, hours, changes_per_day: 8.0, schedule: None });
         walk.catch_up(usage, &FREE, others());
         walk
     }
@@ -294,7 +328,7 @@ mod tests {
     #[test]
     fn usage_held_down_by_its_quota_asks_for_more_than_it_shows() {
         let held = usage(14, |index| office(index).min(3.0));
-        let course = Course { budget: 0.01, hours: 24, changes_per_day: 8.0 };
+        let course = Course { budget: 0.01, hours: 24, changes_per_day: 8.0, schedule: None };
         let asked = |limit| {
             let mut walk = Walk::new(&held, course);
             walk.catch_up(&held, &StandingQuota::first(limit), others());

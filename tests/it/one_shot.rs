@@ -325,7 +325,7 @@ fn replay_names_what_it_cannot_use() {
         (vec![], "failed to replay integer steps, which say nothing of hours"),
         (
             vec!["--policy", "magic"],
-            "use auto, daemon, or one of reaction, window, histogram, smoothed, seasonal",
+            "use auto, daemon, schedule, or one of reaction, window, histogram, smoothed, seasonal",
         ),
     ] {
         let failed = piped(&[&["replay", "--input", "-"][..], &arguments[..]].concat(), input);

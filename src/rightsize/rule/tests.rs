@@ -6,6 +6,7 @@ use std::time::Duration;
 use ndarray::{Array1, Array2};
 use proptest::prelude::*;
 
+use super::super::schedule::Reach;
 use super::super::{Advice, Budget, Budgets, Course, Others, Pool, StandingQuota, Walk, one_step};
 use super::*;
 use crate::domain::{Guardrails, Resource, Step, Tier, Timestamp};
@@ -77,6 +78,8 @@ fn advice(limit: f64, proven: bool) -> Advice {
         tried: None,
         peers: vec![("VPA target", 2.5), ("KRR", 0.0)],
         plan: None,
+        followed: Vec::new(),
+        is_scheduled: false,
     }
 }
 
@@ -233,6 +236,16 @@ fn floors_and_ceilings_hold() {
 /// What a quota was at each sample, where its owner lets the daemon apply what
 /// it recommends and the platform lets no usage above the quota.
 fn closed_loop(days: usize, first: f64, demand: impl Fn(usize) -> f64) -> Vec<f64> {
+    closed_loop_on(None, days, first, demand)
+}
+
+/// The same where the quota may follow a schedule.
+fn closed_loop_on(
+    schedule: Option<Reach>,
+    days: usize,
+    first: f64,
+    demand: impl Fn(usize) -> f64,
+) -> Vec<f64> {
     let rails = Guardrails::default();
     let mut quota = StandingQuota::first(first);
     let mut usage = usage(0, |_| 0.0);
@@ -246,12 +259,13 @@ fn closed_loop(days: usize, first: f64, demand: impl Fn(usize) -> f64) -> Vec<f6
         }
         usage = UsageSeries { start: Timestamp::from_seconds(0), values: values.clone().into(), ..usage };
         usage.drop_before(usage.end().minus(Duration::from_secs(28 * 86_400)));
-        let course = Course { budget: budget().share, hours: 24, changes_per_day: 8.0 };
+        let course = Course { budget: budget().share, hours: 24, changes_per_day: 8.0, schedule };
         let walk = walk.get_or_insert_with(|| Walk::new(&usage, course));
         walk.catch_up(&usage, &quota, Others { mean: 2.0, pool: &Pool::default() });
         let advice = walk.advice(Resource::CpuCores);
         let cool = quota.since.is_none_or(|since| usage.end() >= since.plus(rails.cool_down));
-        if let (true, Outcome::Change(proposal)) = (cool, outcome(&usage, quota, advice.as_ref()))
+        if let Outcome::Change(proposal) = outcome(&usage, quota, advice.as_ref())
+            && (cool || proposal.evidence.is_on_schedule)
             && let Outcome::Change(step) =
                 one_step(*proposal, Resource::CpuCores, quota.limit, &usage, &rails)
         {
@@ -287,6 +301,28 @@ fn a_throttled_tenant_is_set_free_and_comes_to_rest() {
     let last = &quotas[20 * 288..];
     assert!(last.iter().all(|quota| (10.0..16.0).contains(quota)), "{:?}", last.last());
     assert!(changes(last) <= 2, "{}", changes(last));
+}
+
+#[test]
+fn a_schedule_is_followed_and_left_when_usage_is_a_surprise() {
+    let reach = Reach { most_changes: 4, lowest: 0.7 };
+    let growing = |index: usize| if index < 24 * 288 { office(index) } else { 1.6 * office(index) };
+    let quotas = closed_loop_on(Some(reach), 30, 16.0, growing);
+    let followed = &quotas[15 * 288..24 * 288];
+    assert_eq!(short_share(&quotas, growing, 12..24), 0.0);
+    assert!(followed.chunks(288).all(|day| changes(day) <= 4), "{followed:?}");
+    let (night, noon) = (followed[3 * 12], followed[12 * 12]);
+    assert!((0.69..0.75).contains(&(night / noon)) && noon < 12.0, "{night} {noon}");
+    // The surprise is answered no later than with a quota for the whole day.
+    let by_day = closed_loop(30, 16.0, growing);
+    let short = |quotas: &[f64]| short_share(quotas, growing, 24..25);
+    assert!(
+        short(&by_day) > 0.0 && short(&quotas) <= short(&by_day),
+        "{} {}",
+        short(&quotas),
+        short(&by_day)
+    );
+    assert_eq!(short_share(&quotas, growing, 25..30), 0.0);
 }
 
 #[test]
@@ -337,7 +373,7 @@ proptest! {
         let since = changed.map(|hours| Timestamp::from_seconds(3600 * hours as i64));
         let quota = StandingQuota { limit: resource.round_up(quota), since, raised: true };
         let budget = Budgets::default().of(tier, resource, None);
-        let mut walk = Walk::new(&usage, Course { budget: budget.share, hours, changes_per_day: 8.0 });
+        let mut walk = Walk::new(&usage, Course { budget: budget.share, hours, changes_per_day: 8.0, schedule: None });
         walk.catch_up(&usage, &quota, Others { mean: 1.0, pool: &Pool::default() });
         let advice = walk.advice(resource);
         let dated = usage.last_sample().map(|_| forecast(&usage));
