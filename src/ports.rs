@@ -102,6 +102,8 @@ pub enum Table {
     /// The id of the recommendation that was last put to people and has not
     /// ended, by tenant and resource.
     Waiting,
+    /// What was last turned down or rolled back, by tenant and resource.
+    Refusals,
     /// Changes that were approved and not yet seen through, by tenant and resource.
     Intents,
     /// The switch that stops all changes, while it stands.
@@ -151,11 +153,12 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 26] = [
+    pub const ALL: [Table; 27] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
         Table::Waiting,
+        Table::Refusals,
         Table::Intents,
         Table::Pause,
         Table::Changes,
@@ -187,6 +190,7 @@ impl Table {
             Table::Quotas => "quotas",
             Table::Recommendations => "recommendations",
             Table::Waiting => "waiting",
+            Table::Refusals => "refusals",
             Table::Intents => "intents",
             Table::Pause => "pause",
             Table::Changes => "changes",

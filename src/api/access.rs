@@ -74,6 +74,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/v1/tenants/{id}/quotas", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/quotas/{resource}", Viewer, Path),
     deciding("PUT", "/v1/tenants/{id}/quotas/{resource}", Approver, Path),
+    deciding("POST", "/v1/tenants/{id}/quotas/{resource}/roll-back", Approver, Path),
     rule("GET", "/v1/tenants/{id}/assessments", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/incidents", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/resources/{resource}/forecast", Viewer, Path),

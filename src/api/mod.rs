@@ -186,6 +186,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(template_files::import))
         .routes(routes!(quotas::list))
         .routes(routes!(quotas::get, quotas::put))
+        .routes(routes!(quotas::roll_back))
         .routes(routes!(drift::list))
         .routes(routes!(pause::get, pause::put, pause::remove))
         .routes(routes!(recommendations::list))

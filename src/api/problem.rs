@@ -146,6 +146,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::IncidentOver(_)
             | RegistryError::AlreadyDecided { .. }
             | RegistryError::Busy(..)
+            | RegistryError::NothingToRollBack(..)
             | RegistryError::Paused(_)
             | RegistryError::ReceiverExists(_)
             | RegistryError::ReceiverOfConfig(_)

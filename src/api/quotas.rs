@@ -49,6 +49,15 @@ pub struct QuotaToSet {
     reason: Option<String>,
 }
 
+/// Why a change is taken back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaRollBack {
+    /// What is wrong with it.
+    #[schema(min_length = 1)]
+    reason: String,
+}
+
 /// Read all quotas of a tenant. Poll it with If-None-Match.
 #[utoipa::path(get, path = "/v1/tenants/{id}/quotas", tag = "quotas", security(("token" = [])),
     params(("id" = String, Path, description = "The tenant's id")),
@@ -122,5 +131,41 @@ pub async fn put(
     let generation = allowed.choose(state.engine.registry().quota(&id, resource).await?.generation);
     let remark = caller.remark(wish.reason);
     let quota = state.engine.request_change(&id, resource, wish.limit, generation, remark).await?;
+    Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())
+}
+
+/// Take the last change of a quota back, if it still stands as it was seen. What it was changed to is not
+/// recommended again for a while.
+#[utoipa::path(post, path = "/v1/tenants/{id}/quotas/{resource}/roll-back", tag = "quotas", security(("token" = [])),
+    params(
+        ("id" = String, Path, description = "The tenant's id"),
+        ("resource" = Resource, Path),
+        ("If-Match" = String, Header, description = "The generation that was seen, in quotes"),
+    ),
+    request_body = QuotaRollBack,
+    responses(
+        (status = 200, body = QuotaView, headers(("ETag", description = "its new generation"))),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Another change of it is on its way, or it was never changed"),
+        (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The tier does not allow it"),
+        (status = 428, body = Problem, content_type = "application/problem+json", description = "If-Match is missing"),
+        (status = 502, body = Problem, content_type = "application/problem+json", description = "The target refused it"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "The target is out of reach; it will be tried again"),
+    ))]
+pub async fn roll_back(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path((id, resource)): Path<(TenantId, Resource)>,
+    headers: HeaderMap,
+    Body(wish): Body<QuotaRollBack>,
+) -> Result<Response, Problem> {
+    if wish.reason.trim().is_empty() {
+        return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
+    }
+    let allowed = if_match(&headers)?;
+    let generation = allowed.choose(state.engine.registry().quota(&id, resource).await?.generation);
+    let remark = caller.remark(Some(wish.reason));
+    let quota = state.engine.roll_back_quota(&id, resource, generation, remark).await?;
     Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())
 }

@@ -144,7 +144,7 @@ pub async fn approve(
     Ok(Json(Applied { quota: quota.into(), recommendation: recommendation.into() }))
 }
 
-/// Reject a recommendation. The same is not proposed again until it would have expired.
+/// Reject a recommendation. The same is not proposed again for a while (`rightsizing.reconsider_after`).
 #[utoipa::path(post, path = "/v1/recommendations/{id}/reject", tag = "recommendations", security(("token" = [])),
     params(("id" = RecommendationId, Path, description = "The recommendation's id")),
     request_body = Rejection,

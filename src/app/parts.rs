@@ -195,6 +195,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         },
         expire_after: config.rightsizing.expire_after,
         stale_after: config.rightsizing.stale_after,
+        reconsider_after: config.rightsizing.reconsider_after,
         guardrails: config.guardrails.clone(),
         discover: config.tenants.discover,
         provider: config.tenants.provider.clone(),

@@ -53,6 +53,22 @@ enum What {
         #[arg(long)]
         code: Option<String>,
     },
+    /// Take the last change of a quota back
+    RollBack {
+        /// The tenant
+        tenant: TenantId,
+        /// The resource
+        resource: Resource,
+        /// What is wrong with it
+        #[arg(long)]
+        reason: String,
+        /// The generation that was seen; whichever stands where it is left out
+        #[arg(long)]
+        generation: Option<u64>,
+        /// The code of your second factor, where the template asks for one
+        #[arg(long)]
+        code: Option<String>,
+    },
 }
 
 /// Runs the command.
@@ -67,7 +83,7 @@ pub fn run(arguments: &Quota, out: &mut impl Write) -> anyhow::Result<()> {
     }
     let all = match what {
         What::List { .. } => answer,
-        What::Get { .. } | What::Set { .. } => json!({ "items": [answer] }),
+        What::Get { .. } | What::Set { .. } | What::RollBack { .. } => json!({ "items": [answer] }),
     };
     let headings = [
         ("resource", "/resource"),
@@ -86,12 +102,22 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
             server.call(Method::GET, &format!("/v1/tenants/{tenant}/quotas/{resource}"), &[], None)
         }
         What::Set { tenant, resource, limit, generation, reason, code } => {
-            let tag = generation.map_or_else(|| "*".to_owned(), |number| format!("\"{number}\""));
-            let mut headers = answer::code(code.as_deref());
-            headers.push(("if-match", tag));
             let body = Body::Json(json!({ "limit": limit, "reason": reason }));
             let path = format!("/v1/tenants/{tenant}/quotas/{resource}");
-            server.send_body(Method::PUT, &path, &[], &headers, body)
+            server.send_body(Method::PUT, &path, &[], &seen(*generation, code.as_deref()), body)
+        }
+        What::RollBack { tenant, resource, reason, generation, code } => {
+            let body = Body::Json(json!({ "reason": reason }));
+            let path = format!("/v1/tenants/{tenant}/quotas/{resource}/roll-back");
+            server.send_body(Method::POST, &path, &[], &seen(*generation, code.as_deref()), body)
         }
     }
+}
+
+/// The headers that say which generation was seen, and who one is.
+fn seen(generation: Option<u64>, code: Option<&str>) -> Vec<(&'static str, String)> {
+    let tag = generation.map_or_else(|| "*".to_owned(), |number| format!("\"{number}\""));
+    let mut headers = answer::code(code);
+    headers.push(("if-match", tag));
+    headers
 }

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::reader::{Complaint, Key, Reader, Section, kind_of};
 use super::units::{days, hours};
-use crate::domain::{Guardrails, Resource};
+use crate::domain::Resource;
 
 /// When the work is done.
 #[derive(Debug, Clone)]
@@ -189,38 +189,4 @@ fn read_ignore_drops(section: &mut Section<'_, '_>) -> Vec<Resource> {
         list.iter().map(name).collect::<Result<Vec<_>, _>>()
     };
     section.take(key.default("[\"storage_gb\", \"cache_size_mb\"]"), read).unwrap_or(default)
-}
-
-/// Reads the guardrails of the automatic changes.
-pub(super) fn read_guardrails(reader: &mut Reader<'_>) -> Guardrails {
-    let about =
-        "What the daemon may do by itself for tenants in the mode \"approved\". A person may do more.";
-    let mut section = reader.section("guardrails", about);
-    let default = Guardrails::default();
-    Guardrails {
-        largest_step_up: section.number(
-            "largest_step_up",
-            "The largest raise in one step, as a share of the quota: 1.0 doubles it.",
-            default.largest_step_up,
-            0.0..=100.0,
-        ),
-        largest_step_down: section.number(
-            "largest_step_down",
-            "The largest cut in one step, as a share of the quota: 0.3 leaves 70 %.",
-            default.largest_step_down,
-            0.0..=0.95,
-        ),
-        cool_down: section.duration(
-            "cool_down",
-            "The least time between two automatic changes of one quota.",
-            default.cool_down,
-            Duration::ZERO..=days(90),
-        ),
-        least_confidence: section.number(
-            "least_confidence",
-            "The least confidence of a recommendation.",
-            default.least_confidence,
-            0.0..=1.0,
-        ),
-    }
 }

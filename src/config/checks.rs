@@ -39,6 +39,13 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
             format!("set anomaly.close_distance to {open} or less, or raise anomaly.open_distance"),
         );
     }
+    if config.guardrails.monthly_rise.iter().next().is_some() && config.costs.is_none() {
+        reader.conflict(
+            &["guardrails.monthly_rise"],
+            "limits what changes cost, but there are no prices",
+            "add the section [costs], or leave it out",
+        );
+    }
     let limits = &prometheus.limits;
     if limits.max_series > limits.max_samples_per_query {
         reader.conflict(

@@ -12,6 +12,7 @@ mod analysis;
 mod audit;
 mod checks;
 mod costs;
+mod guardrails;
 mod incidents;
 mod kubernetes;
 mod notify;
@@ -167,7 +168,7 @@ impl Config {
             anomaly: Anomaly::read(reader),
             incidents: Incidents::read(reader),
             rightsizing: Rightsizing::read(reader),
-            guardrails: analysis::read_guardrails(reader),
+            guardrails: guardrails::read(reader),
             costs: Costs::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),

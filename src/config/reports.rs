@@ -112,7 +112,8 @@ fn read_schedule(section: &mut Section<'_, '_>, name: &str) -> Option<ReportSche
     Some(ReportSchedule { name, timetable: timetable?, format, language, fleet, tenants, deliver_to })
 }
 
-fn read_timetable(section: &mut Section<'_, '_>) -> Option<Timetable> {
+/// Reads a cron expression with its time zone; `about` says what is due then.
+pub(super) fn read_timetable(section: &mut Section<'_, '_>) -> Option<Timetable> {
     let key = Key::new(
         "cron",
         "When it is due: minute, hour, day of the month, month, weekday. A fixed time that the clock skips in \

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use toml::de::DeValue;
-
-use super::reader::{Complaint, Key, Reader, Section, kind_of};
+use super::reader::{Key, Reader, Section};
 use super::units::{days, hours};
+use super::values::above_zero;
 use crate::domain::{Cadence, Resource, Tier};
 
 /// How quotas are sized.
@@ -32,6 +31,8 @@ pub struct Rightsizing {
     pub season: Duration,
     /// How long a recommendation can be approved.
     pub expire_after: Duration,
+    /// For how long what was turned down is not proposed again.
+    pub reconsider_after: Duration,
     /// The oldest last sample that a recommendation may rest on.
     pub stale_after: Duration,
     /// The share of samples that each tier lets above its quota, in the order
@@ -105,6 +106,13 @@ impl Rightsizing {
                 hours(1),
                 Duration::from_secs(1)..=days(28),
             ),
+            reconsider_after: section.duration(
+                "reconsider_after",
+                "For how long what a person turned down, or rolled back, is not proposed again, nor anything \
+                 within a tenth of it, nor a deeper cut.",
+                days(7),
+                Duration::ZERO..=days(366),
+            ),
             budgets: budgets(&mut section),
             unserved: unserved(&mut section),
         }
@@ -146,17 +154,7 @@ fn unserved(section: &mut Section<'_, '_>) -> BTreeMap<Resource, f64> {
     let mut costs = section.section("unserved", about);
     let one = |resource: Resource| {
         let key = Key::new(resource.name(), "", "a number above 0").example("3.0");
-        let cost = costs.take(key, |value| {
-            let number = match value {
-                DeValue::Float(digits) => digits.as_str().parse::<f64>().ok(),
-                DeValue::Integer(digits) => digits.as_str().parse::<f64>().ok(),
-                _ => None,
-            };
-            number.filter(|cost| cost.is_finite() && *cost > 0.0).ok_or_else(|| {
-                Complaint::new(format!("is {}, not a number above 0", kind_of(value)), "write it like 3.0")
-            })
-        });
-        cost.map(|cost| (resource, cost))
+        costs.take(key, above_zero).map(|cost| (resource, cost))
     };
     Resource::ALL.into_iter().filter_map(one).collect()
 }

@@ -34,6 +34,18 @@ pub(super) fn plain_text(value: &DeValue<'_>, like: &str) -> Result<String, Comp
     Ok(text.to_owned())
 }
 
+/// A number above 0.
+pub(super) fn above_zero(value: &DeValue<'_>) -> Result<f64, Complaint> {
+    let number = match value {
+        DeValue::Float(digits) => digits.as_str().parse::<f64>().ok(),
+        DeValue::Integer(digits) => digits.as_str().parse::<f64>().ok(),
+        _ => None,
+    };
+    number.filter(|number| number.is_finite() && *number > 0.0).ok_or_else(|| {
+        Complaint::new(format!("is {}, not a number above 0", kind_of(value)), "write it like 3.0")
+    })
+}
+
 fn within<T: PartialOrd>(
     value: T,
     range: &RangeInclusive<T>,

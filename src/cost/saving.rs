@@ -133,6 +133,7 @@ mod tests {
             before,
             after,
             recommendation: None,
+            rolls_back: false,
             by: Actor::Daemon,
             left_at: None,
             measured: None,

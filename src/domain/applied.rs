@@ -71,6 +71,9 @@ pub struct AppliedChange {
     pub after: f64,
     /// The recommendation that it follows; `null` for a person's own wish.
     pub recommendation: Option<RecommendationId>,
+    /// Whether it took an earlier change back.
+    #[serde(default)]
+    pub rolls_back: bool,
     /// Who approved it.
     pub by: Actor,
     /// When the tenant left; `null` while it stays.

@@ -2,16 +2,17 @@
 //! it lists every rule that stands against one, so that a reader sees all of
 //! them at once.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{QuotaChange, Tier, Timestamp};
+use super::{Budgets, FreezeWindow, Money, PerMonth, QuotaChange, Resource, Tier, Timestamp};
 
 /// The limits inside which the daemon may apply a recommendation by itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Guardrails {
     /// The largest raise in one step, as a share of the quota: 1.0 doubles it.
     pub largest_step_up: f64,
@@ -21,6 +22,35 @@ pub struct Guardrails {
     pub cool_down: Duration,
     /// The least confidence, 0 to 1.
     pub least_confidence: f64,
+    /// The lowest and the highest quota of each resource, beside the tier's.
+    pub bounds: BTreeMap<Resource, Bounds>,
+    /// When nothing is changed.
+    pub freezes: Vec<FreezeWindow>,
+    /// What the daemon's own changes of a calendar month may add to the monthly
+    /// cost of the fleet, of a tier's tenants and of a tenant.
+    pub monthly_rise: Budgets,
+    /// How many rollbacks within [`Guardrails::ROLLBACKS_WITHIN`] stop the
+    /// changes of a tenant's quotas; above 0.
+    pub rollbacks_that_stop: usize,
+}
+
+/// The lowest and the highest quota, in the resource's unit.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Bounds {
+    /// The lowest.
+    pub floor: Option<f64>,
+    /// The highest.
+    pub ceiling: Option<f64>,
+}
+
+impl Guardrails {
+    /// For how long a rollback counts against its tenant.
+    pub const ROLLBACKS_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
+    /// The bounds of a resource.
+    pub fn bounds_of(&self, resource: Resource) -> Bounds {
+        self.bounds.get(&resource).copied().unwrap_or_default()
+    }
 }
 
 impl Default for Guardrails {
@@ -30,6 +60,10 @@ impl Default for Guardrails {
             largest_step_down: 0.3,
             cool_down: Duration::from_secs(6 * 3600),
             least_confidence: 0.7,
+            bounds: BTreeMap::new(),
+            freezes: Vec::new(),
+            monthly_rise: Budgets::default(),
+            rollbacks_that_stop: 2,
         }
     }
 }
@@ -96,6 +130,39 @@ pub enum Objection {
         /// The last sample.
         last_sample_at: Timestamp,
     },
+    /// Below what the guardrails let the daemon set.
+    BelowGuardrail {
+        /// The lowest quota.
+        floor: f64,
+    },
+    /// Above what the guardrails let the daemon set.
+    AboveGuardrail {
+        /// The highest quota.
+        ceiling: f64,
+    },
+    /// A time in which the daemon changes nothing.
+    Frozen {
+        /// The window's name in the config.
+        window: String,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// The daemon's changes of this month would cost too much.
+    RiseTooDear {
+        /// Whose budget: fleet, a tier or a tenant.
+        of: String,
+        /// What its changes of this month would add to the monthly cost.
+        rise: Money<PerMonth>,
+        /// What they may add.
+        limit: Money<PerMonth>,
+    },
+    /// The tenant's changes were rolled back too often.
+    RolledBackTooOften {
+        /// How many rollbacks count.
+        rollbacks: usize,
+        /// When the first of them no longer does.
+        until: Timestamp,
+    },
 }
 
 impl fmt::Display for Objection {
@@ -134,6 +201,24 @@ impl fmt::Display for Objection {
             Objection::StaleData { last_sample_at } => {
                 write!(f, "the last usage sample is from {last_sample_at}; check the source")
             }
+            Objection::BelowGuardrail { floor } => {
+                write!(f, "it is below {floor}, the lowest that guardrails.floors lets the daemon set")
+            }
+            Objection::AboveGuardrail { ceiling } => {
+                write!(f, "it is above {ceiling}, the highest that guardrails.ceilings lets the daemon set")
+            }
+            Objection::Frozen { window, until } => {
+                write!(f, "the freeze window {window} lets the daemon change nothing before {until}")
+            }
+            Objection::RiseTooDear { of, rise, limit } => write!(
+                f,
+                "with it the daemon's changes of this month would add {rise} to the cost of {of}, and \
+                 guardrails.monthly_rise allows {limit}"
+            ),
+            Objection::RolledBackTooOften { rollbacks, until } => write!(
+                f,
+                "{rollbacks} changes of this tenant were rolled back within a week, so a person decides until {until}"
+            ),
         }
     }
 }
@@ -207,6 +292,11 @@ pub struct Facts {
     pub last_sample_at: Timestamp,
     /// How old that sample may be.
     pub stale_after: Duration,
+    /// When the tenant's changes were rolled back, as far as that counts, the
+    /// oldest first.
+    pub rollbacks: Vec<Timestamp>,
+    /// What of the month's rise would be too dear with this change.
+    pub too_dear: Option<Objection>,
     /// The present.
     pub now: Timestamp,
 }
@@ -244,12 +334,43 @@ pub fn judge_for_daemon(change: &QuotaChange, facts: &Facts, guardrails: &Guardr
     if facts.now.since(facts.last_sample_at) > facts.stale_after {
         objections.push(Objection::StaleData { last_sample_at: facts.last_sample_at });
     }
+    objections.extend(out_of_bounds(change, guardrails));
+    objections.extend(frozen(change, facts, guardrails));
+    objections.extend(facts.too_dear.clone());
+    objections.extend(rolled_back_too_often(facts, guardrails));
     verdict
+}
+
+/// A change that leads back towards the bounds is never held up by them.
+fn out_of_bounds(change: &QuotaChange, guardrails: &Guardrails) -> Option<Objection> {
+    let Bounds { floor, ceiling } = guardrails.bounds_of(change.resource);
+    let below = floor.filter(|floor| change.to < *floor && change.to < change.from);
+    let above = ceiling.filter(|ceiling| change.to > *ceiling && change.to > change.from);
+    below
+        .map(|floor| Objection::BelowGuardrail { floor })
+        .or_else(|| above.map(|ceiling| Objection::AboveGuardrail { ceiling }))
+}
+
+/// The window that is open longest.
+fn frozen(change: &QuotaChange, facts: &Facts, guardrails: &Guardrails) -> Option<Objection> {
+    let open = guardrails.freezes.iter().filter_map(|window| {
+        let until = window.open_until(&change.tenant, facts.tier, facts.now)?;
+        Some((until, window.name.clone()))
+    });
+    open.max().map(|(until, window)| Objection::Frozen { window, until })
+}
+
+fn rolled_back_too_often(facts: &Facts, guardrails: &Guardrails) -> Option<Objection> {
+    let rollbacks = facts.rollbacks.len();
+    // Enough of them must be forgotten that fewer than the limit are left.
+    let place = rollbacks.checked_sub(guardrails.rollbacks_that_stop)?;
+    let until = facts.rollbacks.get(place)?.plus(Guardrails::ROLLBACKS_WITHIN);
+    Some(Objection::RolledBackTooOften { rollbacks, until })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Resource;
+    use super::super::Timetable;
     use super::*;
 
     fn change(from: f64, to: f64) -> QuotaChange {
@@ -260,6 +381,7 @@ mod tests {
             from,
             to,
             recommendation: None,
+            rolls_back: false,
             reason: String::new(),
         }
     }
@@ -275,6 +397,8 @@ mod tests {
             incident_open_since: None,
             last_sample_at: now,
             stale_after: Duration::from_secs(3600),
+            rollbacks: Vec::new(),
+            too_dear: None,
             now,
         }
     }
@@ -308,6 +432,58 @@ mod tests {
         assert!(matches!(rules(&change(8.0, 7.0), &old)[..], [O::StaleData { .. }]));
         let late = Facts { expires_at: now, ..facts() };
         assert!(matches!(rules(&change(8.0, 7.0), &late)[..], [O::Expired { .. }]));
+    }
+
+    #[test]
+    fn bounds_hold_but_never_keep_a_quota_out_of_them() {
+        let bounds = BTreeMap::from([(Resource::CpuCores, Bounds { floor: Some(6.0), ceiling: Some(9.0) })]);
+        let rails = Guardrails { bounds, ..Guardrails::default() };
+        let rules = |from, to| judge_for_daemon(&change(from, to), &facts(), &rails).objections;
+        assert_eq!(rules(8.0, 5.9), vec![Objection::BelowGuardrail { floor: 6.0 }]);
+        assert_eq!(rules(8.0, 9.1), vec![Objection::AboveGuardrail { ceiling: 9.0 }]);
+        assert_eq!((rules(4.0, 5.0), rules(12.0, 10.0)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_open_window_stops_the_daemon() {
+        let window = |name: &str, hours: u64| FreezeWindow {
+            name: name.to_owned(),
+            begins: Timetable::parse("0 13 * * *", "UTC").unwrap(),
+            lasts: Duration::from_secs(hours * 3600),
+            tiers: Vec::new(),
+            tenants: Vec::new(),
+        };
+        // 13:46 UTC.
+        let rails =
+            Guardrails { freezes: vec![window("short", 1), window("long", 2)], ..Guardrails::default() };
+        let objections = judge_for_daemon(&change(8.0, 7.0), &facts(), &rails).objections;
+        let until = "1970-01-12T15:00:00Z".parse().unwrap();
+        assert_eq!(objections, vec![Objection::Frozen { window: "long".to_owned(), until }]);
+        let short = Guardrails { freezes: vec![window("short", 1)], ..rails };
+        let later = Facts { now: facts().now.plus(Duration::from_secs(14 * 60)), ..facts() };
+        assert!(
+            !judge_for_daemon(&change(8.0, 7.0), &later, &short)
+                .objections
+                .iter()
+                .any(|one| matches!(one, Objection::Frozen { .. }))
+        );
+    }
+
+    #[test]
+    fn rollbacks_stop_a_tenant_until_enough_are_forgotten() {
+        let at = |day: u64| facts().now.minus(Duration::from_secs(day * 86_400));
+        let until = |rollbacks: Vec<Timestamp>| {
+            let facts = Facts { rollbacks, ..facts() };
+            match rules(&change(8.0, 7.0), &facts)[..] {
+                [] => None,
+                [Objection::RolledBackTooOften { until, .. }] => Some(until),
+                ref other => panic!("{other:?}"),
+            }
+        };
+        let week = Guardrails::ROLLBACKS_WITHIN;
+        assert_eq!(until(vec![at(1)]), None);
+        assert_eq!(until(vec![at(3), at(1)]), Some(at(3).plus(week)));
+        assert_eq!(until(vec![at(5), at(3), at(1)]), Some(at(3).plus(week)));
     }
 
     #[test]

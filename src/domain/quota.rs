@@ -52,6 +52,9 @@ pub struct QuotaChange {
     pub to: f64,
     /// The recommendation that asks for it; `None` for a person's own request.
     pub recommendation: Option<RecommendationId>,
+    /// Whether it takes an earlier change back.
+    #[serde(default)]
+    pub rolls_back: bool,
     /// Why, in words.
     pub reason: String,
 }

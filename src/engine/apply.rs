@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::rails::Risen;
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::approval::{Approval, approve};
 use crate::domain::policy::{Facts, judge_for_daemon, judge_for_person};
@@ -60,19 +61,59 @@ impl Engine {
         generation: u64,
         remark: Remark,
     ) -> Result<Quota, ApplyError> {
-        let tenant = self.parts.registry.tenant(tenant).await?;
-        let quota = self.parts.registry.quota(&tenant.id, resource).await?;
         let to = checked_limit(resource, limit).map_err(RegistryError::from)?;
+        let quota = self.parts.registry.quota(tenant, resource).await?;
         let change = QuotaChange {
-            tenant: tenant.id.clone(),
+            tenant: tenant.clone(),
             resource,
             parent_generation: generation,
             from: quota.limit,
             to,
             recommendation: None,
+            rolls_back: false,
             reason: remark.comment.clone().unwrap_or_else(|| "asked for over the API".to_owned()),
         };
-        self.change_for_person(change, &tenant, &quota, None, remark).await
+        self.change_of_person(change, &quota, remark).await
+    }
+
+    /// Takes the last change of a quota back. What was changed to is not
+    /// recommended again for a while, and enough rollbacks stop the daemon's own
+    /// changes of the tenant's quotas.
+    ///
+    /// # Errors
+    /// Where the quota was never changed, has moved on from `generation`, or the
+    /// change can't be carried out.
+    pub async fn roll_back_quota(
+        &self,
+        tenant: &TenantId,
+        resource: Resource,
+        generation: u64,
+        remark: Remark,
+    ) -> Result<Quota, ApplyError> {
+        let quota = self.parts.registry.quota(tenant, resource).await?;
+        let nothing = || RegistryError::NothingToRollBack(tenant.clone(), resource);
+        let before = quota.before.ok_or_else(nothing)?;
+        let change = QuotaChange {
+            tenant: tenant.clone(),
+            resource,
+            parent_generation: generation,
+            from: quota.limit,
+            to: before,
+            recommendation: None,
+            rolls_back: true,
+            reason: remark.comment.clone().unwrap_or_else(|| "rolled back".to_owned()),
+        };
+        self.change_of_person(change, &quota, remark).await
+    }
+
+    async fn change_of_person(
+        &self,
+        change: QuotaChange,
+        quota: &Quota,
+        remark: Remark,
+    ) -> Result<Quota, ApplyError> {
+        let tenant = self.parts.registry.tenant(&change.tenant).await?;
+        self.change_for_person(change, &tenant, quota, None, remark).await
     }
 
     /// Approves a recommendation and carries it out.
@@ -182,15 +223,21 @@ impl Engine {
         self.finish_open_changes().await?;
         let mut applied = 0;
         let tenants = self.parts.registry.all_tenants().await?;
+        let mut risen = self.risen(&tenants).await?;
         for tenant in tenants.iter().filter(|tenant| tenant.apply_mode == ApplyMode::Approved) {
             for resource in self.parts.source.resources() {
-                applied += usize::from(self.apply_one(tenant, resource).await?);
+                applied += usize::from(self.apply_one(tenant, resource, &mut risen).await?);
             }
         }
         Ok(applied)
     }
 
-    async fn apply_one(&self, tenant: &Tenant, resource: Resource) -> Result<bool, EngineError> {
+    async fn apply_one(
+        &self,
+        tenant: &Tenant,
+        resource: Resource,
+        risen: &mut Risen,
+    ) -> Result<bool, EngineError> {
         let Some((waiting, _)) = self.parts.registry.waiting(&tenant.id, resource).await? else {
             return Ok(false);
         };
@@ -199,8 +246,9 @@ impl Engine {
         }
         let key = SeriesKey { tenant: tenant.id.clone(), resource };
         let quota = self.parts.registry.quota(&tenant.id, resource).await?;
-        let facts = self.facts(tenant, &quota, &waiting, &key).await?;
         let change = waiting.recommendation.change();
+        let too_dear = self.too_dear(risen, tenant, &change);
+        let facts = Facts { too_dear, ..self.facts(tenant, &quota, &waiting, &key).await? };
         let verdict = judge_for_daemon(&change, &facts, &self.settings.guardrails);
         let approval = Approval { by: Actor::Daemon, at: facts.now, comment: None, request_id: None };
         let approved = match approve(change, verdict, approval) {
@@ -224,7 +272,10 @@ impl Engine {
             Err(error) => return Err(error.into()),
         }
         match self.carry_out(&approved).await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                self.count_rise(risen, tenant, approved.item());
+                Ok(true)
+            }
             Err(ApplyError::Registry(error)) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(tenant = %tenant.id, %resource, "failed to {error}");
@@ -252,6 +303,8 @@ impl Engine {
             incident_open_since: incident.map(|incident| incident.opened_at),
             last_sample_at: self.last_sample_at(key).unwrap_or(recommendation.evidence.history_to),
             stale_after: self.settings.stale_after,
+            rollbacks: self.rollbacks(tenant).await?,
+            too_dear: None,
             now: self.now(),
         })
     }

@@ -222,7 +222,7 @@ impl Engine {
     }
 }
 
-fn was_changed(quota: &Quota, since: Timestamp) -> bool {
+pub(super) fn was_changed(quota: &Quota, since: Timestamp) -> bool {
     quota.generation > 1 && quota.changed_at >= since
 }
 

@@ -22,11 +22,14 @@ mod learn;
 mod lineup;
 mod pools;
 mod progress;
+mod rails;
 mod recommend;
 mod reconcile;
 mod refit;
 mod reports;
 mod sizing;
+#[cfg(test)]
+mod tests;
 mod workspace;
 
 use std::collections::{BTreeMap, HashSet};
@@ -112,6 +115,8 @@ pub struct Settings {
     pub rightsizing: rightsize::Settings,
     /// How long a recommendation is of use.
     pub expire_after: Duration,
+    /// For how long what was turned down is not proposed again.
+    pub reconsider_after: Duration,
     /// How old the last sample may be for a change without a person.
     pub stale_after: Duration,
     /// The limits of a change without a person.
@@ -143,6 +148,7 @@ impl Default for Settings {
             incidents: incidents::Settings::default(),
             rightsizing: rightsize::Settings::default(),
             expire_after: hours(24),
+            reconsider_after: hours(7 * 24),
             stale_after: hours(1),
             guardrails: Guardrails::default(),
             discover: None,

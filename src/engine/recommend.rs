@@ -11,12 +11,12 @@ use super::workspace::{Assessment, AssessmentKind};
 use super::{Engine, EngineError, Progress, SeriesKey};
 use crate::cost::NoPrice;
 use crate::domain::{
-    ApplyMode, Evidence, Money, PerMonth, Quota, Recommendation, Resource, Tenant, Tier, TierFit,
+    ApplyMode, Evidence, Money, PerMonth, Quota, Recommendation, Refusal, Resource, Tenant, Tier, TierFit,
 };
 use crate::forecast::Abstention;
 use crate::registry::{Proposed, RegistryError};
 use crate::rightsize::tier_fit::{self, Need};
-use crate::rightsize::{AbstainReason, Case, Outcome, Proposal, decide, one_step};
+use crate::rightsize::{AbstainReason, Case, KeepReason, Outcome, Proposal, decide, one_step};
 
 /// Tenants that are sized between two looks at the state.
 const TENANTS_AT_ONCE: usize = 256;
@@ -155,6 +155,7 @@ impl Engine {
         needed: Option<f64>,
     ) -> Result<bool, EngineError> {
         let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
+        let outcome = self.unless_refused(quota, &key, outcome).await?;
         let (kind, is_new) = match outcome {
             Outcome::Change(proposal) => {
                 let proposed =
@@ -181,6 +182,30 @@ impl Engine {
         }
         self.workspace.assess(key, Assessment { at: self.now(), kind, needed, held_back_by: None });
         Ok(is_new)
+    }
+
+    /// The same outcome, but for a proposal that a person turned down, or rolled
+    /// back, a short while ago.
+    async fn unless_refused(
+        &self,
+        quota: &Quota,
+        key: &SeriesKey,
+        outcome: Outcome,
+    ) -> Result<Outcome, EngineError> {
+        let Outcome::Change(proposal) = &outcome else { return Ok(outcome) };
+        let refusal = self.parts.registry.refusal(&key.tenant, key.resource).await?;
+        let until = |refusal: &Refusal| refusal.at.plus(self.settings.reconsider_after);
+        let stands =
+            |refusal: &Refusal| refusal.covers(quota.limit, proposal.limit) && self.now() < until(refusal);
+        Ok(match refusal.filter(stands) {
+            Some(refusal) => Outcome::Keep(KeepReason::Refused {
+                target: proposal.limit,
+                until: until(&refusal),
+                by: refusal.by.to_string(),
+                reason: refusal.reason,
+            }),
+            None => outcome,
+        })
     }
 
     fn recommendation(&self, tenant: &Tenant, quota: &Quota, proposal: Proposal) -> Recommendation {

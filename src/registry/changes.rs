@@ -5,10 +5,11 @@
 use super::applied::put_applied;
 use super::pause::unless_paused;
 use super::recommendations::RecommendationRecord;
+use super::refusals::put_refusal;
 use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
 use crate::domain::{
     AppliedChange, Approved, AuditAction, AuditEvent, Objection, Quota, QuotaChange, RecommendationState,
-    Resource, Tenant, TenantId, Timestamp, Verdict,
+    Refusal, Resource, Tenant, TenantId, Timestamp, Verdict,
 };
 use crate::ports::{Expect, Order, StoreError, Table, Write};
 
@@ -110,6 +111,10 @@ impl Registry {
             Outcome::Enforced => {
                 let tenant = self.tenant(&change.tenant).await?;
                 writes.push(put(Table::Quotas, key, Expect::Version(quota_version), &after)?);
+                if change.rolls_back {
+                    let refusal = rolled_back(approved, &quota, now);
+                    writes.push(put_refusal(&change.tenant, change.resource, &refusal)?);
+                }
                 writes.push(put_applied(Expect::Anything, &applied(approved, &tenant, &quota, &after))?);
                 (AuditAction::QuotaChanged, change.reason.clone())
             }
@@ -160,6 +165,18 @@ impl Registry {
     }
 }
 
+/// What is not to be proposed again, since it was rolled back.
+fn rolled_back(approved: &Approved<QuotaChange>, before: &Quota, at: Timestamp) -> Refusal {
+    let change = approved.item();
+    Refusal {
+        current: change.to,
+        refused: before.limit,
+        by: approved.by().clone(),
+        at,
+        reason: change.reason.clone(),
+    }
+}
+
 fn applied(
     approved: &Approved<QuotaChange>,
     tenant: &Tenant,
@@ -176,6 +193,7 @@ fn applied(
         before: before.limit,
         after: after.limit,
         recommendation: approved.item().recommendation,
+        rolls_back: approved.item().rolls_back,
         by: approved.by().clone(),
         left_at: None,
         measured: None,

@@ -15,6 +15,7 @@ mod pause;
 mod quiet;
 mod receivers;
 mod recommendations;
+mod refusals;
 mod reports;
 mod templates;
 mod tenants;
@@ -99,6 +100,9 @@ pub enum RegistryError {
     /// There is no such marker.
     #[error("find the marker {0}")]
     NoSuchMarker(Uuid),
+    /// The quota stands as it was first made.
+    #[error("roll the quota of {1} for {0} back: it was never changed")]
+    NothingToRollBack(TenantId, Resource),
     /// Rules stand against the change.
     #[error("change the quota: {0}")]
     Refused(Verdict),

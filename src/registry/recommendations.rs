@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::refusals::put_refusal;
 use super::{Registry, RegistryError, SCAN_CHUNK, append_audit, decode, put, resource_key};
 use crate::domain::{
-    Actor, AuditAction, AuditEvent, Recommendation, RecommendationId, RecommendationState, Resource,
+    Actor, AuditAction, AuditEvent, Recommendation, RecommendationId, RecommendationState, Refusal, Resource,
     TenantId, Timestamp,
 };
 use crate::ports::{Expect, Order, StoreError, Table, Versioned, Write};
@@ -187,12 +188,21 @@ impl Registry {
             reason: reason.clone(),
             request_id,
         };
+        let refusal = Refusal {
+            current: record.recommendation.current,
+            refused: record.recommendation.proposed,
+            by: by.clone(),
+            at,
+            reason: reason.clone(),
+        };
         let state = RecommendationState::Rejected { by, at, reason };
+        let Recommendation { tenant, resource, .. } = &record.recommendation;
+        let remembered = put_refusal(tenant, *resource, &refusal)?;
         // It stays the one that was last put to people, so that the same is not
         // proposed again at once.
         let expect = Expect::Version(version);
         let write = record_write(&record.recommendation, state.clone(), expect)?;
-        self.commit(vec![write, append_audit(&event)?]).await?;
+        self.commit(vec![write, remembered, append_audit(&event)?]).await?;
         Ok(RecommendationRecord { state, ..record })
     }
 

@@ -192,6 +192,7 @@ impl Registry {
             writes.push(delete(Table::Intents, Expect::Absent));
             writes.push(delete(Table::Quotas, Expect::Anything));
             writes.push(delete(Table::Waiting, Expect::Anything));
+            writes.push(delete(Table::Refusals, Expect::Anything));
         }
         writes.extend(self.end_applied(id).await?);
         let (about, words) = ((Some(id.clone()), None), [serde_json::json!(tenant), serde_json::Value::Null]);

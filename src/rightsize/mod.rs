@@ -209,6 +209,20 @@ pub enum KeepReason {
         /// When it may be cut.
         until: Timestamp,
     },
+    /// Somebody said no to it.
+    #[error(
+        "{target} would be best, but {by} said no to that ({reason}); it is not proposed again before {until}"
+    )]
+    Refused {
+        /// What would be best.
+        target: f64,
+        /// Until when it is not proposed.
+        until: Timestamp,
+        /// Who said no.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// No step that the guardrails allow is as large as those of the resource.
     #[error(
         "{target} would be best, but a step that the guardrails allow is less than the quota can change by"

@@ -13,8 +13,11 @@ pub fn one_step(
     usage: &UsageSeries,
     rails: &Guardrails,
 ) -> Outcome {
-    let lowest = resource.round_up(quota * (1.0 - rails.largest_step_down));
-    let highest = resource.round_up(quota * (1.0 + rails.largest_step_up));
+    let bounds = rails.bounds_of(resource);
+    let floor = bounds.floor.unwrap_or(0.0);
+    let ceiling = bounds.ceiling.unwrap_or(f64::INFINITY);
+    let lowest = resource.round_up(quota * (1.0 - rails.largest_step_down)).max(floor);
+    let highest = resource.round_up(quota * (1.0 + rails.largest_step_up)).min(ceiling);
     let step = proposal.limit.clamp(lowest.min(quota), highest.max(quota));
     if step == quota {
         return Outcome::Keep(KeepReason::StepTooCoarse { target: proposal.limit });

@@ -1,0 +1,75 @@
+//! A small engine for tests: one tenant, weeks of usage, a clock that is set by
+//! hand, prices, everything in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Compute, Engine, Ids, Parts, Settings, Silent};
+use crate::cost::{PriceBook, Prices, Settings as PriceSettings};
+use crate::domain::{Actor, ApplyMode, Budgets, Resource, Step, Tier, Timestamp};
+use crate::ports::Clock;
+use crate::ports::hands::Hands;
+use crate::registry::{NewTenant, Registry, Remark};
+use crate::series::{Frame, UsageSeries};
+use crate::source::FileSource;
+use crate::store::{MemoryStore, NoHistory};
+use crate::target::RegistryTarget;
+use crate::telemetry::Metrics;
+
+pub const HOUR: u64 = 3600;
+const BOOK: &str = "currency = \"USD\"\nprovider = \"x\"\n[[price]]\nregion = \"*\"\n\
+    resource = \"cpu_cores\"\non_demand = \"0.5\"\nsource = \"s\"\nlooked_up = \"2026-01-01\"\n";
+
+pub fn start() -> Timestamp {
+    "2026-09-14".parse().unwrap()
+}
+
+/// An engine three weeks after the usage began: about 2 cores, and 5 at noon. A
+/// core costs 365 USD a month.
+pub async fn engine(
+    settings: Settings,
+    budgets: Budgets,
+    apply_mode: ApplyMode,
+    quotas: &[(Resource, f64)],
+) -> (Arc<Engine>, Arc<Hands>) {
+    let clock = Arc::new(Hands::at(start().plus(Duration::from_secs(21 * 24 * HOUR))));
+    let usage = |hour: usize| if hour % 24 == 12 { 5.0 } else { 2.0 + 0.1 * (hour % 7) as f64 };
+    let series = UsageSeries { start: start(), step: Step::HOUR, values: (0..24 * 60).map(usage).collect() };
+    let mut frame = Frame::empty(Resource::CpuCores, Step::HOUR);
+    frame.series.insert("acme".parse().unwrap(), series);
+    let priced = PriceSettings { budgets, ..PriceSettings::default() };
+    let parts = Parts {
+        source: Arc::new(FileSource::from_frames(Step::HOUR, vec![frame])),
+        history: Arc::new(NoHistory),
+        registry: Registry::new(Arc::new(MemoryStore::default()), clock.clone()),
+        target: Arc::new(RegistryTarget),
+        prices: Some(Prices::new(PriceBook::from_toml(BOOK).unwrap(), priced, clock.now()).unwrap()),
+        clock: clock.clone(),
+        ids: Ids::from_seed(1),
+        compute: Compute::new(2, 1).unwrap(),
+        metrics: Arc::new(Metrics::default()),
+    };
+    let tenant = NewTenant {
+        id: "acme".parse().unwrap(),
+        name: None,
+        template: None,
+        tier: Tier::Premium,
+        provider: "x".to_owned(),
+        region: "y".to_owned(),
+        apply_mode,
+        quotas: quotas.iter().copied().collect(),
+    };
+    parts.registry.create_tenant(tenant, Actor::Daemon, None).await.unwrap();
+    (Arc::new(Engine::new(parts, settings)), clock)
+}
+
+/// Lets hours pass, and then runs a cycle.
+pub async fn pass(engine: &Arc<Engine>, clock: &Hands, hours: u64) {
+    let next = clock.now().plus(Duration::from_secs(hours * HOUR));
+    clock.put(next);
+    engine.cycle(&Silent).await.unwrap();
+}
+
+pub fn me() -> Remark {
+    Remark { by: Actor::Person("me".to_owned()), comment: None, request_id: None }
+}
