@@ -8,6 +8,7 @@ mod parts;
 mod prices;
 mod server;
 mod shutdown;
+mod systemd;
 mod token;
 mod witness;
 
@@ -89,6 +90,9 @@ impl App {
         let stop = shutdown::on_signal();
         let address = self.listener.local_addr().context("failed to read the address")?;
         tracing::info!(%address, "listening");
+        if let Some(manager) = systemd::Manager::of_environment() {
+            tokio::spawn(manager.accompany(format!("listening on {address}"), stop.clone()));
+        }
         let driver = tokio::spawn(drive(Arc::clone(&self.engine), self.every, self.grace, stop.clone()));
         let deliveries =
             tokio::spawn(drive_deliveries(Arc::clone(&self.deliverer), self.grace, stop.clone()));

@@ -19,6 +19,7 @@ mod prometheus_source;
 mod recommend;
 mod reports;
 mod rig;
+mod service;
 mod setup;
 mod shutdown;
 mod targets;

@@ -24,6 +24,11 @@ impl Daemon {
     /// [`free_address`](super::free_address)) and `token`. The config lies in a
     /// folder of its own, where relative paths begin.
     pub async fn start(config: &str) -> Daemon {
+        Daemon::start_among(config, &[]).await
+    }
+
+    /// The same with more variables in its environment.
+    pub async fn start_among(config: &str, environment: &[(&str, &str)]) -> Daemon {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("plimsoll.toml"), config).unwrap();
         let table: toml::Table = config.parse().expect("the config is no TOML");
@@ -32,13 +37,13 @@ impl Daemon {
             format!("http://{}", server("listen_address").expect("the config has no server.listen_address"));
         let token = server("token").unwrap_or_default().to_owned();
         let http = reqwest::Client::new();
-        let process = serve(&folder, &http, &url).await;
+        let process = serve(&folder, &http, &url, environment).await;
         Daemon { url, token, process, folder, http }
     }
 
     /// Starts it again with the same config and files, after it has ended.
     pub async fn start_again(&mut self) {
-        self.process = serve(&self.folder, &self.http, &self.url).await;
+        self.process = serve(&self.folder, &self.http, &self.url, &[]).await;
     }
 
     /// A request to a path such as `/v1/tenants`, with the token.
@@ -97,10 +102,11 @@ impl Daemon {
     }
 }
 
-async fn serve(folder: &TempDir, http: &reqwest::Client, url: &str) -> Process {
+async fn serve(folder: &TempDir, http: &reqwest::Client, url: &str, environment: &[(&str, &str)]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
     command
         .current_dir(folder.path())
+        .envs(environment.iter().copied())
         .arg("serve")
         .arg("--config.file")
         .arg(folder.path().join("plimsoll.toml"));
