@@ -104,6 +104,8 @@ pub enum Table {
     Waiting,
     /// What was last turned down or rolled back, by tenant and resource.
     Refusals,
+    /// Changes that people asked for and a second person must approve, by id.
+    ChangeRequests,
     /// Changes that were approved and not yet seen through, by tenant and resource.
     Intents,
     /// The switch that stops all changes, while it stands.
@@ -153,12 +155,13 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 27] = [
+    pub const ALL: [Table; 28] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
         Table::Waiting,
         Table::Refusals,
+        Table::ChangeRequests,
         Table::Intents,
         Table::Pause,
         Table::Changes,
@@ -191,6 +194,7 @@ impl Table {
             Table::Recommendations => "recommendations",
             Table::Waiting => "waiting",
             Table::Refusals => "refusals",
+            Table::ChangeRequests => "change_requests",
             Table::Intents => "intents",
             Table::Pause => "pause",
             Table::Changes => "changes",

@@ -9,6 +9,7 @@ mod access;
 mod analysis;
 mod audit;
 mod auth;
+mod change_requests;
 mod costs;
 mod document;
 mod drift;
@@ -187,6 +188,10 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(quotas::list))
         .routes(routes!(quotas::get, quotas::put))
         .routes(routes!(quotas::roll_back))
+        .routes(routes!(change_requests::list))
+        .routes(routes!(change_requests::get))
+        .routes(routes!(change_requests::approve))
+        .routes(routes!(change_requests::reject))
         .routes(routes!(drift::list))
         .routes(routes!(pause::get, pause::put, pause::remove))
         .routes(routes!(recommendations::list))

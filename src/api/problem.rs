@@ -138,6 +138,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::NoSuchSilence(_)
             | RegistryError::NoSuchMarker(_)
             | RegistryError::NoSuchRecommendation(_)
+            | RegistryError::NoSuchRequest(_)
             | RegistryError::NoSuchReceiver(_)
             | RegistryError::NoSuchTemplate(..)
             | RegistryError::NoSuchToken(_)
@@ -145,6 +146,8 @@ impl From<RegistryError> for Problem {
             RegistryError::TenantExists(_)
             | RegistryError::IncidentOver(_)
             | RegistryError::AlreadyDecided { .. }
+            | RegistryError::RequestDecided { .. }
+            | RegistryError::TooManyRequests(_)
             | RegistryError::Busy(..)
             | RegistryError::NothingToRollBack(..)
             | RegistryError::Paused(_)
@@ -162,9 +165,12 @@ impl From<RegistryError> for Problem {
             RegistryError::Refused(verdict) => {
                 let moved = verdict.objections.iter().any(|one| matches!(one, Objection::QuotaMoved { .. }));
                 let late = verdict.objections.iter().any(|one| matches!(one, Objection::Expired { .. }));
-                let status = match (moved, late) {
-                    (true, _) => StatusCode::PRECONDITION_FAILED,
-                    (_, true) => StatusCode::CONFLICT,
+                let same =
+                    verdict.objections.iter().any(|one| matches!(one, Objection::SamePersonTwice { .. }));
+                let status = match (moved, late, same) {
+                    (true, ..) => StatusCode::PRECONDITION_FAILED,
+                    (_, true, _) => StatusCode::CONFLICT,
+                    (.., true) => StatusCode::FORBIDDEN,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 Problem { objections: verdict.objections, ..Problem::new(status, detail) }

@@ -1,7 +1,8 @@
 //! Quotas, each with its generation as its ETag.
 
 use axum::extract::State;
-use axum::http::header::{ETAG, HeaderMap};
+use axum::http::StatusCode;
+use axum::http::header::{ETAG, HeaderMap, LOCATION};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -9,10 +10,12 @@ use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Caller;
+use super::change_requests::ChangeRequestView;
 use super::etag::{if_match, tag, unchanged};
 use super::extract::{Body, Path};
 use super::problem::Problem;
 use crate::domain::{Quota, Resource, TenantId, Timestamp};
+use crate::engine::Asked;
 
 /// A quota with its unit.
 #[derive(Debug, Serialize, ToSchema)]
@@ -102,7 +105,8 @@ pub async fn get(
     Ok(([(ETAG, tag)], Json(QuotaView::from(quota))).into_response())
 }
 
-/// Change one quota of a tenant, if it still stands as it was seen.
+/// Change one quota of a tenant, if it still stands as it was seen. What needs two people (`[approval]` in the
+/// config) is answered with 202, and waits for a second one.
 #[utoipa::path(put, path = "/v1/tenants/{id}/quotas/{resource}", tag = "quotas", security(("token" = [])),
     params(
         ("id" = String, Path, description = "The tenant's id"),
@@ -112,6 +116,7 @@ pub async fn get(
     request_body = QuotaToSet,
     responses(
         (status = 200, body = QuotaView, headers(("ETag", description = "its new generation"))),
+        (status = 202, body = ChangeRequestView, headers(("Location", description = "where the request is")), description = "It waits for a second person"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "Another change of it is on its way"),
         (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
@@ -130,8 +135,16 @@ pub async fn put(
     let allowed = if_match(&headers)?;
     let generation = allowed.choose(state.engine.registry().quota(&id, resource).await?.generation);
     let remark = caller.remark(wish.reason);
-    let quota = state.engine.request_change(&id, resource, wish.limit, generation, remark).await?;
-    Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())
+    Ok(match state.engine.request_change(&id, resource, wish.limit, generation, remark).await? {
+        Asked::Applied(quota) => {
+            ([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response()
+        }
+        Asked::AwaitsSecond(request) => {
+            let place = format!("/v1/change-requests/{}", request.id);
+            let view = Json(ChangeRequestView::from(request));
+            (StatusCode::ACCEPTED, [(LOCATION, place)], view).into_response()
+        }
+    })
 }
 
 /// Take the last change of a quota back, if it still stands as it was seen. What it was changed to is not

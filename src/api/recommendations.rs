@@ -1,6 +1,8 @@
 //! Recommendations: read with their evidence, approved, rejected.
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,6 +14,7 @@ use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use super::quotas::QuotaView;
 use crate::domain::{Recommendation, RecommendationId, RecommendationState, Resource, TenantId};
+use crate::engine::Decided;
 use crate::registry::{Filter, RecommendationRecord};
 
 /// A recommendation, with what has become of it.
@@ -42,7 +45,7 @@ pub struct RecommendationQuery {
     tenant: Option<TenantId>,
     /// Those of this resource.
     resource: Option<Resource>,
-    /// Those in this state: proposed, approved, applied, rejected, superseded, stale or expired.
+    /// Those in this state: proposed, awaits_second, approved, applied, rejected, superseded, stale or expired.
     state: Option<String>,
     /// The most entries wanted; the server may give fewer.
     #[param(minimum = 1)]
@@ -56,7 +59,7 @@ pub struct RecommendationQuery {
 #[serde(deny_unknown_fields)]
 pub struct ApprovalToGive {
     /// What the approver says.
-    comment: Option<String>,
+    pub(super) comment: Option<String>,
 }
 
 /// Why a recommendation is rejected.
@@ -66,6 +69,19 @@ pub struct Rejection {
     /// What is wrong with it.
     #[schema(min_length = 1)]
     reason: String,
+}
+
+impl Rejection {
+    /// The reason.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub(super) fn given(self) -> Result<String, Problem> {
+        match self.reason.trim().is_empty() {
+            true => Err(Problem::unprocessable("say why in reason; it stands in the audit log")),
+            false => Ok(self.reason),
+        }
+    }
 }
 
 /// What came of an approval.
@@ -119,12 +135,15 @@ pub async fn get(
     Ok(Json(record.into()))
 }
 
-/// Approve a recommendation and change the quota.
+/// Approve a recommendation and change the quota. Where it needs two people (`[approval]` in the config) the first
+/// one's approval is answered with 202, and a second, different one's carries it out.
 #[utoipa::path(post, path = "/v1/recommendations/{id}/approve", tag = "recommendations", security(("token" = [])),
     params(("id" = RecommendationId, Path, description = "The recommendation's id")),
     request_body = ApprovalToGive,
     responses(
         (status = 200, body = Applied),
+        (status = 202, body = RecommendationView, description = "It waits for a second person"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "The token may not do this, or its bearer has approved it already"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "It waits no more, or the quota has moved on"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "The tier does not allow it"),
@@ -136,12 +155,18 @@ pub async fn approve(
     Extension(caller): Extension<Caller>,
     Path(id): Path<RecommendationId>,
     Body(approval): Body<ApprovalToGive>,
-) -> Result<Json<Applied>, Problem> {
+) -> Result<Response, Problem> {
     admit(&state, &caller, id).await?;
     let outcome = state.engine.approve(id, caller.remark(approval.comment)).await;
-    let quota = outcome.map_err(|error| Problem::from(error).or_conflict())?;
-    let recommendation = state.engine.registry().recommendation(id).await?;
-    Ok(Json(Applied { quota: quota.into(), recommendation: recommendation.into() }))
+    Ok(match outcome.map_err(|error| Problem::from(error).or_conflict())? {
+        Decided::Applied(quota) => {
+            let recommendation = state.engine.registry().recommendation(id).await?;
+            Json(Applied { quota: quota.into(), recommendation: recommendation.into() }).into_response()
+        }
+        Decided::AwaitsSecond(record) => {
+            (StatusCode::ACCEPTED, Json(RecommendationView::from(*record))).into_response()
+        }
+    })
 }
 
 /// Reject a recommendation. The same is not proposed again for a while (`rightsizing.reconsider_after`).
@@ -159,12 +184,10 @@ pub async fn reject(
     Path(id): Path<RecommendationId>,
     Body(rejection): Body<Rejection>,
 ) -> Result<Json<RecommendationView>, Problem> {
-    if rejection.reason.trim().is_empty() {
-        return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
-    }
+    let reason = rejection.given()?;
     admit(&state, &caller, id).await?;
     let registry = state.engine.registry();
-    let record = registry.reject(id, caller.actor(), rejection.reason, caller.request_id()).await?;
+    let record = registry.reject(id, caller.actor(), reason, caller.request_id()).await?;
     Ok(Json(record.into()))
 }
 

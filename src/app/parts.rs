@@ -49,6 +49,10 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
     let (store, history, closing) = open_stores(config).await?;
     let clock = Arc::new(SystemClock);
     let prices = config.costs.as_ref().map(|costs| prices_of(costs, clock.now())).transpose()?;
+    if let Some((prices, limit)) = prices.as_ref().zip(config.approval.two_people.monthly_cost) {
+        let compared = prices.convert(limit, clock.now());
+        compared.context("failed to use approval.two_person_monthly_cost")?;
+    }
     let parts = Parts {
         source,
         history,
@@ -197,6 +201,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         stale_after: config.rightsizing.stale_after,
         reconsider_after: config.rightsizing.reconsider_after,
         guardrails: config.guardrails.clone(),
+        approval: config.approval.clone(),
         discover: config.tenants.discover,
         provider: config.tenants.provider.clone(),
         region: config.tenants.region.clone(),

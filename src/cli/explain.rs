@@ -8,7 +8,9 @@ use anyhow::Context;
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
 use reqwest::Method;
+use serde_json::Value;
 
+use super::answer::word;
 use super::client::Server;
 use crate::domain::{Backtest, Money, PerMonth, Recommendation, RecommendationId, Schedule, TierFit};
 use crate::rightsize::words::{at_utc, percent, short};
@@ -29,24 +31,25 @@ pub struct Explain {
 pub fn run(arguments: &Explain, out: &mut impl Write) -> anyhow::Result<()> {
     let path = format!("/v1/recommendations/{}", arguments.id);
     let answer = arguments.server.call(Method::GET, &path, &[], None)?;
-    let state = answer["state"]["state"].as_str().unwrap_or("unknown").to_owned();
+    let state = answer["state"].clone();
     let one: Recommendation = serde_json::from_value(answer)
         .context("failed to read the recommendation; is the daemon of this version?")?;
     explain(&one, &state, out).context("failed to write the explanation")
 }
 
 /// Writes the whole explanation.
-fn explain(one: &Recommendation, state: &str, out: &mut impl Write) -> std::io::Result<()> {
+fn explain(one: &Recommendation, state: &Value, out: &mut impl Write) -> std::io::Result<()> {
     let (evidence, unit) = (&one.evidence, one.resource.unit());
     writeln!(
         out,
-        "{} of {} ({}): {} -> {} {unit}, {:+.0} %, {state}",
+        "{} of {} ({}): {} -> {} {unit}, {:+.0} %, {}",
         one.resource,
         one.tenant,
         one.tier,
         one.current,
         one.proposed,
-        one.relative_change() * 100.0
+        one.relative_change() * 100.0,
+        word(&state["state"])
     )?;
     list("Why", &one.reasons, out)?;
     if evidence.budget > 0.0 {
@@ -78,7 +81,14 @@ fn explain(one: &Recommendation, state: &str, out: &mut impl Write) -> std::io::
         show_fit(fit, out)?;
     }
     list("What would change this", &evidence.would_change, out)?;
-    writeln!(out, "\nIt can be decided until {}.", at_utc(one.expires_at))
+    match state["state"].as_str() {
+        Some("rejected") => {
+            let [by, at, reason] = [&state["by"]["name"], &state["at"], &state["reason"]].map(word);
+            writeln!(out, "\nRejected by {by} at {at}: {reason}. The same is not proposed again for a while.")
+        }
+        Some("proposed") => writeln!(out, "\nIt can be decided until {}.", at_utc(one.expires_at)),
+        _ => Ok(()),
+    }
 }
 
 fn list(title: &str, lines: &[String], out: &mut impl Write) -> std::io::Result<()> {
@@ -219,7 +229,7 @@ mod tests {
 
     fn text(one: &Recommendation) -> String {
         let mut out = Vec::new();
-        explain(one, "proposed", &mut out).unwrap();
+        explain(one, &serde_json::json!({"state": "proposed"}), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::answer::{self, Output, columns};
-use super::client::{Body, Server};
+use super::client::{Body, Server, given};
 use crate::domain::{Resource, TenantId};
 
 /// The command's arguments.
@@ -53,6 +53,37 @@ enum What {
         #[arg(long)]
         code: Option<String>,
     },
+    /// List the changes that were asked for and a second person must approve
+    Requests {
+        /// Those of this tenant
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Those in this state, or any
+        #[arg(long, default_value = "waiting")]
+        state: String,
+    },
+    /// Approve a change that another person asked for
+    Approve {
+        /// The request's id
+        id: uuid::Uuid,
+        /// What you say of it
+        #[arg(long)]
+        comment: Option<String>,
+        /// The code of your second factor, where the template asks for one
+        #[arg(long)]
+        code: Option<String>,
+    },
+    /// Reject a change that was asked for, or take it back
+    Reject {
+        /// The request's id
+        id: uuid::Uuid,
+        /// What is wrong with it
+        #[arg(long)]
+        reason: String,
+        /// The code of your second factor, where the template asks for one
+        #[arg(long)]
+        code: Option<String>,
+    },
     /// Take the last change of a quota back
     RollBack {
         /// The tenant
@@ -81,9 +112,12 @@ pub fn run(arguments: &Quota, out: &mut impl Write) -> anyhow::Result<()> {
     if output.show(&answer, out)? {
         return Ok(());
     }
+    if !answer["parent_generation"].is_null() || matches!(what, What::Requests { .. }) {
+        return requests(answer, what, out);
+    }
     let all = match what {
         What::List { .. } => answer,
-        What::Get { .. } | What::Set { .. } | What::RollBack { .. } => json!({ "items": [answer] }),
+        _ => json!({ "items": [answer] }),
     };
     let headings = [
         ("resource", "/resource"),
@@ -95,8 +129,47 @@ pub fn run(arguments: &Quota, out: &mut impl Write) -> anyhow::Result<()> {
     columns(&all, &headings, out)
 }
 
+const REQUESTS: [(&str, &str); 10] = [
+    ("id", "/id"),
+    ("tenant", "/tenant"),
+    ("resource", "/resource"),
+    ("from", "/from"),
+    ("to", "/to"),
+    ("unit", "/unit"),
+    ("asked by", "/by/name"),
+    ("reason", "/reason"),
+    ("until (UTC)", "/expires_at"),
+    ("state", "/state/state"),
+];
+
+/// Changes that were asked for; one that was just asked for with what it waits
+/// for.
+fn requests(answer: Value, what: &What, out: &mut impl Write) -> anyhow::Result<()> {
+    if let What::Set { .. } = what {
+        let id = answer["id"].as_str().unwrap_or_default();
+        writeln!(out, "it waits for a second person: plimsoll quota approve {id}")?;
+    }
+    let all = if answer["items"].is_array() { answer } else { json!({ "items": [answer] }) };
+    columns(&all, &REQUESTS, out)
+}
+
 fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
     match what {
+        What::Requests { tenant, state } => {
+            let state = (state != "any").then(|| state.clone());
+            let query = given([("tenant", tenant.as_ref().map(TenantId::to_string)), ("state", state)]);
+            server.all("/v1/change-requests", &query)
+        }
+        What::Approve { id, comment, code } => {
+            let path = format!("/v1/change-requests/{id}/approve");
+            let body = Body::Json(json!({ "comment": comment }));
+            server.send_body(Method::POST, &path, &[], &answer::code(code.as_deref()), body)
+        }
+        What::Reject { id, reason, code } => {
+            let path = format!("/v1/change-requests/{id}/reject");
+            let body = Body::Json(json!({ "reason": reason }));
+            server.send_body(Method::POST, &path, &[], &answer::code(code.as_deref()), body)
+        }
         What::List { tenant } => server.call(Method::GET, &format!("/v1/tenants/{tenant}/quotas"), &[], None),
         What::Get { tenant, resource } => {
             server.call(Method::GET, &format!("/v1/tenants/{tenant}/quotas/{resource}"), &[], None)

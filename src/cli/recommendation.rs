@@ -89,6 +89,11 @@ pub fn run(arguments: &Recommendation, out: &mut impl Write) -> anyhow::Result<(
     match what {
         What::List { .. } => columns(&answer, &COLUMNS, out),
         What::Get { .. } | What::Reject { .. } => columns(&json!({ "items": [answer] }), &COLUMNS, out),
+        What::Approve { id, .. } if answer["quota"].is_null() => {
+            let until = word(&answer["state"]["until"]);
+            writeln!(out, "{id} waits for a second, different person until {until}")?;
+            Ok(())
+        }
         What::Approve { .. } => {
             let quota = |name: &str| word(&answer["quota"][name]);
             let tenant = word(&answer["recommendation"]["tenant"]);

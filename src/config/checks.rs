@@ -46,6 +46,13 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
             "add the section [costs], or leave it out",
         );
     }
+    if config.approval.two_people.monthly_cost.is_some() && config.costs.is_none() {
+        reader.conflict(
+            &["approval.two_person_monthly_cost"],
+            "limits what changes cost, but there are no prices",
+            "add the section [costs], or leave it out",
+        );
+    }
     let limits = &prometheus.limits;
     if limits.max_series > limits.max_samples_per_query {
         reader.conflict(

@@ -9,6 +9,7 @@
 
 mod access;
 mod analysis;
+mod approval;
 mod audit;
 mod checks;
 mod costs;
@@ -55,7 +56,7 @@ pub use store::{Store, StoreKind};
 pub use target::{Target, TargetPlace};
 pub use units::{show_duration, show_size};
 
-use crate::domain::{Guardrails, Receiver};
+use crate::domain::{ApprovalRules, Guardrails, Receiver};
 use reader::Reader;
 
 /// A config that has been checked whole.
@@ -81,6 +82,8 @@ pub struct Config {
     pub rightsizing: Rightsizing,
     /// What the daemon may do by itself.
     pub guardrails: Guardrails,
+    /// What people's approvals mean.
+    pub approval: ApprovalRules,
     /// What resources cost; `None` for no costs.
     pub costs: Option<Costs>,
     /// How long samples are kept.
@@ -169,6 +172,7 @@ impl Config {
             incidents: Incidents::read(reader),
             rightsizing: Rightsizing::read(reader),
             guardrails: guardrails::read(reader),
+            approval: approval::read(reader),
             costs: Costs::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),

@@ -21,8 +21,20 @@ pub enum AuditAction {
     QuotaChanged,
     /// A recommendation was approved; the change of the quota follows.
     RecommendationApproved,
+    /// The first of two people approved a recommendation.
+    FirstApprovalGiven,
+    /// The second of two people did not come in time.
+    FirstApprovalLapsed,
     /// A recommendation was rejected.
     RecommendationRejected,
+    /// A change of a quota was asked for that a second person must approve.
+    ChangeRequested,
+    /// The second person approved a change; the change of the quota follows.
+    ChangeRequestApproved,
+    /// A change that was asked for was rejected.
+    ChangeRequestRejected,
+    /// A change that was asked for is of no use any more.
+    ChangeRequestLapsed,
     /// A change was approved but could not be carried out.
     ChangeFailed,
     /// A newly fitted forecasting model won and is used since.

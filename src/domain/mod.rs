@@ -26,6 +26,7 @@ pub mod receiver;
 pub mod recommendation;
 mod refusal;
 pub mod report;
+pub mod request;
 pub mod resource;
 pub mod sizing;
 pub mod template;
@@ -33,10 +34,11 @@ pub mod tenant;
 pub mod tier;
 pub mod time;
 mod timetable;
+mod two_people;
 
 pub use access::Role;
 pub use applied::{AppliedChange, Measured, Violations};
-pub use approval::{Actor, Approved};
+pub use approval::{Actor, ApprovalRules, Approved};
 pub use audit::{AuditAction, AuditEvent};
 pub use budget::{Budget, BudgetOf, Budgets};
 pub use dated::Dated;
@@ -58,6 +60,7 @@ pub use receiver::{Letterhead, Receiver, ReceiverKind, ReceiverName, Wanted};
 pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
 pub use refusal::Refusal;
 pub use report::{Language, ReportFormat, ReportId, ReportNotice, ReportSchedule, ReportTenants};
+pub use request::{ChangeRequest, ChangeRequestId, RequestState};
 pub use resource::Resource;
 pub use sizing::Cadence;
 pub use template::{AssignedTemplate, Template, TemplateName};
@@ -65,6 +68,7 @@ pub use tenant::{ApplyMode, Site, Tenant, TenantId};
 pub use tier::Tier;
 pub use time::{Step, TimeRange, Timestamp};
 pub use timetable::Timetable;
+pub use two_people::{FirstWord, TwoPeople, WhyTwo};
 
 /// A value that breaks a rule of the domain; reads well after "failed to".
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Budgets, FreezeWindow, Money, PerMonth, QuotaChange, Resource, Tier, Timestamp};
+use super::{Actor, Budgets, FreezeWindow, Money, PerMonth, QuotaChange, Resource, Tier, Timestamp, WhyTwo};
 
 /// The limits inside which the daemon may apply a recommendation by itself.
 #[derive(Debug, Clone)]
@@ -163,6 +163,16 @@ pub enum Objection {
         /// When the first of them no longer does.
         until: Timestamp,
     },
+    /// One person's word is not enough, and the daemon's is none.
+    NeedsTwoPeople {
+        /// Why.
+        because: WhyTwo,
+    },
+    /// The second of two people is the first one again.
+    SamePersonTwice {
+        /// Who.
+        by: Actor,
+    },
 }
 
 impl fmt::Display for Objection {
@@ -219,6 +229,12 @@ impl fmt::Display for Objection {
                 f,
                 "{rollbacks} changes of this tenant were rolled back within a week, so a person decides until {until}"
             ),
+            Objection::NeedsTwoPeople { because } => {
+                write!(f, "two different people must approve it, since {because}")
+            }
+            Objection::SamePersonTwice { by } => {
+                write!(f, "{by} has asked for it or approved it already; a second, different person must")
+            }
         }
     }
 }

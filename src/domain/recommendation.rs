@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     Actor, Alternative, Backtest, Money, PerMonth, QuotaChange, Resource, Schedule, TenantId, Tier, TierFit,
-    Timestamp,
+    Timestamp, WhyTwo,
 };
 
 /// A recommendation's id: a UUID of version 7, so that ids sort by time.
@@ -203,6 +203,19 @@ impl Recommendation {
 pub enum RecommendationState {
     /// Waits for a person, or for the guardrails.
     Proposed,
+    /// Approved by one person, and waits for a second, different one.
+    AwaitsSecond {
+        /// Who approved it.
+        by: Actor,
+        /// When.
+        at: Timestamp,
+        /// What they said.
+        comment: Option<String>,
+        /// Why it needs two people.
+        needs_two: WhyTwo,
+        /// How long their word counts.
+        until: Timestamp,
+    },
     /// Approved, and on its way to the target.
     Approved {
         /// Who approved it.
@@ -245,6 +258,7 @@ impl RecommendationState {
     pub fn name(&self) -> &'static str {
         match self {
             RecommendationState::Proposed => "proposed",
+            RecommendationState::AwaitsSecond { .. } => "awaits_second",
             RecommendationState::Approved { .. } => "approved",
             RecommendationState::Applied { .. } => "applied",
             RecommendationState::Rejected { .. } => "rejected",
@@ -255,8 +269,13 @@ impl RecommendationState {
     }
 
     /// All names, for checks of filters.
-    pub const NAMES: [&'static str; 7] =
-        ["proposed", "approved", "applied", "rejected", "superseded", "stale", "expired"];
+    pub const NAMES: [&'static str; 8] =
+        ["proposed", "awaits_second", "approved", "applied", "rejected", "superseded", "stale", "expired"];
+
+    /// Whether people can still decide on it.
+    pub fn is_open(&self) -> bool {
+        matches!(self, RecommendationState::Proposed | RecommendationState::AwaitsSecond { .. })
+    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use super::rails::Risen;
 use super::{Engine, EngineError, SeriesKey};
-use crate::domain::approval::{Approval, approve};
-use crate::domain::policy::{Facts, judge_for_daemon, judge_for_person};
-use crate::domain::quota::checked_limit;
+use crate::domain::approval::approve;
+use crate::domain::policy::{Facts, judge_for_daemon};
 use crate::domain::{
-    Actor, ApplyMode, Approved, Incident, Quota, QuotaChange, RecommendationId, RecommendationState,
-    Resource, Tenant, TenantId,
+    Actor, ApplyMode, Approved, Incident, Quota, QuotaChange, RecommendationState, Resource, Tenant,
 };
 use crate::ports::{StoreError, TargetError};
 use crate::registry::{ChangeOutcome, RecommendationRecord, RegistryError, Remark};
@@ -48,112 +46,8 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Engine {
-    /// Changes a quota because a person asks for it.
-    ///
-    /// # Errors
-    /// Where a rule stands against it (the quota has moved on from
-    /// `generation`, the tier does not allow it), or it can't be carried out.
-    pub async fn request_change(
-        &self,
-        tenant: &TenantId,
-        resource: Resource,
-        limit: f64,
-        generation: u64,
-        remark: Remark,
-    ) -> Result<Quota, ApplyError> {
-        let to = checked_limit(resource, limit).map_err(RegistryError::from)?;
-        let quota = self.parts.registry.quota(tenant, resource).await?;
-        let change = QuotaChange {
-            tenant: tenant.clone(),
-            resource,
-            parent_generation: generation,
-            from: quota.limit,
-            to,
-            recommendation: None,
-            rolls_back: false,
-            reason: remark.comment.clone().unwrap_or_else(|| "asked for over the API".to_owned()),
-        };
-        self.change_of_person(change, &quota, remark).await
-    }
-
-    /// Takes the last change of a quota back. What was changed to is not
-    /// recommended again for a while, and enough rollbacks stop the daemon's own
-    /// changes of the tenant's quotas.
-    ///
-    /// # Errors
-    /// Where the quota was never changed, has moved on from `generation`, or the
-    /// change can't be carried out.
-    pub async fn roll_back_quota(
-        &self,
-        tenant: &TenantId,
-        resource: Resource,
-        generation: u64,
-        remark: Remark,
-    ) -> Result<Quota, ApplyError> {
-        let quota = self.parts.registry.quota(tenant, resource).await?;
-        let nothing = || RegistryError::NothingToRollBack(tenant.clone(), resource);
-        let before = quota.before.ok_or_else(nothing)?;
-        let change = QuotaChange {
-            tenant: tenant.clone(),
-            resource,
-            parent_generation: generation,
-            from: quota.limit,
-            to: before,
-            recommendation: None,
-            rolls_back: true,
-            reason: remark.comment.clone().unwrap_or_else(|| "rolled back".to_owned()),
-        };
-        self.change_of_person(change, &quota, remark).await
-    }
-
-    async fn change_of_person(
-        &self,
-        change: QuotaChange,
-        quota: &Quota,
-        remark: Remark,
-    ) -> Result<Quota, ApplyError> {
-        let tenant = self.parts.registry.tenant(&change.tenant).await?;
-        self.change_for_person(change, &tenant, quota, None, remark).await
-    }
-
-    /// Approves a recommendation and carries it out.
-    ///
-    /// # Errors
-    /// Where it waits no more, a rule stands against it, or it can't be
-    /// carried out.
-    pub async fn approve(&self, id: RecommendationId, remark: Remark) -> Result<Quota, ApplyError> {
-        let RecommendationRecord { recommendation, state } = self.parts.registry.recommendation(id).await?;
-        if state != RecommendationState::Proposed {
-            return Err(RegistryError::AlreadyDecided { id, state: state.name() }.into());
-        }
-        let tenant = self.parts.registry.tenant(&recommendation.tenant).await?;
-        let quota = self.parts.registry.quota(&tenant.id, recommendation.resource).await?;
-        let expires_at = Some(recommendation.expires_at);
-        self.change_for_person(recommendation.change(), &tenant, &quota, expires_at, remark).await
-    }
-
-    async fn change_for_person(
-        &self,
-        change: QuotaChange,
-        tenant: &Tenant,
-        quota: &Quota,
-        expires_at: Option<crate::domain::Timestamp>,
-        remark: Remark,
-    ) -> Result<Quota, ApplyError> {
-        let now = self.now();
-        let verdict = judge_for_person(&change, tenant.tier, quota.generation, expires_at, now);
-        let Remark { by, comment, request_id } = remark;
-        let approval = Approval { by, at: now, comment, request_id };
-        let approved = approve(change, verdict, approval).map_err(RegistryError::Refused)?;
-        // Whoever marked it is at the target with this quota right now.
-        let busy = || RegistryError::Busy(approved.item().tenant.clone(), approved.item().resource);
-        let _under_way = UnderWay::mark(self, approved.item()).ok_or_else(busy)?;
-        self.parts.registry.begin_change(&approved).await?;
-        self.carry_out(&approved).await
-    }
-
     /// Carries a change out that was begun, and ends it.
-    async fn carry_out(&self, approved: &Approved<QuotaChange>) -> Result<Quota, ApplyError> {
+    pub(super) async fn carry_out(&self, approved: &Approved<QuotaChange>) -> Result<Quota, ApplyError> {
         let by = match approved.by() {
             Actor::Person(_) => "person",
             Actor::Daemon => "daemon",
@@ -250,7 +144,8 @@ impl Engine {
         let too_dear = self.too_dear(risen, tenant, &change);
         let facts = Facts { too_dear, ..self.facts(tenant, &quota, &waiting, &key).await? };
         let verdict = judge_for_daemon(&change, &facts, &self.settings.guardrails);
-        let approval = Approval { by: Actor::Daemon, at: facts.now, comment: None, request_id: None };
+        let remark = Remark { by: Actor::Daemon, comment: None, request_id: None };
+        let approval = self.word(tenant, &change, remark, None);
         let approved = match approve(change, verdict, approval) {
             Ok(approved) => approved,
             Err(verdict) => {

@@ -13,8 +13,8 @@ use crate::cost::{
     self, Fixed, FleetCosts, Line, Plan, PlanError, Prices, Savings, Spendable, TenantCosts, UnitPrice,
 };
 use crate::domain::{
-    AppliedChange, DomainError, Measured, Money, PerMonth, Quota, RecommendationState, Tenant, TenantId,
-    TimeRange, Timestamp, Violations,
+    AppliedChange, DomainError, Measured, Money, PerMonth, Quota, Tenant, TenantId, TimeRange, Timestamp,
+    Violations,
 };
 use crate::registry::RegistryError;
 use crate::rightsize::demand;
@@ -83,7 +83,7 @@ impl Engine {
             let (mut recommended, mut changes) = (None, Vec::new());
             if let Some(AssessmentKind::Change(id)) = assessment.map(|(_, said)| &said.kind) {
                 let record = self.parts.registry.recommendation(*id).await?;
-                let waits = record.state == RecommendationState::Proposed;
+                let waits = record.state.is_open();
                 recommended = waits.then_some(record.recommendation.proposed);
             }
             if was_changed(&quota, month.start) {

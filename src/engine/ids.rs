@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use uuid::{Builder, Uuid};
 
-use crate::domain::{IncidentId, RecommendationId, Timestamp};
+use crate::domain::{ChangeRequestId, IncidentId, RecommendationId, Timestamp};
 
 /// Makes ids.
 #[derive(Debug)]
@@ -21,6 +21,11 @@ impl Ids {
     /// The id of a recommendation that is made now.
     pub fn recommendation(&self, now: Timestamp) -> RecommendationId {
         RecommendationId(self.notice(now))
+    }
+
+    /// The id of a request that is made now.
+    pub fn request(&self, now: Timestamp) -> ChangeRequestId {
+        ChangeRequestId(self.notice(now))
     }
 
     /// The id of an incident that is written down now.

@@ -7,6 +7,7 @@
 //! them one after another on a timer, or when it is woken.
 
 mod apply;
+mod approve;
 mod collect;
 mod compute;
 mod costs;
@@ -40,6 +41,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 pub use apply::ApplyError;
+pub use approve::{Asked, Decided};
 pub use compute::{Compute, ComputeError};
 pub use costs::CostError;
 pub use deliver::{Backoff, Deliverer, DeliverySettings, KnownReceiver, Origin, drive_deliveries};
@@ -58,7 +60,7 @@ pub use workspace::{
 
 use crate::anomaly;
 use crate::cost::Prices;
-use crate::domain::{Guardrails, Resource, Tier, Timestamp};
+use crate::domain::{ApprovalRules, Guardrails, Resource, Tier, Timestamp};
 use crate::ports::{Clock, History, HistoryError, QuotaTarget, UsageSource};
 use crate::registry::{Registry, RegistryError};
 use crate::rightsize;
@@ -121,6 +123,8 @@ pub struct Settings {
     pub stale_after: Duration,
     /// The limits of a change without a person.
     pub guardrails: Guardrails,
+    /// What people's approvals mean.
+    pub approval: ApprovalRules,
     /// The tier of tenants that nobody registered; `None` leaves them alone.
     pub discover: Option<Tier>,
     /// The provider of discovered tenants.
@@ -151,6 +155,7 @@ impl Default for Settings {
             reconsider_after: hours(7 * 24),
             stale_after: hours(1),
             guardrails: Guardrails::default(),
+            approval: ApprovalRules::default(),
             discover: None,
             provider: "on-premises".to_owned(),
             region: "default".to_owned(),

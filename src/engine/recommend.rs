@@ -35,6 +35,7 @@ impl Engine {
         self.parts.registry.expire().await?;
         let forget_before = self.now().minus(self.settings.keep);
         self.parts.registry.forget_recommendations_before(forget_before).await?;
+        self.parts.registry.tend_requests(forget_before).await?;
         let tenants = self.parts.registry.all_tenants().await?;
         self.workspace.retain_sizing(&tenants);
         progress.begin("recommend", tenants.len());

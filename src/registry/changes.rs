@@ -8,8 +8,8 @@ use super::recommendations::RecommendationRecord;
 use super::refusals::put_refusal;
 use super::{Registry, RegistryError, append_audit, decode, put, resource_key};
 use crate::domain::{
-    AppliedChange, Approved, AuditAction, AuditEvent, Objection, Quota, QuotaChange, RecommendationState,
-    Refusal, Resource, Tenant, TenantId, Timestamp, Verdict,
+    AppliedChange, Approved, AuditAction, AuditEvent, FirstWord, Objection, Quota, QuotaChange,
+    RecommendationState, Refusal, Resource, Tenant, TenantId, Timestamp, Verdict,
 };
 use crate::ports::{Expect, Order, StoreError, Table, Write};
 
@@ -46,8 +46,12 @@ impl Registry {
         ];
         if let Some(id) = change.recommendation {
             let (record, version) = self.recommendation_with_version(id).await?;
-            if record.state != RecommendationState::Proposed {
+            if !record.state.is_open() {
                 return Err(RegistryError::AlreadyDecided { id, state: record.state.name() });
+            }
+            if approved.first().is_some_and(|first| !is_word_of(&record.state, first)) {
+                // The first person's word has lapsed, or is another's by now.
+                return Err(RegistryError::Busy(change.tenant.clone(), change.resource));
             }
             let state = RecommendationState::Approved { by: approved.by().clone(), at: approved.at() };
             writes.push(write_state(&record, version, state)?);
@@ -59,6 +63,9 @@ impl Registry {
                 approved.comment().map_or_else(|| change.reason.clone(), str::to_owned),
                 approved.at(),
             ))?);
+        }
+        if let Some(id) = approved.first().and_then(|first| first.request) {
+            writes.extend(self.begin_request(id, approved, quota.limit).await?);
         }
         match self.commit(writes).await {
             Err(StoreError::Conflict { table: Table::Pause, .. }) => match self.pause().await? {
@@ -127,6 +134,9 @@ impl Registry {
             };
             self.write_decision(id, state, &mut writes).await?;
         }
+        if let Some(id) = approved.first().and_then(|first| first.request) {
+            writes.push(self.end_request(id, approved, outcome, after.generation).await?);
+        }
         let (before, since) = (quota_json(&quota), quota_json(&after));
         writes.push(append_audit(&event(approved, action, before, since, reason, now))?);
         self.commit(writes).await?;
@@ -163,6 +173,10 @@ impl Registry {
         writes.push(write_state(&record, version, state)?);
         Ok(())
     }
+}
+
+fn is_word_of(state: &RecommendationState, first: &FirstWord) -> bool {
+    matches!(state, RecommendationState::AwaitsSecond { by, at, .. } if *by == first.by && *at == first.at)
 }
 
 /// What is not to be proposed again, since it was rolled back.
@@ -218,7 +232,7 @@ fn write_state(
     put(Table::Recommendations, key, Expect::Version(version), &changed)
 }
 
-fn event(
+pub(super) fn event(
     approved: &Approved<QuotaChange>,
     action: AuditAction,
     before: serde_json::Value,

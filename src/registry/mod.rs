@@ -17,6 +17,7 @@ mod receivers;
 mod recommendations;
 mod refusals;
 mod reports;
+mod requests;
 mod templates;
 mod tenants;
 mod tokens;
@@ -40,13 +41,14 @@ use outbox::enqueue;
 pub use receivers::{Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use reports::{KeptReport, ReportRun};
+pub use requests::RequestFilter;
 pub use templates::{Standing, TemplateFault, TemplateLimits, TemplateRecord, TemplateWritten};
 pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::{NewToken, TokenRecord, TokenView};
 
 use crate::domain::{
-    AuditEvent, DomainError, IncidentId, Pause, ReceiverName, RecommendationId, ReportId, Resource,
-    TemplateName, TenantId, Timestamp, Verdict,
+    AuditEvent, ChangeRequestId, DomainError, IncidentId, Pause, ReceiverName, RecommendationId, ReportId,
+    Resource, TemplateName, TenantId, Timestamp, Verdict,
 };
 use crate::ports::{Batch, Clock, Expect, Order, Store, StoreError, StoreHealth, Table, Versioned, Write};
 
@@ -85,6 +87,22 @@ pub enum RegistryError {
         /// What has become of it.
         state: &'static str,
     },
+    /// There is no such request.
+    #[error("find the change request {0}")]
+    NoSuchRequest(ChangeRequestId),
+    /// The request waits for nobody.
+    #[error("decide on the change request {id}: it is already {state}")]
+    RequestDecided {
+        /// Which.
+        id: ChangeRequestId,
+        /// What has become of it.
+        state: &'static str,
+    },
+    /// There may wait no more requests.
+    #[error(
+        "ask for the change: {0} wait for a second person, as many as approval.max_requests allows; decide on some"
+    )]
+    TooManyRequests(usize),
     /// There is no such incident.
     #[error("find the incident {0}")]
     NoSuchIncident(IncidentId),

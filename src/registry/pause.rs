@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Registry, RegistryError, Remark, append_audit, put};
 use crate::domain::{AuditAction, Pause};
-use crate::ports::{Expect, Table, Write};
+use crate::ports::{Expect, StoreError, Table, Write};
 
 const KEY: &str = "all";
 
@@ -37,6 +37,20 @@ impl Registry {
         let expect = Expect::Version(version);
         let delete = Write::Delete { table: Table::Pause, key: KEY.to_owned(), expect };
         Ok(self.commit(vec![delete, append_audit(&event)?]).await?)
+    }
+}
+
+impl Registry {
+    /// Commits what people decide on quotas, unless all changes are stopped.
+    pub(super) async fn commit_unless_paused(&self, mut writes: Vec<Write>) -> Result<(), RegistryError> {
+        // The first that stands against the batch is told of.
+        writes.insert(0, unless_paused());
+        match self.commit(writes).await {
+            Err(error @ StoreError::Conflict { table: Table::Pause, .. }) => {
+                Err(self.pause().await?.map_or(error.into(), RegistryError::Paused))
+            }
+            other => Ok(other?),
+        }
     }
 }
 

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::refusals::put_refusal;
-use super::{Registry, RegistryError, SCAN_CHUNK, append_audit, decode, put, resource_key};
+use super::{Registry, RegistryError, Remark, SCAN_CHUNK, append_audit, decode, put, resource_key};
 use crate::domain::{
     Actor, AuditAction, AuditEvent, Recommendation, RecommendationId, RecommendationState, Refusal, Resource,
-    TenantId, Timestamp,
+    TenantId, Timestamp, WhyTwo,
 };
 use crate::ports::{Expect, Order, StoreError, Table, Versioned, Write};
 
@@ -70,12 +70,20 @@ impl Registry {
             // One that was approved is on its way, and ends before a new one is
             // of use. One that was rejected is not put to the same people again
             // until it would have expired.
-            let on_its_way = matches!(waiting.state, RecommendationState::Approved { .. });
+            let on_its_way = match &waiting.state {
+                RecommendationState::Approved { .. } => true,
+                // Nor does it pull the rug from under what one person approved.
+                RecommendationState::AwaitsSecond { until, .. } => {
+                    *until > self.now() && waiting.recommendation.parent_generation == new.parent_generation
+                }
+                _ => false,
+            };
             if on_its_way || says_the_same(&waiting.recommendation, &new, self.now()) {
                 return Ok(Proposed::Known(id));
             }
-            if waiting.state == RecommendationState::Proposed {
+            if waiting.state.is_open() {
                 let state = superseding_state(&waiting.recommendation, self.now(), &new);
+                writes.extend(self.lapse(&waiting, &state)?);
                 writes.push(record_write(&waiting.recommendation, state, Expect::Version(version))?);
             }
         }
@@ -94,7 +102,7 @@ impl Registry {
             return Ok(());
         }
         let state = RecommendationState::Superseded { by: None };
-        self.end_waiting(&waiting.recommendation, version, state).await
+        self.end_waiting(&waiting, version, state).await
     }
 
     /// Marks those that waited too long as expired; gives how many.
@@ -105,12 +113,12 @@ impl Registry {
             let id: RecommendationId = decode(Table::Waiting, &key, &value)?;
             let (record, version) = self.recommendation_with_version(id).await?;
             if record.recommendation.expires_at > self.now() {
+                self.expire_first_word(&record, version).await?;
                 continue;
             }
             match record.state {
-                RecommendationState::Proposed => {
-                    let state = RecommendationState::Expired;
-                    self.end_waiting(&record.recommendation, version, state).await?;
+                RecommendationState::Proposed | RecommendationState::AwaitsSecond { .. } => {
+                    self.end_waiting(&record, version, RecommendationState::Expired).await?;
                     expired += 1;
                 }
                 RecommendationState::Approved { .. } => {}
@@ -148,8 +156,11 @@ impl Registry {
 
     /// All recommendations that wait for a decision, the newest first.
     pub async fn all_waiting(&self) -> Result<Vec<RecommendationRecord>, RegistryError> {
-        let state = Some(RecommendationState::Proposed.name().to_owned());
-        self.recommendations(&Filter { state, ..Filter::default() }, None, usize::MAX).await
+        self.newest(Table::Recommendations, None, usize::MAX, |key, value| {
+            let record: RecommendationRecord = decode(Table::Recommendations, key, value)?;
+            Ok(record.state.is_open().then_some(record))
+        })
+        .await
     }
 
     /// The recommendation, while it waits for a decision.
@@ -158,7 +169,7 @@ impl Registry {
     /// Where there is none of this id.
     pub async fn still_waiting(&self, id: RecommendationId) -> Result<Option<Recommendation>, RegistryError> {
         let record = self.recommendation(id).await?;
-        Ok((record.state == RecommendationState::Proposed).then_some(record.recommendation))
+        Ok(record.state.is_open().then_some(record.recommendation))
     }
 
     /// Says no to a recommendation.
@@ -173,7 +184,7 @@ impl Registry {
         request_id: Option<String>,
     ) -> Result<RecommendationRecord, RegistryError> {
         let (record, version) = self.recommendation_with_version(id).await?;
-        if record.state != RecommendationState::Proposed {
+        if !record.state.is_open() {
             return Err(RegistryError::AlreadyDecided { id, state: record.state.name() });
         }
         let at = self.now();
@@ -206,6 +217,80 @@ impl Registry {
         Ok(RecommendationRecord { state, ..record })
     }
 
+    /// Keeps the first person's word on a recommendation that needs two.
+    ///
+    /// # Errors
+    /// Where it waits no more, or all changes are stopped.
+    pub async fn give_first_word(
+        &self,
+        id: RecommendationId,
+        remark: Remark,
+        needs_two: WhyTwo,
+        until: Timestamp,
+    ) -> Result<RecommendationRecord, RegistryError> {
+        let (record, version) = self.recommendation_with_version(id).await?;
+        if !record.state.is_open() {
+            return Err(RegistryError::AlreadyDecided { id, state: record.state.name() });
+        }
+        let Recommendation { tenant, resource, current, proposed, .. } = &record.recommendation;
+        let (about, limits) = ((Some(tenant.clone()), Some(*resource)), [current, proposed]);
+        let mut event = self.event(
+            AuditAction::FirstApprovalGiven,
+            about,
+            limits.map(|limit| serde_json::json!(limit)),
+            remark.clone(),
+        );
+        if event.reason.is_empty() {
+            event.reason = needs_two.to_string();
+        }
+        let Remark { by, comment, .. } = remark;
+        let state = RecommendationState::AwaitsSecond { by, at: event.at, comment, needs_two, until };
+        let write = record_write(&record.recommendation, state.clone(), Expect::Version(version))?;
+        self.commit_unless_paused(vec![write, append_audit(&event)?]).await?;
+        Ok(RecommendationRecord { state, ..record })
+    }
+
+    /// Takes the first person's word off a recommendation where the second one
+    /// did not come in time; then it waits as it did before.
+    async fn expire_first_word(
+        &self,
+        record: &RecommendationRecord,
+        version: u64,
+    ) -> Result<(), RegistryError> {
+        let late =
+            matches!(&record.state, RecommendationState::AwaitsSecond { until, .. } if *until <= self.now());
+        if !late {
+            return Ok(());
+        }
+        let state = RecommendationState::Proposed;
+        let mut writes: Vec<Write> = self.lapse(record, &state)?.into_iter().collect();
+        writes.push(record_write(&record.recommendation, state, Expect::Version(version))?);
+        Ok(self.commit(writes).await?)
+    }
+
+    /// The line of the log that says what became of a first person's word, where
+    /// there was one.
+    fn lapse(
+        &self,
+        record: &RecommendationRecord,
+        becomes: &RecommendationState,
+    ) -> Result<Option<Write>, StoreError> {
+        let RecommendationState::AwaitsSecond { by, .. } = &record.state else { return Ok(None) };
+        let why = match becomes {
+            RecommendationState::Stale { .. } => "the quota was changed by something else first",
+            RecommendationState::Expired => "the recommendation has expired",
+            _ => "no second person came in time",
+        };
+        let Recommendation { tenant, resource, current, proposed, .. } = &record.recommendation;
+        let event = self.event(
+            AuditAction::FirstApprovalLapsed,
+            (Some(tenant.clone()), Some(*resource)),
+            [current, proposed].map(|limit| serde_json::json!(limit)),
+            Remark { by: Actor::Daemon, comment: Some(format!("{by} approved it; {why}")), request_id: None },
+        );
+        append_audit(&event).map(Some)
+    }
+
     /// The recommendation that was last put to people for a quota, with its
     /// version: it waits for a decision, is on its way, or was rejected.
     pub async fn waiting(
@@ -230,14 +315,16 @@ impl Registry {
 
     async fn end_waiting(
         &self,
-        recommendation: &Recommendation,
+        record: &RecommendationRecord,
         version: u64,
         state: RecommendationState,
     ) -> Result<(), RegistryError> {
+        let recommendation = &record.recommendation;
         let key = resource_key(&recommendation.tenant, recommendation.resource);
-        let delete = Write::Delete { table: Table::Waiting, key, expect: Expect::Anything };
-        let decided = record_write(recommendation, state, Expect::Version(version))?;
-        Ok(self.commit(vec![delete, decided]).await?)
+        let mut writes = vec![Write::Delete { table: Table::Waiting, key, expect: Expect::Anything }];
+        writes.extend(self.lapse(record, &state)?);
+        writes.push(record_write(recommendation, state, Expect::Version(version))?);
+        Ok(self.commit(writes).await?)
     }
 
     /// Removes decided recommendations older than `instant`; gives how many.
@@ -266,7 +353,7 @@ impl Registry {
         for (key, value) in chunk {
             let record: RecommendationRecord = decode(Table::Recommendations, key, value)?;
             let decided =
-                !matches!(record.state, RecommendationState::Proposed | RecommendationState::Approved { .. });
+                !record.state.is_open() && !matches!(record.state, RecommendationState::Approved { .. });
             if decided && record.recommendation.created_at < instant {
                 writes.push(Write::Delete {
                     table: Table::Recommendations,

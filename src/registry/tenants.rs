@@ -195,6 +195,7 @@ impl Registry {
             writes.push(delete(Table::Refusals, Expect::Anything));
         }
         writes.extend(self.end_applied(id).await?);
+        writes.extend(self.end_requests(id).await?);
         let (about, words) = ((Some(id.clone()), None), [serde_json::json!(tenant), serde_json::Value::Null]);
         writes.push(append_audit(&self.event(AuditAction::TenantRemoved, about, words, remark))?);
         Ok(self.commit(writes).await?)

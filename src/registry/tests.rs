@@ -65,7 +65,8 @@ fn recommendation(number: u128, proposed: f64, generation: u64) -> Recommendatio
 
 fn approved(change: QuotaChange) -> Approved<QuotaChange> {
     let by = Actor::Person("ann".to_owned());
-    let word = Approval { by, at: start(), comment: Some("fine".to_owned()), request_id: None };
+    let comment = Some("fine".to_owned());
+    let word = Approval { by, at: start(), comment, request_id: None, needs_two: None, first: None };
     approve(change, Verdict::default(), word).unwrap()
 }
 

@@ -2,6 +2,7 @@
 // A helper of a test fails the test by failing.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod approval;
 mod audit;
 mod caller;
 mod costs;

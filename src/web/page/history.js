@@ -4,7 +4,7 @@ import { h, said, table } from "./dom.js";
 import { exactly, plain } from "./format.js";
 import { t, word } from "./words.js";
 
-const SHOWN = ["quota_changed", "recommendation_approved", "recommendation_rejected", "change_failed", "target_repaired"];
+const SHOWN = ["quota_changed", "recommendation_approved", "recommendation_rejected", "first_approval_given", "first_approval_lapsed", "change_requested", "change_request_approved", "change_request_rejected", "change_request_lapsed", "change_failed", "target_repaired"];
 
 // What stood before and stands since, short.
 export function step(line) {

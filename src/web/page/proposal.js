@@ -36,7 +36,7 @@ function worth(cost) {
 }
 
 export function proposal({ one, full, quota, recommendation, forecast, user, go }) {
-  if (!recommendation || recommendation.state.state !== "proposed") {
+  if (!recommendation || !["proposed", "awaits_second"].includes(recommendation.state.state)) {
     const abstained = quota.outcome === "abstain";
     const decided = quota.outcome === "change";
     const title = !quota.outcome ? t("tenant.not_yet") : t(decided ? "tenant.decided" : abstained ? "tenant.abstain" : "tenant.keep");
@@ -58,7 +58,7 @@ export function proposal({ one, full, quota, recommendation, forecast, user, go 
       factor,
       work: async ({ comment, headers }) => {
         const done = await post(`/v1/recommendations/${recommendation.id}/approve`, comment ? { comment } : {}, headers);
-        return done.quota ? t("decide.approved", { limit: plain(done.quota.limit), unit: done.quota.unit }) : t("decide.waits", { state: done.state || "" });
+        return done.quota ? t("decide.approved", { limit: plain(done.quota.limit), unit: done.quota.unit }) : t("decide.waits", { when: when(done.state.until) });
       },
     }).then((text) => text && after(text));
   const reject = () =>
@@ -79,6 +79,7 @@ export function proposal({ one, full, quota, recommendation, forecast, user, go 
     h("p", { class: "change" }, t("tenant.change", values)),
     h("p", null, worth(recommendation.cost), recommendation.no_cost_because ? said(recommendation.no_cost_because) : null),
     h("p", { class: "quiet" }, `${t("tenant.confidence", { confidence: fixed(recommendation.confidence, 2) })} · ${t("tenant.until", { when: when(recommendation.expires_at) })}`),
+    recommendation.state.state === "awaits_second" ? h("p", null, t("tenant.first", { by: recommendation.state.by.name, when: when(recommendation.state.at) })) : null,
     may
       ? h("div", { class: "buttons" }, h("button", { type: "button", onclick: reject }, t("tenant.reject")), h("button", { type: "button", class: "main", onclick: approve }, t("tenant.approve")))
       : h("p", { class: "quiet" }, t("tenant.may_not")),
