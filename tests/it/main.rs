@@ -14,6 +14,7 @@ mod flow;
 mod house;
 mod incident;
 mod kubernetes;
+mod notebooks;
 mod one_shot;
 mod pause;
 mod prometheus_source;

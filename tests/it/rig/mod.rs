@@ -20,6 +20,6 @@ pub use mail::MailServer;
 pub use node::node_scripts;
 pub use process::free_address;
 pub use prometheus::{Prometheus, Web, openmetrics};
-pub use python::python_package;
+pub use python::{python_environment, python_package};
 pub use signature::{said_by_the_library, verified};
 pub use tls::Authority;
