@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -9,7 +11,7 @@ use super::ApiState;
 use super::extract::Query;
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
-use crate::cost::{self, FleetCosts, Plan, Saving, Savings, TenantCosts};
+use crate::cost::{self, ExportFormat, FleetCosts, Plan, Saving, Savings, TenantCosts};
 use crate::domain::{Money, PerMonth, TenantId, TimeRange, Timestamp};
 use crate::engine::CostError;
 
@@ -17,10 +19,14 @@ impl From<CostError> for Problem {
     fn from(error: CostError) -> Self {
         match error {
             CostError::NoPrices => Problem::not_found(format!("can't {error}")),
-            CostError::Plan(_) => Problem::unprocessable(format!("can't {error}")),
+            CostError::Range(_) => Problem::bad_request(format!("can't {error}")),
+            CostError::Plan(_) | CostError::TooManyRows { .. } => {
+                Problem::unprocessable(format!("can't {error}"))
+            }
             CostError::Domain(error) => error.into(),
             CostError::Registry(error) => error.into(),
             CostError::Compute(error) => Problem::internal(&error),
+            CostError::Export(error) => Problem::internal(&error),
         }
     }
 }
@@ -139,4 +145,42 @@ pub async fn savings(
     let items = changes.iter().take(size + 1).map(|change| cost::of_change(prices, change, range)).collect();
     let Page { items, next } = Page::of(items, size, |saving: &Saving| saving.change.position());
     Ok(Json(SavingsView { total, items, next }))
+}
+
+/// Which export is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FocusQuery {
+    /// How it is written.
+    #[serde(default)]
+    format: ExportFormat,
+    /// The costs of this tenant only.
+    #[param(value_type = Option<String>)]
+    tenant: Option<TenantId>,
+    /// What it cost from this instant on; from the beginning of the calendar month (UTC) where it is left out.
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+    /// What it cost before this instant; until now where it is left out or later.
+    #[param(value_type = Option<String>)]
+    to: Option<Timestamp>,
+}
+
+/// Export what quotas have cost in the form of FOCUS 1.2: a row for each quota and day.
+#[utoipa::path(get, path = "/v1/costs/focus", tag = "costs", security(("token" = [])),
+    params(FocusQuery),
+    responses(
+        (status = 200, content((String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The export would have more rows than costs.export_rows"),
+    ))]
+pub async fn focus(
+    State(state): State<ApiState>,
+    Query(query): Query<FocusQuery>,
+) -> Result<Response, Problem> {
+    let FocusQuery { format, tenant, from, to } = query;
+    let bytes = state.engine.focus_export(tenant.as_ref(), (from, to), format).await?;
+    let mut response = bytes.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    Ok(response)
 }

@@ -217,6 +217,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(costs::tenants))
         .routes(routes!(costs::savings))
         .routes(routes!(costs::plan))
+        .routes(routes!(costs::focus))
         .routes(routes!(reports::list))
         .routes(routes!(reports::fleet))
         .routes(routes!(reports::of_tenant))

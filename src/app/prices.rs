@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 
 use crate::config::Costs;
-use crate::cost::{PriceBook, Prices, Settings};
+use crate::cost::{Issuer, PriceBook, Prices, Settings};
 use crate::domain::Timestamp;
 
 /// The name that stands for the books that come along.
@@ -38,6 +38,11 @@ pub fn prices_of(costs: &Costs, now: Timestamp) -> anyhow::Result<Prices> {
         currency: costs.currency,
         rates: costs.rates.clone(),
         budgets: costs.budgets.clone(),
+        issuer: Issuer {
+            billing_account: costs.billing_account.clone(),
+            name: costs.invoice_issuer.clone(),
+            most_rows: costs.export_rows,
+        },
     };
     Prices::new(book, settings, now).context("failed to use the section [costs]")
 }

@@ -1,7 +1,8 @@
 //! `plimsoll costs`: what a running daemon's fleet costs, against its budgets,
-//! and what the changes of its quotas have saved.
+//! what the changes of its quotas have saved, and the export for other tools.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
@@ -11,8 +12,10 @@ use serde_json::{Map, Value};
 
 use super::answer::items;
 use super::client::{Server, given};
+use crate::cost::ExportFormat;
 use crate::domain::{TenantId, Timestamp};
 use crate::rightsize::words::percent;
+use crate::series::table;
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -23,16 +26,20 @@ pub struct Costs {
     #[arg(long, default_value = "tier")]
     by: By,
     /// Show what changes of quotas have saved instead
-    #[arg(long)]
+    #[arg(long, group = "over_a_time")]
     savings: bool,
-    /// The savings of this tenant
-    #[arg(long, requires = "savings")]
+    /// Write what each quota has cost on each day into this file instead, in the form of FOCUS 1.2; .csv or
+    /// .parquet, or - for CSV to standard output
+    #[arg(long, value_name = "FILE", group = "over_a_time")]
+    focus: Option<PathBuf>,
+    /// The savings or costs of this tenant
+    #[arg(long, requires = "over_a_time")]
     tenant: Option<TenantId>,
-    /// What was saved from this instant on, such as 2026-11-01
-    #[arg(long, requires = "savings")]
+    /// What was saved, or cost, from this instant on, such as 2026-11-01
+    #[arg(long, requires = "over_a_time")]
     from: Option<Timestamp>,
-    /// What was saved before this instant
-    #[arg(long, requires = "savings")]
+    /// What was saved, or cost, before this instant
+    #[arg(long, requires = "over_a_time")]
     to: Option<Timestamp>,
     /// How to write it
     #[arg(long, visible_alias = "output", default_value = "table")]
@@ -61,6 +68,9 @@ pub(super) enum Format {
 pub fn run(arguments: &Costs, out: &mut impl Write) -> anyhow::Result<()> {
     if arguments.savings {
         return savings(arguments, out);
+    }
+    if let Some(file) = &arguments.focus {
+        return focus(arguments, file, out);
     }
     let mut answer = arguments.server.call(Method::GET, "/v1/costs", &[], None)?;
     if arguments.by == By::Tenant {
@@ -140,12 +150,29 @@ fn show(answer: &Value, by: By, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn savings(arguments: &Costs, out: &mut impl Write) -> anyhow::Result<()> {
-    let query = given([
+/// Tenant and time that are asked of.
+fn asked(arguments: &Costs, format: Option<&str>) -> Vec<(&'static str, String)> {
+    given([
         ("tenant", arguments.tenant.as_ref().map(TenantId::to_string)),
         ("from", arguments.from.as_ref().map(Timestamp::to_string)),
         ("to", arguments.to.as_ref().map(Timestamp::to_string)),
-    ]);
+        ("format", format.map(str::to_owned)),
+    ])
+}
+
+fn focus(arguments: &Costs, file: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    table::check_table_output(file)?;
+    let is_parquet = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
+    let format = if is_parquet { ExportFormat::Parquet } else { ExportFormat::Csv };
+    let bytes = arguments.server.bytes("/v1/costs/focus", &asked(arguments, Some(format.name())))?;
+    if file.as_os_str() == "-" {
+        return Ok(out.write_all(&bytes)?);
+    }
+    Ok(table::write_bytes(file, &bytes)?)
+}
+
+fn savings(arguments: &Costs, out: &mut impl Write) -> anyhow::Result<()> {
+    let query = asked(arguments, None);
     let answer = arguments.server.all("/v1/costs/savings", &query)?;
     if arguments.format == Format::Json {
         return Ok(writeln!(out, "{answer:#}")?);

@@ -7,7 +7,7 @@ use super::values::plain_text;
 use crate::domain::{Budget, Budgets, Currency, DomainError, ExchangeRate, ExchangeRates, Purchase};
 
 /// What resources cost.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Costs {
     /// The provider whose prices count for all tenants; each tenant's own
     /// where `None`.
@@ -25,6 +25,12 @@ pub struct Costs {
     pub rates: ExchangeRates,
     /// What may be spent.
     pub budgets: Budgets,
+    /// The account that an export says everything is billed to.
+    pub billing_account: String,
+    /// Who an export says bills it.
+    pub invoice_issuer: String,
+    /// The most rows of an export.
+    pub export_rows: usize,
 }
 
 const ABOUT: &str = "\
@@ -60,6 +66,26 @@ impl Costs {
             currency: read_currency(&mut section),
             rates: read_rates(&mut section),
             budgets: read_budgets(&mut section),
+            billing_account: section.text(
+                "billing_account",
+                "The account that the export of costs (FOCUS) says everything is billed to.",
+                "a name",
+                "plimsoll",
+                |_| Ok(()),
+            ),
+            invoice_issuer: section.text(
+                "invoice_issuer",
+                "Who bills it: your platform's name.",
+                "a name",
+                "plimsoll",
+                |_| Ok(()),
+            ),
+            export_rows: section.count(
+                "export_rows",
+                "The most rows of an export, which has one for each quota and day.",
+                200_000,
+                1..=10_000_000,
+            ),
         };
         section.is_given().then_some(costs)
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 
 use super::book::{NoPrice, PriceBook, UnitPrice};
+use super::focus::Issuer;
 use crate::domain::recommendation::CostChange;
 use crate::domain::{
     Budget, Budgets, Currency, DomainError, ExchangeRates, Money, PerMonth, Purchase, Resource, Site,
@@ -29,6 +30,8 @@ pub struct Settings {
     pub rates: ExchangeRates,
     /// What may be spent, in any currency that the rates know.
     pub budgets: Budgets,
+    /// Who an export names.
+    pub issuer: Issuer,
 }
 
 /// The prices of all tenants, in one currency.
@@ -73,6 +76,18 @@ impl Prices {
         self.settings.purchase
     }
 
+    /// Who an export names.
+    pub fn issuer(&self) -> &Issuer {
+        &self.settings.issuer
+    }
+
+    /// The provider and region whose prices count at a site.
+    pub fn place<'a>(&'a self, site: impl Into<Site<'a>>) -> (&'a str, &'a str) {
+        let site = site.into();
+        let provider = self.settings.provider.as_deref().unwrap_or(site.provider);
+        (provider, self.settings.region.as_deref().unwrap_or(site.region))
+    }
+
     /// The budgets, in [`Prices::currency`].
     pub fn budgets(&self) -> &[Budget] {
         &self.budgets
@@ -91,15 +106,35 @@ impl Prices {
     /// # Errors
     /// Where the book has none for the provider and region.
     pub fn of<'a>(
-        &self,
+        &'a self,
         site: impl Into<Site<'a>>,
         resource: Resource,
         at: Timestamp,
     ) -> Result<UnitPrice, NoPrice> {
-        let site = site.into();
-        let provider = self.settings.provider.as_deref().unwrap_or(site.provider);
-        let region = self.settings.region.as_deref().unwrap_or(site.region);
-        let price = self.book.price(provider, region, resource, self.settings.purchase, at)?;
+        self.bought(self.place(site), resource, self.settings.purchase, at)
+    }
+
+    /// The same where nothing is committed to.
+    ///
+    /// # Errors
+    /// Where the book has none for the provider and region.
+    pub fn on_demand<'a>(
+        &'a self,
+        site: impl Into<Site<'a>>,
+        resource: Resource,
+        at: Timestamp,
+    ) -> Result<UnitPrice, NoPrice> {
+        self.bought(self.place(site), resource, Purchase::OnDemand, at)
+    }
+
+    fn bought(
+        &self,
+        (provider, region): (&str, &str),
+        resource: Resource,
+        purchase: Purchase,
+        at: Timestamp,
+    ) -> Result<UnitPrice, NoPrice> {
+        let price = self.book.price(provider, region, resource, purchase, at)?;
         price.in_currency(self.currency, &self.settings.rates, at)
     }
 
@@ -108,7 +143,7 @@ impl Prices {
     /// # Errors
     /// Where the book has no price for the provider and region.
     pub fn per_month<'a>(
-        &self,
+        &'a self,
         site: impl Into<Site<'a>>,
         resource: Resource,
         limit: f64,
@@ -122,7 +157,7 @@ impl Prices {
     /// # Errors
     /// Where the book has no price for the provider and region.
     pub fn of_change<'a>(
-        &self,
+        &'a self,
         site: impl Into<Site<'a>>,
         resource: Resource,
         (current, proposed): (f64, f64),

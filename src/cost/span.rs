@@ -51,7 +51,7 @@ impl Prices {
     /// # Errors
     /// Where there is no price at the site.
     pub fn over<'a>(
-        &self,
+        &'a self,
         site: impl Into<Site<'a>>,
         resource: Resource,
         range: TimeRange,

@@ -31,6 +31,23 @@ pub enum CostError {
     /// Nobody said what quotas cost.
     #[error("say what quotas cost: there are no prices; add the section [costs] to the daemon's config")]
     NoPrices,
+    /// The time that costs are asked of is empty.
+    #[error("look from {} to {}: from must lie before to and before now", .0.start, .0.end)]
+    Range(TimeRange),
+    /// An export would be too long.
+    #[error(
+        "export up to {rows} rows, which is more than costs.export_rows ({most}); ask for a shorter time or \
+         for one tenant"
+    )]
+    TooManyRows {
+        /// How many it could be.
+        rows: usize,
+        /// How many may be.
+        most: usize,
+    },
+    /// The export can't be written.
+    #[error("write the export: {0}")]
+    Export(#[from] std::io::Error),
     /// There is no plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -80,16 +97,13 @@ impl Engine {
         let mut lines = Vec::new();
         for quota in self.parts.registry.quotas(&tenant.id).await? {
             let assessment = assessments.iter().find(|(resource, _)| *resource == quota.resource);
-            let (mut recommended, mut changes) = (None, Vec::new());
+            let mut recommended = None;
             if let Some(AssessmentKind::Change(id)) = assessment.map(|(_, said)| &said.kind) {
                 let record = self.parts.registry.recommendation(*id).await?;
                 let waits = record.state.is_open();
                 recommended = waits.then_some(record.recommendation.proposed);
             }
-            if was_changed(&quota, month.start) {
-                let applied = self.parts.registry.applied_to(&tenant.id, quota.resource, month.start).await?;
-                changes = applied.iter().map(cost::Change::from).collect();
-            }
+            let changes = self.changes_since(tenant, &quota, month.start).await?;
             let needed = assessment.and_then(|(_, said)| said.needed);
             lines.push(Line { resource: quota.resource, limit: quota.limit, recommended, needed, changes });
         }

@@ -14,6 +14,7 @@ mod costs;
 mod deliver;
 mod detect;
 mod driver;
+mod exports;
 mod fleet;
 mod generation;
 mod hourly;

@@ -10,6 +10,7 @@ mod crash;
 mod dashboard;
 mod demo;
 mod document;
+mod exports;
 mod flow;
 mod house;
 mod incident;

@@ -210,6 +210,14 @@ pub fn check_output(path: &Path) -> Result<(), TableError> {
     output_format(path).map(|_| ())
 }
 
+/// Checks that a table could be written under this name, and be read back.
+///
+/// # Errors
+/// Where the ending is neither `.csv` nor `.parquet`.
+pub fn check_table_output(path: &Path) -> Result<(), TableError> {
+    Format::of(path).map(|_| ())
+}
+
 /// Writes a table, whole or not at all.
 ///
 /// # Errors
