@@ -17,6 +17,7 @@ mod incident;
 mod kubernetes;
 mod notebooks;
 mod one_shot;
+mod packaging;
 mod pause;
 mod prometheus_source;
 mod recommend;
