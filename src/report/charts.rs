@@ -11,7 +11,7 @@ use super::tenant::top;
 /// The width of every chart.
 const WIDTH: f64 = 720.0;
 /// The room for labels beside bars.
-const LABEL: f64 = 270.0;
+const LABEL: f64 = 300.0;
 /// The room for figures behind bars.
 const FIGURE: f64 = 120.0;
 /// The height of a lying bar, and of the room that it has.
@@ -87,7 +87,7 @@ fn bars(title: &str, legend: &[String], rows: &[Bar]) -> String {
 
 /// A label that has room beside its bar.
 fn shortened(label: &str) -> String {
-    let most = 34;
+    let most = 40;
     match label.chars().count() > most {
         true => label.chars().take(most - 1).chain(['…']).collect(),
         false => label.to_owned(),

@@ -47,7 +47,7 @@ macro_rules! script {
 /// The one document.
 pub static PAGE: Asset = asset!("index.html", "text/html");
 
-static PARTS: [Asset; 22] = [
+static PARTS: [Asset; 23] = [
     asset!("style.css", "text/css"),
     asset!("icon.svg", "image/svg+xml"),
     script!("api.js"),
@@ -66,6 +66,7 @@ static PARTS: [Asset; 22] = [
     script!("incidents.js"),
     script!("login.js"),
     script!("models.js"),
+    script!("pause.js"),
     script!("proposal.js"),
     script!("tenant.js"),
     script!("whatif.js"),

@@ -1,6 +1,6 @@
 // The dashboard in a real browser on the real daemon: every page, in light and
 // dark and on a phone; a decision, a silence and what a person says of an
-// incident; the way in and out. Anything that the browser complains of fails.
+// incident; the switch that stops all changes; the way in and out. Anything that the browser complains of fails.
 //
 //   node dashboard.mjs URL TOKEN VIEWER_TOKEN OWN_TOKEN TENANT INCIDENT FOLDER
 
@@ -240,6 +240,31 @@ async function ownPeople(rig) {
   await check(rig, "own");
 }
 
+// The switch that stops all changes: thrown with a reason, seen by everybody,
+// and thrown back.
+async function pause(rig) {
+  const { page, context } = rig;
+  await logIn(page);
+  await page.click("#stop-changes");
+  await page.click("dialog button.main");
+  assert(await page.locator("dialog").count(), "it needs a reason");
+  await page.fill("#ask-comment", "the network is rebuilt");
+  await page.click("dialog button.main");
+  await page.waitForSelector("#paused");
+  assert((await page.locator("#paused").innerText()).includes("the network is rebuilt"), await page.locator("#paused").innerText());
+  assert(!(await page.locator("#stop-changes").count()), "it can't be stopped twice");
+  await shoot(rig, "paused");
+  await check(rig, "paused");
+  await page.goto(`/tenants/${tenant}/cpu_cores`);
+  await settled(page);
+  assert(await page.locator("#paused").count(), "a tenant's page says it, too");
+  await page.click("#resume-changes");
+  await page.click("dialog button.main");
+  await page.waitForFunction(() => !document.querySelector("#paused"));
+  const now = await (await context.request.get("/v1/pause")).json();
+  assert(now.paused === null, JSON.stringify(now));
+}
+
 // What must not happen is noticed: markup out of a text is refused, and told.
 async function policy(rig) {
   const { page, wrong } = rig;
@@ -289,3 +314,4 @@ await run("decisions", {}, async (rig) => {
   await secondFactor(rig);
   await incidentAndSilence(rig);
 });
+await run("pause", {}, pause);

@@ -44,6 +44,7 @@ export function query(values) {
 
 export const get = (path, signal) => send("GET", path, { signal });
 export const post = (path, body = {}, headers = {}) => send("POST", path, { body, headers });
+export const put = (path, body = {}) => send("PUT", path, { body });
 export const remove = (path) => send("DELETE", path);
 
 // What there is at a path; null where there is nothing.

@@ -124,6 +124,7 @@ async function show({ moved = false } = {}) {
     user,
     signal,
     go,
+    again: () => show(),
     parts: found ? found[0].slice(1).map((part) => part && decodeURIComponent(part)) : [],
     search: new URLSearchParams(location.search),
     entered: (who) => { user = who; },

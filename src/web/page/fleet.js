@@ -6,6 +6,7 @@ import { get, query } from "./api.js";
 import { sparkline } from "./chart.js";
 import { choice, h, settled } from "./dom.js";
 import { NOTHING, amount, fixed, plain, round, share, when, whole } from "./format.js";
+import { pauseButton, pauseNote } from "./pause.js";
 import { count, t, word } from "./words.js";
 
 const PAGE = 50;
@@ -122,7 +123,7 @@ function heads(view, currency, sorted) {
   });
 }
 
-export async function fleet({ search, signal }) {
+export async function fleet({ search, signal, user, again }) {
   const view = asked(search);
   const body = h("div", { class: "fleet" });
   const summary = await get("/v1/summary", signal);
@@ -183,5 +184,5 @@ export async function fleet({ search, signal }) {
   signal.addEventListener("abort", () => clearInterval(timer));
   await load();
   const badge = summary.simulated ? h("span", { class: "badge" }, t("fleet.simulated")) : null;
-  return h("div", null, h("div", { class: "headline" }, h("h1", null, t("nav.fleet")), badge, h("p", { class: "quiet" }, `${t("fleet.last_cycle")}: ${summary.last_cycle_at ? when(summary.last_cycle_at) : NOTHING}`)), troubles(summary.source_problems), filters, body);
+  return h("div", null, h("div", { class: "headline" }, h("h1", null, t("nav.fleet")), badge, h("p", { class: "quiet" }, `${t("fleet.last_cycle")}: ${summary.last_cycle_at ? when(summary.last_cycle_at) : NOTHING}`), pauseButton(summary.paused, user, again)), pauseNote(summary.paused, user, again), troubles(summary.source_problems), filters, body);
 }

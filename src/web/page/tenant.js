@@ -6,6 +6,7 @@ import { sparkline, timeChart } from "./chart.js";
 import { choice, facts, h, said, table } from "./dom.js";
 import { NOTHING, amount, fixed, money, plain, share, when, whole } from "./format.js";
 import { changes } from "./history.js";
+import { pauseNote } from "./pause.js";
 import { proposal } from "./proposal.js";
 import { t, word } from "./words.js";
 import { whatIf } from "./whatif.js";
@@ -163,7 +164,9 @@ async function chosenQuota(one, full, quota, { signal, user, go }) {
 export async function tenant(context) {
   const { parts: [id, wanted], signal } = context;
   const path = encodeURIComponent(id);
-  const [one, full, fit] = await Promise.all([get(`/v1/fleet/${path}`, signal), get(`/v1/tenants/${path}`, signal), find(`/v1/tenants/${path}/tier-fit`, signal)]);
+  // Who sees some tenants only can't ask for what is of the whole fleet.
+  const pause = context.user.tenants.length ? { paused: null } : get("/v1/pause", signal);
+  const [{ paused }, one, full, fit] = await Promise.all([pause, get(`/v1/fleet/${path}`, signal), get(`/v1/tenants/${path}`, signal), find(`/v1/tenants/${path}/tier-fit`, signal)]);
   const measured = one.quotas.filter((quota) => quota.usage !== null);
   const others = one.quotas.filter((quota) => quota.usage === null);
   const chosen = one.quotas.find((quota) => quota.resource === wanted) || measured.find((quota) => quota.recommendation) || measured[0] || one.quotas[0];
@@ -171,6 +174,7 @@ export async function tenant(context) {
   return h("div", null,
     back,
     headline(one, full, fit),
+    pauseNote(paused, context.user, context.again),
     measured.length ? quotaTable(one, measured, chosen.resource) : null,
     others.length
       ? h("details", { class: "quiet-list" }, h("summary", null, `${t("tenant.unmeasured")} (${whole(others.length)})`), facts(others.map((quota) => [word("resource", quota.resource), [`${plain(quota.limit)} ${quota.unit}`, quota.cost_now ? ` · ${money(quota.cost_now)}` : ""]])))
