@@ -240,6 +240,29 @@ async function ownPeople(rig) {
   await check(rig, "own");
 }
 
+// The course of a resource's models over their versions. The daemon makes a
+// second version after days only, so the page is given some here.
+async function versions(rig) {
+  const { page } = rig;
+  await logIn(page);
+  const score = (loss, cover) => ({ values: 900, quantile_loss: 0.2, to_seasonal_naive: loss, scaled_error: 0.8, cover });
+  const version = (number, state, backtest, live) => ({
+    resource: "cpu_cores", version: number, state, reason: state === "lost" ? "0.91 live against 0.74 of the champion" : "won against the one before", series: 24,
+    fitted_at: `2026-01-0${number}T00:00:00Z`, window_from: "2025-12-01T00:00:00Z", window_to: `2026-01-0${number}T00:00:00Z`, backtest, live,
+  });
+  const items = [
+    version(4, "champion", score(0.71, 0.81), score(0.74, 0.79)), version(3, "lost", score(0.72, 0.8), score(0.91, 0.66)),
+    version(2, "retired", score(0.8, 0.84), score(0.83, 0.82)), version(1, "retired", score(1.05, 0.9), null),
+  ];
+  await page.route("**/v1/models", (route) => route.fulfill({ json: { items } }));
+  await page.goto("/models");
+  await settled(page);
+  const charts = await page.locator("main figure svg[aria-label]").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label")));
+  assert(charts.length === 2 && charts[0].startsWith("Loss by version of CPU") && charts[1].startsWith("Coverage by version of CPU"), charts.join());
+  await shoot(rig, "models-versions");
+  await check(rig, "versions of models");
+}
+
 // The switch that stops all changes: thrown with a reason, seen by everybody,
 // and thrown back.
 async function pause(rig) {
@@ -314,4 +337,5 @@ await run("decisions", {}, async (rig) => {
   await secondFactor(rig);
   await incidentAndSilence(rig);
 });
+await run("versions", {}, versions);
 await run("pause", {}, pause);

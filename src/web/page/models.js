@@ -24,24 +24,34 @@ function row(version, name = null) {
     h("td", { class: "text wide" }, said(version.reason)));
 }
 
-// The loss of each version over time, live and in its backtest.
-function course(resource, versions) {
+// A figure of each version over time, live and in its backtest, beside what it
+// should be.
+function course({ versions, value, label, aim, top }) {
   const inTime = [...versions].sort((a, b) => Date.parse(a.fitted_at) - Date.parse(b.fitted_at));
-  const points = (which) => inTime.filter((one) => loss(one[which]) !== null).map((one) => ({ at: Date.parse(one.fitted_at), value: loss(one[which]) }));
+  const points = (which) => inTime.filter((one) => value(one[which]) !== null).map((one) => ({ at: Date.parse(one.fitted_at), value: value(one[which]) }));
   const [backtest, live] = [points("backtest"), points("live")];
   if (backtest.length < 2 && live.length < 2) return null;
-  const ends = [...backtest, ...live].map((point) => point.at);
-  const dots = (all, kind) => all.map((point) => ({ ...point, kind }));
+  const all = [...backtest, ...live];
+  const dots = (some, kind) => some.map((point) => ({ ...point, kind }));
   return timeChart({
-    label: t("models.chart", { resource: word("resource", resource) }),
+    label,
     unit: "",
-    from: Math.min(...ends),
-    to: Math.max(...ends) + 1,
+    from: Math.min(...all.map((point) => point.at)),
+    to: Math.max(...all.map((point) => point.at)) + 1,
     lines: [{ kind: "median", name: t("models.backtest"), points: backtest }, { kind: "usage", name: t("models.live"), points: live }],
-    levels: [{ kind: "quota", name: t("models.naive"), value: 1 }],
+    levels: [{ kind: "quota", ...aim }],
     marks: [...dots(backtest, "soft"), ...dots(live, "dot")],
-    top: Math.max(1.1, ...[...backtest, ...live].map((point) => point.value * 1.05)),
+    top: Math.max(top, ...all.map((point) => point.value * 1.05)),
   }, 180).figure;
+}
+
+function courses(resource, versions) {
+  const name = word("resource", resource);
+  const covered = (score) => (score && score.cover !== null ? score.cover : null);
+  return [
+    course({ versions, value: loss, label: t("models.chart", { resource: name }), aim: { name: t("models.naive"), value: 1 }, top: 1.1 }),
+    course({ versions, value: covered, label: t("models.cover_chart", { resource: name }), aim: { name: t("models.cover_aim"), value: 0.8 }, top: 1 }),
+  ].map((figure, at) => (figure ? [h("h3", null, t(at ? "models.cover_title" : "models.loss_title")), figure] : null));
 }
 
 const TITLES = () => [[t("models.version"), ""], [[t("models.fitted"), h("small", { class: "mid" }, t("models.window"))], ""], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
@@ -63,7 +73,7 @@ function inUse(items) {
 function versions(resource, all) {
   return h("section", { "aria-labelledby": `models-${resource}` },
     h("h2", { id: `models-${resource}` }, word("resource", resource)),
-    course(resource, all),
+    courses(resource, all),
     sheet(word("resource", resource), TITLES(), all.map((one) => row(one))));
 }
 
