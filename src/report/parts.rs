@@ -9,6 +9,9 @@ use crate::domain::{Money, Once, TimeRange, Timestamp};
 /// The name that stands where a brand has none.
 const PRODUCT: &str = "Plimsoll";
 
+/// The least amount of which a column says more than a zero.
+const LEAST_DRAWN: f64 = 0.01;
+
 /// An amount for the length of a bar.
 pub fn plain<P>(money: &Money<P>) -> f64 {
     money.to_f64().unwrap_or(0.0)
@@ -113,7 +116,8 @@ pub fn applied(applied: &AppliedChanges, of_many: bool, figures: Figures) -> Vec
             values: vec![plain(&day.realised)],
             shown: vec![figures.money(&day.realised)],
         });
-        if applied.by_day.len() > 1 {
+        let worth_drawing = applied.by_day.iter().any(|day| plain(&day.realised).abs() >= LEAST_DRAWN);
+        if applied.by_day.len() > 1 && worth_drawing {
             let title = figures.word(Word::AppliedByDay);
             blocks.push(Block::Subheading(title.clone()));
             blocks.push(Block::Chart(Chart::Columns { title, columns: columns.collect() }));

@@ -27,7 +27,7 @@ words! {
     FleetTitle: "Fleet report", "Flottenbericht";
     TenantTitle: "Report for {tenant}", "Bericht für {tenant}";
     Period: "{from} to {to}", "{from} bis {to}";
-    MadeAt: "Made {at} by {product} from measured usage. All times are UTC.", "Erstellt {at} von {product} aus gemessener Nutzung. Alle Zeiten in UTC.";
+    MadeAt: "Made {at} by {product}. All times are UTC.", "Erstellt {at} von {product}. Alle Zeiten in UTC.";
     InShort: "In short", "In Kürze";
     SumTenants: "Tenants: {tenants}. At the quotas that stand they cost {cost} a month.", "Mandanten: {tenants}. Bei den geltenden Kontingenten kosten sie {cost} im Monat.";
     SumTenantsOnly: "Tenants: {tenants}. There are no prices, so nothing is said of costs.", "Mandanten: {tenants}. Es gibt keine Preise, daher steht hier nichts zu Kosten.";
