@@ -190,13 +190,23 @@ impl Caller {
             let names: Vec<&str> = self.tenants.iter().map(TenantId::as_str).collect();
             return Err(forbidden(format!("this token is for {} only, not for {id}", names.join(", "))));
         }
-        let tenant = match state.engine.registry().tenant(id).await {
+        let tenant = match state.engine.registry().standing_tenant(id).await {
             Err(RegistryError::NoSuchTenant(_)) => return Ok(()),
             other => other?,
         };
         self.check_address(&tenant)?;
         let asked = tenant.template.as_ref().is_some_and(|template| template.mfa_required);
         if asked && self.rule.decides { self.check_code(state).await } else { Ok(()) }
+    }
+
+    /// Whether a caller that has waited may still have its answer: its token
+    /// still holds, and still for this tenant.
+    ///
+    /// # Errors
+    /// 401 or 403 with what is missing.
+    pub async fn admit_again(&self, state: &ApiState, id: &TenantId) -> Result<(), Problem> {
+        known(state, &self.hash, self.address, self.request_id.clone()).await?;
+        self.admit(state, id).await
     }
 
     /// An administrator may come from anywhere: somebody must be able to mend
@@ -324,7 +334,7 @@ async fn known(
     request_id: Option<String>,
 ) -> Result<TokenRecord, Problem> {
     let registry = state.engine.registry();
-    let why = match registry.token(hash).await? {
+    let why = match registry.standing_token(hash).await? {
         None => "this token is not known",
         Some(record) => match record.refusal(registry.now()) {
             Some(why) => {
@@ -335,7 +345,7 @@ async fn known(
                 if !state.gate.seen.read().contains(hash) {
                     state.gate.seen.write().insert(hash.to_owned());
                 }
-                return Ok(record);
+                return Ok((*record).clone());
             }
         },
     };

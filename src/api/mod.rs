@@ -45,6 +45,8 @@ use std::time::Duration;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Json, Router};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -70,6 +72,10 @@ pub struct ApiSettings {
     pub default_page: usize,
     /// The most points of a usage answer.
     pub max_points: usize,
+    /// How many callers may wait for a change of quotas at once.
+    pub max_waiting: usize,
+    /// How long one may wait.
+    pub longest_wait: Duration,
     /// How long a deploy marker lasts where nobody says.
     pub deploy_quiet: Duration,
     /// The longest silence or marker.
@@ -92,6 +98,8 @@ impl Default for ApiSettings {
             max_page: 500,
             default_page: 100,
             max_points: 11_000,
+            max_waiting: 1000,
+            longest_wait: Duration::from_secs(20),
             deploy_quiet: Duration::from_secs(1800),
             longest_quiet: Duration::from_secs(30 * 86_400),
             access: AccessSettings::default(),
@@ -110,13 +118,24 @@ pub struct ApiState {
     settings: Arc<ApiSettings>,
     gate: Arc<auth::Gate>,
     fleet: Arc<fleet::Snapshot>,
+    /// A place for each caller that may wait.
+    waiting: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 impl ApiState {
     /// The state over an engine and what delivers its notices.
     pub fn new(engine: Arc<Engine>, deliverer: Arc<Deliverer>, settings: ApiSettings) -> Self {
         let gate = Arc::new(auth::Gate::new(&settings.access));
-        ApiState { engine, deliverer, settings: Arc::new(settings), gate, fleet: Arc::default() }
+        let waiting = Arc::new(Semaphore::new(settings.max_waiting));
+        let (settings, fleet, stop) = (Arc::new(settings), Arc::default(), CancellationToken::new());
+        ApiState { engine, deliverer, settings, gate, fleet, waiting, stop }
+    }
+
+    /// The same, where nobody waits any longer once `stop` is cancelled.
+    #[must_use]
+    pub fn until(self, stop: CancellationToken) -> Self {
+        ApiState { stop, ..self }
     }
 }
 

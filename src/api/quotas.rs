@@ -1,21 +1,26 @@
 //! Quotas, each with its generation as its ETag.
 
+use std::time::Duration;
+
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{ETAG, HeaderMap, LOCATION};
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderMap, LOCATION};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::auth::Caller;
 use super::change_requests::ChangeRequestView;
 use super::etag::{if_match, tag, unchanged};
-use super::extract::{Body, Path};
+use super::extract::{Body, Path, Query};
 use super::problem::Problem;
 use crate::domain::{Quota, Resource, TenantId, Timestamp};
 use crate::engine::Asked;
+use crate::registry::QuotaPage;
+use crate::security;
 
 /// A quota with its unit.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,27 +66,81 @@ pub struct QuotaRollBack {
     reason: String,
 }
 
-/// Read all quotas of a tenant. Poll it with If-None-Match.
+/// How long to wait for a change.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Poll {
+    /// Where nothing has changed since If-None-Match: how long to wait until it does, such as 20s. At most
+    /// server.longest_wait.
+    wait: Option<String>,
+}
+
+/// Read all quotas of a tenant. Poll it with If-None-Match, and with `wait` to hear of a change at once.
 #[utoipa::path(get, path = "/v1/tenants/{id}/quotas", tag = "quotas", security(("token" = [])),
-    params(("id" = String, Path, description = "The tenant's id")),
+    params(("id" = String, Path, description = "The tenant's id"), Poll),
     responses(
         (status = 200, body = Quotas, headers(("ETag", description = "changes with any quota"))),
         (status = 304, description = "Nothing has changed since the ETag in If-None-Match"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "wait can't be read"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "Too many wait already"),
     ))]
 pub async fn list(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<TenantId>,
+    Query(poll): Query<Poll>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let quotas = state.engine.registry().quotas(&id).await?;
-    // Generations only rise, so their sum changes with each change.
-    let tag = tag(quotas.iter().map(|quota| quota.generation).sum());
-    if let Some(unchanged) = unchanged(&headers, &tag) {
-        return Ok(unchanged);
+    let wait = poll.wait.as_deref().map(|text| wait_of(&state, text)).transpose()?;
+    let registry = state.engine.registry();
+    let mut changes = registry.changes();
+    let page = registry.quota_page(&id, page_of).await?;
+    let Some(same) = unchanged(&headers, &page.tag) else { return Ok(sent(&page)) };
+    let Some(wait) = wait else { return Ok(same) };
+    let _place = state.waiting.try_acquire().map_err(|_| too_many_wait(state.settings.max_waiting))?;
+    let end = tokio::time::sleep(wait);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => return Ok(same),
+            () = state.stop.cancelled() => return Ok(same),
+            told = changes.changed() => if told.is_err() { return Ok(same) },
+        }
+        caller.admit_again(&state, &id).await?;
+        let page = registry.quota_page(&id, page_of).await?;
+        if unchanged(&headers, &page.tag).is_none() {
+            return Ok(sent(&page));
+        }
     }
-    let items = quotas.into_iter().map(QuotaView::from).collect();
-    Ok(([(ETAG, tag)], Json(Quotas { items })).into_response())
+}
+
+fn wait_of(state: &ApiState, text: &str) -> Result<Duration, Problem> {
+    let wait = humantime::parse_duration(text).map_err(|error| {
+        Problem::bad_request(format!("can't read wait {text:?}: {error}; write it like 20s"))
+    })?;
+    // The answer must be on its way before the request is given up.
+    Ok(wait.min(state.settings.longest_wait).min(state.settings.request_time_out * 4 / 5))
+}
+
+fn too_many_wait(most: usize) -> Problem {
+    let text =
+        format!("{most} callers wait already, as many as server.max_waiting allows; poll without wait");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(1)
+}
+
+fn page_of(quotas: Vec<Quota>) -> QuotaPage {
+    let items: Vec<QuotaView> = quotas.into_iter().map(QuotaView::from).collect();
+    let body = serde_json::json!({ "items": items }).to_string();
+    // Half of the hash tells any two bodies apart, and is half as long to send.
+    let tag = format!("\"{:.32}\"", security::hash(&body));
+    QuotaPage { tag, body: body.into_bytes().into() }
+}
+
+fn sent(page: &QuotaPage) -> Response {
+    let body = Bytes::from_owner(std::sync::Arc::clone(&page.body));
+    ([(ETAG, page.tag.as_str()), (CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// Read one quota of a tenant.

@@ -188,6 +188,70 @@ async fn quotas_are_polled_cheaply() {
     call(&api, "PUT", "/v1/tenants/acme/quotas/cpu_cores", &[("if-match", "\"1\"")], body).await;
     let changed = call(&api, "GET", "/v1/tenants/acme/quotas", &[("if-none-match", tag)], None).await;
     assert_eq!(changed.0, StatusCode::OK);
+    let cpu = |all: &Value| all["items"].as_array().unwrap()[0].clone();
+    assert_ne!(cpu(&changed.2), cpu(&all), "the first is cpu_cores");
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_of_a_change_at_once_and_of_nothing_once_revoked() {
+    let (api, engine) = api().await;
+    let made = call(&api, "POST", "/v1/tenants", &[], Some(json!({"id": "other", "tier": "FREE"}))).await;
+    assert_eq!(made.0, StatusCode::CREATED);
+    let reader =
+        NewToken { name: "gateway".to_owned(), role: Role::Viewer, tenants: vec![], expires_at: None };
+    let by = || Remark { by: Actor::Person("tester".to_owned()), comment: None, request_id: None };
+    let view = engine.registry().create_token(&security::hash("plim_gateway"), reader, by()).await.unwrap();
+    let (_, headers, _) = get(&api, "/v1/tenants/acme/quotas").await;
+    let tag = headers["etag"].to_str().unwrap().to_owned();
+    let wait = |text: &'static str| {
+        let (api, tag) = (api.clone(), tag.clone());
+        async move {
+            let path = format!("/v1/tenants/acme/quotas?wait={text}");
+            let seen = [("if-none-match", tag.as_str()), ("authorization", "Bearer plim_gateway")];
+            call(&api, "GET", &path, &seen, None).await
+        }
+    };
+    assert_eq!(wait("soon").await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(wait("1ms").await.0, StatusCode::NOT_MODIFIED, "nothing has changed");
+
+    let set = async |tenant: &str, limit: f64| {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let path = format!("/v1/tenants/{tenant}/quotas/cpu_cores");
+        let put = call(&api, "PUT", &path, &[("if-match", "*")], Some(json!({"limit": limit}))).await;
+        assert_eq!(put.0, StatusCode::OK, "{}", put.2);
+    };
+    let (heard, ()) = tokio::join!(wait("300ms"), set("other", 1.5));
+    assert_eq!(heard.0, StatusCode::NOT_MODIFIED, "another tenant's change is not told");
+    let (heard, ()) = tokio::join!(wait("20s"), set("acme", 9.0));
+    assert_eq!(heard.0, StatusCode::OK);
+    assert!(heard.2.to_string().contains("9.0"), "{}", heard.2);
+
+    let (_, headers, _) = get(&api, "/v1/tenants/acme/quotas").await;
+    let now = headers["etag"].to_str().unwrap().to_owned();
+    let seen = [("if-none-match", now.as_str()), ("authorization", "Bearer plim_gateway")];
+    let revoke = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        engine.registry().revoke_token(&view.id, by()).await.unwrap();
+    };
+    let (heard, ()) =
+        tokio::join!(call(&api, "GET", "/v1/tenants/acme/quotas?wait=20s", &seen, None), revoke);
+    assert_eq!(heard.0, StatusCode::UNAUTHORIZED, "a revoked token ends its wait");
+}
+
+#[tokio::test]
+async fn a_tenant_made_again_is_not_taken_for_the_one_before() {
+    let (api, _) = api().await;
+    let (_, headers, _) = get(&api, "/v1/tenants/acme/quotas").await;
+    let tag = headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(call(&api, "DELETE", "/v1/tenants/acme", &[], None).await.0, StatusCode::NO_CONTENT);
+    let seen = [("if-none-match", tag.as_str())];
+    let path = "/v1/tenants/acme/quotas";
+    assert_eq!(call(&api, "GET", path, &seen, None).await.0, StatusCode::NOT_FOUND);
+    // The sum of its generations is the same.
+    let made = call(&api, "POST", "/v1/tenants", &[], Some(json!({"id": "acme", "tier": "FREE"}))).await;
+    assert_eq!(made.0, StatusCode::CREATED);
+    let again = call(&api, "GET", path, &seen, None).await;
+    assert_eq!(again.0, StatusCode::OK, "{}", again.2);
 }
 
 #[tokio::test]

@@ -135,6 +135,8 @@ pub fn api_settings(config: &Config) -> ApiSettings {
         request_time_out: config.server.request_time_out,
         max_page: config.server.max_page,
         max_points: config.server.max_points,
+        max_waiting: config.server.max_waiting,
+        longest_wait: config.server.longest_wait,
         access: access_settings(config),
         templates: TemplateLimits { most: config.templates.max_templates, depth: config.templates.max_depth },
         reports: report_settings(config),

@@ -24,7 +24,8 @@ pub async fn serve(
     grace: Duration,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes = api::router(ApiState::new(engine, deliverer, settings)).merge(web::router());
+    let routes =
+        api::router(ApiState::new(engine, deliverer, settings).until(stop.clone())).merge(web::router());
     let asked = stop.clone();
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let server =

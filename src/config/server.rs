@@ -26,6 +26,10 @@ pub struct Server {
     pub max_page: usize,
     /// The most points of one answer about usage.
     pub max_points: usize,
+    /// How many callers may wait for a change of quotas at once.
+    pub max_waiting: usize,
+    /// How long one may wait.
+    pub longest_wait: Duration,
 }
 
 impl Server {
@@ -72,6 +76,20 @@ impl Server {
                  for a shorter one, or for coarser points.",
                 11_000,
                 100..=1_000_000,
+            ),
+            max_waiting: section.count(
+                "max_waiting",
+                "How many callers may wait for a change of a tenant's quotas (?wait=20s) at once. One \
+                 more is answered with 503, and polls again.",
+                1000,
+                1..=100_000,
+            ),
+            longest_wait: section.duration(
+                "longest_wait",
+                "How long such a caller may wait; whoever asks for longer waits this long, and never \
+                 more than four fifths of request_time_out.",
+                Duration::from_secs(20),
+                Duration::from_millis(100)..=Duration::from_secs(600),
             ),
         }
     }

@@ -18,6 +18,7 @@ mod recommendations;
 mod refusals;
 mod reports;
 mod requests;
+mod standing;
 mod templates;
 mod tenants;
 mod tokens;
@@ -42,6 +43,7 @@ pub use receivers::{Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use reports::{KeptReport, ReportRun};
 pub use requests::RequestFilter;
+pub use standing::QuotaPage;
 pub use templates::{Standing, TemplateFault, TemplateLimits, TemplateRecord, TemplateWritten};
 pub use tenants::{NewTenant, TenantEdit};
 pub use tokens::{NewToken, TokenRecord, TokenView};
@@ -62,6 +64,7 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     /// Read at the first question.
     incident_index: Arc<tokio::sync::Mutex<Option<known::IncidentIndex>>>,
+    standing: Arc<standing::Standing>,
 }
 
 /// A failure of the registry; reads well after "failed to".
@@ -201,7 +204,7 @@ pub enum RegistryError {
 impl Registry {
     /// A registry over a store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Registry { store, clock, incident_index: Arc::default() }
+        Registry { store, clock, incident_index: Arc::default(), standing: Arc::default() }
     }
 
     /// The present, by the clock that was passed in.
@@ -267,6 +270,9 @@ impl Registry {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        if writes.iter().any(standing::concerns) {
+            return self.commit_standing(writes).await;
+        }
         self.store.commit(Batch { writes }).await
     }
 }
