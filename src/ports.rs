@@ -151,11 +151,15 @@ pub enum Table {
     Reports,
     /// When each schedule's report was made last, by the schedule's name.
     ReportRuns,
+    /// Rollouts, by id.
+    Rollouts,
+    /// The ids of the rollouts that are not over.
+    OpenRollouts,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 28] = [
+    pub const ALL: [Table; 30] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
@@ -184,6 +188,8 @@ impl Table {
         Table::Checkpoints,
         Table::Reports,
         Table::ReportRuns,
+        Table::Rollouts,
+        Table::OpenRollouts,
     ];
 
     /// The name under which a store keeps it. Never change one.
@@ -217,6 +223,8 @@ impl Table {
             Table::Checkpoints => "checkpoints",
             Table::Reports => "reports",
             Table::ReportRuns => "report_runs",
+            Table::Rollouts => "rollouts",
+            Table::OpenRollouts => "open_rollouts",
         }
     }
 

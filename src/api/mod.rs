@@ -28,6 +28,7 @@ mod quotas;
 mod receivers;
 mod recommendations;
 mod reports;
+mod rollouts;
 mod sessions;
 mod settings;
 mod summary;
@@ -211,6 +212,14 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(change_requests::get))
         .routes(routes!(change_requests::approve))
         .routes(routes!(change_requests::reject))
+        .routes(routes!(rollouts::list, rollouts::create))
+        .routes(routes!(rollouts::get))
+        .routes(routes!(rollouts::approve))
+        .routes(routes!(rollouts::pause))
+        .routes(routes!(rollouts::resume))
+        .routes(routes!(rollouts::switch))
+        .routes(routes!(rollouts::finish))
+        .routes(routes!(rollouts::roll_back))
         .routes(routes!(drift::list))
         .routes(routes!(pause::get, pause::put, pause::remove))
         .routes(routes!(recommendations::list))

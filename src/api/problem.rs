@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::domain::template::Fault;
 use crate::domain::{DomainError, Objection};
-use crate::engine::{ApplyError, EngineError, RollBackError};
+use crate::engine::{ApplyError, EngineError, RollBackError, RolloutError};
 use crate::ports::StoreError;
 use crate::registry::RegistryError;
 
@@ -135,6 +135,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::NoSuchQuota(..)
             | RegistryError::NoSuchIncident(_)
             | RegistryError::NoSuchReport(_)
+            | RegistryError::NoSuchRollout(_)
             | RegistryError::NoSuchSilence(_)
             | RegistryError::NoSuchMarker(_)
             | RegistryError::NoSuchRecommendation(_)
@@ -193,6 +194,22 @@ impl From<RollBackError> for Problem {
             RollBackError::NothingBefore(_) => Problem::new(StatusCode::CONFLICT, format!("can't {error}")),
             RollBackError::Compute(error) => Problem::internal(&error),
             RollBackError::Engine(error) => Problem::internal(&error),
+        }
+    }
+}
+
+impl From<RolloutError> for Problem {
+    fn from(error: RolloutError) -> Self {
+        let detail = format!("can't {error}");
+        match error {
+            RolloutError::Empty | RolloutError::TooLarge(..) | RolloutError::BadStrategy(_) => {
+                Problem::unprocessable(detail)
+            }
+            RolloutError::TooMany(_) | RolloutError::SamePersonTwice(_) | RolloutError::NotNow { .. } => {
+                Problem::new(StatusCode::CONFLICT, detail)
+            }
+            RolloutError::Registry(error) => error.into(),
+            RolloutError::Engine(error) => Problem::internal(&error),
         }
     }
 }

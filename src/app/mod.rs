@@ -29,7 +29,7 @@ use crate::api::ApiSettings;
 use crate::config::{Config, StoreKind};
 use crate::engine::{
     Deliverer, Engine, ReconcileSettings, ReportSettings, drive, drive_deliveries, drive_reconciler,
-    drive_reports,
+    drive_reports, drive_rollouts,
 };
 
 /// Everything that a daemon is, ready to serve.
@@ -98,6 +98,7 @@ impl App {
             tokio::spawn(drive_deliveries(Arc::clone(&self.deliverer), self.grace, stop.clone()));
         let reconciler =
             tokio::spawn(drive_reconciler(Arc::clone(&self.engine), self.reconcile, stop.clone()));
+        let rollouts = tokio::spawn(drive_rollouts(Arc::clone(&self.engine), stop.clone()));
         let reporter = tokio::spawn(drive_reports(
             Arc::clone(&self.engine),
             Arc::clone(&self.deliverer),
@@ -114,6 +115,7 @@ impl App {
         deliveries.await.context("failed to end the deliveries")?;
         reconciler.await.context("failed to end the reconciler")?;
         reporter.await.context("failed to end the reports")?;
+        rollouts.await.context("failed to end the rollouts")?;
         if let Some(witness) = witness {
             witness.await.context("failed to sign for the audit log")?;
         }

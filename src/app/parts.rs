@@ -204,6 +204,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         reconsider_after: config.rightsizing.reconsider_after,
         guardrails: config.guardrails.clone(),
         approval: config.approval.clone(),
+        rollouts: config.rollouts.clone(),
         discover: config.tenants.discover,
         provider: config.tenants.provider.clone(),
         region: config.tenants.region.clone(),

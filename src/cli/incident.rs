@@ -67,7 +67,7 @@ struct List {
     /// open, acknowledged or resolved
     #[arg(long)]
     state: Option<String>,
-    /// unusual_usage, forecast_breach, cost_anomaly, budget_overrun, pinned_at_quota or
+    /// unusual_usage, forecast_breach, cost_anomaly, budget_overrun, pinned_at_quota, rolled_back or
     /// no_data
     #[arg(long)]
     kind: Option<String>,

@@ -27,6 +27,7 @@ mod recommend;
 mod recommendation;
 pub mod replay;
 mod report;
+mod rollout;
 mod seasons;
 mod serve;
 pub mod simulate;
@@ -102,6 +103,8 @@ enum Command {
     Audit(audit::Audit),
     /// Stop all changes of quotas at a running daemon, or say whether they are stopped
     Pause(pause::Pause),
+    /// Change many quotas as one: in stages, watched, taken back where it does harm
+    Rollout(rollout::Rollout),
     /// Let changes of quotas be made again
     Resume(pause::Resume),
     /// Write completions for a shell
@@ -181,6 +184,7 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Quota(arguments) => quota::run(&arguments, out)?,
         Command::Recommendation(arguments) => recommendation::run(&arguments, out)?,
         Command::Token(arguments) => token::run(&arguments, out)?,
+        Command::Rollout(arguments) => rollout::run(&arguments, out)?,
         Command::Pause(arguments) => pause::run(&arguments, out)?,
         Command::Resume(arguments) => pause::resume(&arguments, out)?,
         Command::Completions { shell } => {

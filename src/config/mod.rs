@@ -25,6 +25,7 @@ mod reference;
 mod reports;
 mod resources;
 mod rightsizing;
+mod rollouts;
 mod secret;
 mod server;
 mod store;
@@ -56,6 +57,7 @@ pub use store::{Store, StoreKind};
 pub use target::{Target, TargetPlace};
 pub use units::{show_duration, show_size};
 
+use crate::domain::rollout::RolloutSettings;
 use crate::domain::{ApprovalRules, Guardrails, Receiver};
 use reader::Reader;
 
@@ -84,6 +86,8 @@ pub struct Config {
     pub guardrails: Guardrails,
     /// What people's approvals mean.
     pub approval: ApprovalRules,
+    /// How rollouts are watched, and how large they may be.
+    pub rollouts: RolloutSettings,
     /// What resources cost; `None` for no costs.
     pub costs: Option<Costs>,
     /// How long samples are kept.
@@ -173,6 +177,7 @@ impl Config {
             rightsizing: Rightsizing::read(reader),
             guardrails: guardrails::read(reader),
             approval: approval::read(reader),
+            rollouts: rollouts::read(reader),
             costs: Costs::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),

@@ -133,6 +133,7 @@ mod tests {
             before,
             after,
             recommendation: None,
+            rollout: None,
             rolls_back: false,
             by: Actor::Daemon,
             left_at: None,

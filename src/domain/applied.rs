@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Actor, RecommendationId, Resource, Site, TenantId, Timestamp};
+use super::{Actor, RecommendationId, Resource, RolloutId, Site, TenantId, Timestamp};
 
 /// How many samples lay above a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -71,6 +71,9 @@ pub struct AppliedChange {
     pub after: f64,
     /// The recommendation that it follows; `null` for a person's own wish.
     pub recommendation: Option<RecommendationId>,
+    /// The rollout that it is a part of.
+    #[serde(default)]
+    pub rollout: Option<RolloutId>,
     /// Whether it took an earlier change back.
     #[serde(default)]
     pub rolls_back: bool,

@@ -65,6 +65,14 @@ pub enum AuditAction {
     ChangesPaused,
     /// Changes of quotas are made again.
     ChangesResumed,
+    /// Somebody began a rollout of many changes, and approved them.
+    RolloutBegun,
+    /// A rollout has gone on to its next state.
+    RolloutMoved,
+    /// A rollout was halted.
+    RolloutPaused,
+    /// A halted rollout goes on.
+    RolloutResumed,
     /// A target that enforced another quota was told the right one again.
     TargetRepaired,
     /// The oldest lines of this log were removed.

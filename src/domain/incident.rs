@@ -46,17 +46,20 @@ pub enum FindingKind {
     PinnedAtQuota,
     /// Samples that used to come have stopped.
     NoData,
+    /// A change of a quota was taken back by its rollout.
+    RolledBack,
 }
 
 impl FindingKind {
     /// All kinds.
-    pub const ALL: [FindingKind; 6] = [
+    pub const ALL: [FindingKind; 7] = [
         FindingKind::UnusualUsage,
         FindingKind::ForecastBreach,
         FindingKind::CostAnomaly,
         FindingKind::BudgetOverrun,
         FindingKind::PinnedAtQuota,
         FindingKind::NoData,
+        FindingKind::RolledBack,
     ];
 
     /// The name used in the API.
@@ -68,6 +71,7 @@ impl FindingKind {
             FindingKind::BudgetOverrun => "budget_overrun",
             FindingKind::PinnedAtQuota => "pinned_at_quota",
             FindingKind::NoData => "no_data",
+            FindingKind::RolledBack => "rolled_back",
         }
     }
 

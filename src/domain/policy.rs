@@ -397,6 +397,7 @@ mod tests {
             from,
             to,
             recommendation: None,
+            rollout: None,
             rolls_back: false,
             reason: String::new(),
         }

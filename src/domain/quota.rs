@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DomainError, RecommendationId, Resource, TenantId, Timestamp};
+use super::{DomainError, RecommendationId, Resource, RolloutId, TenantId, Timestamp};
 
 /// The largest quota that is accepted: far above any real one, and still a
 /// whole number in an `f64`.
@@ -52,6 +52,9 @@ pub struct QuotaChange {
     pub to: f64,
     /// The recommendation that asks for it; `None` for a person's own request.
     pub recommendation: Option<RecommendationId>,
+    /// The rollout that it is a part of.
+    #[serde(default)]
+    pub rollout: Option<RolloutId>,
     /// Whether it takes an earlier change back.
     #[serde(default)]
     pub rolls_back: bool,

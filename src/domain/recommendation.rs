@@ -191,6 +191,7 @@ impl Recommendation {
             from: self.current,
             to: self.proposed,
             recommendation: Some(self.id),
+            rollout: None,
             rolls_back: false,
             reason: self.reasons.join(" "),
         }

@@ -68,6 +68,7 @@ impl ChangeRequest {
             from: self.from,
             to: self.to,
             recommendation: None,
+            rollout: None,
             rolls_back: false,
             reason: self.reason.clone(),
         }

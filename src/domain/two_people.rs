@@ -72,7 +72,7 @@ impl TwoPeople {
 }
 
 /// The word of the first of two people.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FirstWord {
     /// Whose word it is.
     pub by: Actor,

@@ -158,7 +158,7 @@ impl Engine {
     }
 
     /// Why a change needs two people, if it does.
-    fn needs_two(&self, tenant: &Tenant, change: &QuotaChange) -> Option<WhyTwo> {
+    pub(super) fn needs_two(&self, tenant: &Tenant, change: &QuotaChange) -> Option<WhyTwo> {
         if change.rolls_back {
             return None;
         }
@@ -191,6 +191,7 @@ impl Engine {
             from: quota.limit,
             to,
             recommendation: None,
+            rollout: None,
             rolls_back,
             reason: remark.comment.clone().unwrap_or_else(|| silent.to_owned()),
         };

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use uuid::{Builder, Uuid};
 
-use crate::domain::{ChangeRequestId, IncidentId, RecommendationId, Timestamp};
+use crate::domain::{ChangeRequestId, IncidentId, RecommendationId, RolloutId, Timestamp};
 
 /// Makes ids.
 #[derive(Debug)]
@@ -26,6 +26,11 @@ impl Ids {
     /// The id of a request that is made now.
     pub fn request(&self, now: Timestamp) -> ChangeRequestId {
         ChangeRequestId(self.notice(now))
+    }
+
+    /// The id of a rollout that is planned now.
+    pub fn rollout(&self, now: Timestamp) -> RolloutId {
+        RolloutId(self.notice(now))
     }
 
     /// The id of an incident that is written down now.

@@ -29,6 +29,7 @@ mod recommend;
 mod reconcile;
 mod refit;
 mod reports;
+mod rollouts;
 mod sizing;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ use lineup::Lineup;
 pub use progress::{Progress, Silent};
 pub use reconcile::{Drift, ReconcileSettings, drive_reconciler};
 pub use reports::{ReportFailure, ReportSettings, drive_reports};
+pub use rollouts::{RolloutError, RolloutWish, Steer, Take, drive_rollouts};
 pub use workspace::{
     Assessment, AssessmentKind, DetectionView, ForecastRecord, JudgedSample, SeriesKey, SourceProblem,
     Workspace,
@@ -61,6 +63,7 @@ pub use workspace::{
 
 use crate::anomaly;
 use crate::cost::Prices;
+use crate::domain::rollout::RolloutSettings;
 use crate::domain::{ApprovalRules, Guardrails, Resource, Tier, Timestamp};
 use crate::ports::{Clock, History, HistoryError, QuotaTarget, UsageSource};
 use crate::registry::{Registry, RegistryError};
@@ -126,6 +129,8 @@ pub struct Settings {
     pub guardrails: Guardrails,
     /// What people's approvals mean.
     pub approval: ApprovalRules,
+    /// How rollouts are set.
+    pub rollouts: RolloutSettings,
     /// The tier of tenants that nobody registered; `None` leaves them alone.
     pub discover: Option<Tier>,
     /// The provider of discovered tenants.
@@ -157,6 +162,7 @@ impl Default for Settings {
             stale_after: hours(1),
             guardrails: Guardrails::default(),
             approval: ApprovalRules::default(),
+            rollouts: RolloutSettings::default(),
             discover: None,
             provider: "on-premises".to_owned(),
             region: "default".to_owned(),
@@ -195,6 +201,8 @@ pub struct Engine {
     doing: RwLock<Option<&'static str>>,
     /// Changes that are being carried out by this process right now.
     under_way: Mutex<HashSet<SeriesKey>>,
+    /// Held by whoever lets a rollout go on, or acts on one.
+    rollouts: tokio::sync::Mutex<()>,
 }
 
 /// A failure of the engine; reads well after "failed to".
@@ -222,6 +230,7 @@ impl Engine {
             wake: Notify::new(),
             doing: RwLock::new(None),
             under_way: Mutex::default(),
+            rollouts: tokio::sync::Mutex::default(),
         }
     }
 

@@ -128,6 +128,7 @@ impl Engine {
             from: target.unwrap_or(quota.limit),
             to: quota.limit,
             recommendation: None,
+            rollout: None,
             rolls_back: false,
             reason: "set right: the target enforced another quota".to_owned(),
         };

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Compute, Engine, Ids, Parts, Settings, Silent};
 use crate::cost::{PriceBook, Prices, Settings as PriceSettings};
 use crate::domain::{Actor, ApplyMode, Budgets, Resource, Step, Tier, Timestamp};
-use crate::ports::Clock;
 use crate::ports::hands::Hands;
+use crate::ports::{Clock, Store};
 use crate::registry::{NewTenant, Registry, Remark};
 use crate::series::{Frame, UsageSeries};
 use crate::source::FileSource;
@@ -24,15 +24,19 @@ pub fn start() -> Timestamp {
     "2026-09-14".parse().unwrap()
 }
 
-/// An engine three weeks after the usage began: about 2 cores, and 5 at noon. A
-/// core costs 365 USD a month.
-pub async fn engine(
+/// A clock three weeks after the usage began.
+pub fn clock() -> Arc<Hands> {
+    Arc::new(Hands::at(start().plus(Duration::from_secs(21 * 24 * HOUR))))
+}
+
+/// An engine over a store. The usage of `acme` is about 2 cores, and 5 at noon;
+/// a core costs 365 USD a month.
+pub fn engine_over(
+    store: Arc<dyn Store>,
+    clock: &Arc<Hands>,
     settings: Settings,
     budgets: Budgets,
-    apply_mode: ApplyMode,
-    quotas: &[(Resource, f64)],
-) -> (Arc<Engine>, Arc<Hands>) {
-    let clock = Arc::new(Hands::at(start().plus(Duration::from_secs(21 * 24 * HOUR))));
+) -> Arc<Engine> {
     let usage = |hour: usize| if hour % 24 == 12 { 5.0 } else { 2.0 + 0.1 * (hour % 7) as f64 };
     let series = UsageSeries { start: start(), step: Step::HOUR, values: (0..24 * 60).map(usage).collect() };
     let mut frame = Frame::empty(Resource::CpuCores, Step::HOUR);
@@ -41,7 +45,7 @@ pub async fn engine(
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::HOUR, vec![frame])),
         history: Arc::new(NoHistory),
-        registry: Registry::new(Arc::new(MemoryStore::default()), clock.clone()),
+        registry: Registry::new(store, clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: Some(Prices::new(PriceBook::from_toml(BOOK).unwrap(), priced, clock.now()).unwrap()),
         clock: clock.clone(),
@@ -49,8 +53,13 @@ pub async fn engine(
         compute: Compute::new(2, 1).unwrap(),
         metrics: Arc::new(Metrics::default()),
     };
+    Arc::new(Engine::new(parts, settings))
+}
+
+/// Registers a tenant of the tier PREMIUM.
+pub async fn register(engine: &Engine, id: &str, apply_mode: ApplyMode, quotas: &[(Resource, f64)]) {
     let tenant = NewTenant {
-        id: "acme".parse().unwrap(),
+        id: id.parse().unwrap(),
         name: None,
         template: None,
         tier: Tier::Premium,
@@ -59,8 +68,20 @@ pub async fn engine(
         apply_mode,
         quotas: quotas.iter().copied().collect(),
     };
-    parts.registry.create_tenant(tenant, Actor::Daemon, None).await.unwrap();
-    (Arc::new(Engine::new(parts, settings)), clock)
+    engine.registry().create_tenant(tenant, Actor::Daemon, None).await.unwrap();
+}
+
+/// An engine with `acme`, everything in memory.
+pub async fn engine(
+    settings: Settings,
+    budgets: Budgets,
+    apply_mode: ApplyMode,
+    quotas: &[(Resource, f64)],
+) -> (Arc<Engine>, Arc<Hands>) {
+    let clock = clock();
+    let engine = engine_over(Arc::new(MemoryStore::default()), &clock, settings, budgets);
+    register(&engine, "acme", apply_mode, quotas).await;
+    (engine, clock)
 }
 
 /// Lets hours pass, and then runs a cycle.

@@ -207,6 +207,7 @@ fn applied(
         before: before.limit,
         after: after.limit,
         recommendation: approved.item().recommendation,
+        rollout: approved.item().rollout,
         rolls_back: approved.item().rolls_back,
         by: approved.by().clone(),
         left_at: None,

@@ -18,6 +18,7 @@ mod recommendations;
 mod refusals;
 mod reports;
 mod requests;
+mod rollouts;
 mod standing;
 mod templates;
 mod tenants;
@@ -50,7 +51,7 @@ pub use tokens::{NewToken, TokenRecord, TokenView};
 
 use crate::domain::{
     AuditEvent, ChangeRequestId, DomainError, IncidentId, Pause, ReceiverName, RecommendationId, ReportId,
-    Resource, TemplateName, TenantId, Timestamp, Verdict,
+    Resource, RolloutId, TemplateName, TenantId, Timestamp, Verdict,
 };
 use crate::ports::{Batch, Clock, Expect, Order, Store, StoreError, StoreHealth, Table, Versioned, Write};
 
@@ -115,6 +116,9 @@ pub enum RegistryError {
     /// There is no such report.
     #[error("find the report {0}")]
     NoSuchReport(ReportId),
+    /// There is no such rollout.
+    #[error("find the rollout {0}")]
+    NoSuchRollout(RolloutId),
     /// There is no such silence.
     #[error("find the silence {0}")]
     NoSuchSilence(Uuid),

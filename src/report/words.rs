@@ -127,6 +127,7 @@ words! {
     KindUnusual: "unusual usage", "ungewöhnliche Nutzung";
     KindBreach: "quota will be crossed", "Kontingent wird überschritten";
     KindCost: "unusual cost", "ungewöhnliche Kosten";
+    KindRolledBack: "change taken back", "Änderung zurückgenommen";
     KindBudget: "budget overrun", "Budget überzogen";
     KindPinned: "stands at the quota", "steht am Kontingent";
     KindNoData: "no data", "keine Daten";
@@ -178,6 +179,7 @@ impl Word {
             FindingKind::BudgetOverrun => Word::KindBudget,
             FindingKind::PinnedAtQuota => Word::KindPinned,
             FindingKind::NoData => Word::KindNoData,
+            FindingKind::RolledBack => Word::KindRolledBack,
         }
     }
 }

@@ -186,6 +186,7 @@ mod tests {
             from: 1.0,
             to,
             recommendation: None,
+            rollout: None,
             rolls_back: false,
             reason: "it needs: more".to_owned(),
         }

@@ -30,6 +30,7 @@ pub struct Metrics {
     paused: Gauge,
     outcomes: Family<Labels, Gauge>,
     open_incidents: Gauge,
+    open_rollouts: Gauge,
     forecast_loss: Family<Labels, FloatGauge>,
     forecast_cover: Family<Labels, FloatGauge>,
     model_version: Family<Labels, Gauge>,
@@ -65,6 +66,7 @@ impl Default for Metrics {
             paused: Gauge::default(),
             outcomes: Family::default(),
             open_incidents: Gauge::default(),
+            open_rollouts: Gauge::default(),
             forecast_loss: Family::default(),
             forecast_cover: Family::default(),
             model_version: Family::default(),
@@ -168,6 +170,7 @@ impl Metrics {
     }
 
     fn register_incidents(&self, registry: &mut Registry) {
+        registry.register("open_rollouts", "Rollouts that are not over", self.open_rollouts.clone());
         registry.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         registry.register("incidents", "Changes of incidents by what became of them", self.incidents.clone());
         registry.register(
@@ -244,6 +247,11 @@ impl Metrics {
     pub fn assessed(&self, outcome: &'static str, count: usize) {
         let labels = vec![("outcome", outcome.to_owned())];
         self.outcomes.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many rollouts are not over.
+    pub fn open_rollouts(&self, count: usize) {
+        self.open_rollouts.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// How many incidents are open.

@@ -12,6 +12,7 @@ mod lifecycle;
 mod notices;
 mod peers;
 mod record;
+mod rolled_back;
 mod settings;
 mod spend;
 
@@ -48,6 +49,7 @@ struct Round {
     markers: Vec<Marker>,
     spend: Arc<BTreeMap<TenantId, Finding>>,
     overruns: BTreeMap<TenantId, Finding>,
+    rolled_back: BTreeMap<TenantId, Finding>,
     /// The resources whose source fails.
     failing: BTreeSet<Resource>,
     /// The groups of tenants that behave alike, by resource; made when needed.
@@ -91,6 +93,7 @@ impl Engine {
         Ok(Round {
             spend: self.spend_anomalies(tenants, &frames).await?,
             overruns: self.budget_overruns(tenants).await?,
+            rolled_back: self.rolled_back().await?,
             frames,
             tiers: tenants.iter().map(|tenant| (tenant.id.clone(), tenant.tier)).collect(),
             open: registry.open_incidents().await?,
@@ -168,6 +171,7 @@ impl Engine {
         }
         found.findings.extend(round.spend.get(&tenant.id).cloned());
         found.findings.extend(round.overruns.get(&tenant.id).cloned());
+        found.findings.extend(round.rolled_back.get(&tenant.id).cloned());
         Ok(found)
     }
 

@@ -272,6 +272,7 @@ export const english = {
   "kind.budget_overrun": "Budget overrun",
   "kind.pinned_at_quota": "Pinned at the quota",
   "kind.no_data": "No data",
+  "kind.rolled_back": "Change taken back",
 
   "models.none": "No model has forecast yet. The first comes with the first cycle that has enough usage.",
   "models.text": "Loss is the pinball loss beside the last day carried on: below 1 is better than that. Coverage is the share of values inside the interval from 10 to 90 %, which should be near 80 %.",
@@ -329,6 +330,10 @@ export const english = {
   "action.second_factor_removed": "Second factor removed",
   "action.target_repaired": "Target repaired",
   "action.changes_paused": "Changes stopped",
+  "action.rollout_begun": "Rollout begun",
+  "action.rollout_moved": "Rollout went on",
+  "action.rollout_paused": "Rollout halted",
+  "action.rollout_resumed": "Rollout goes on",
   "action.changes_resumed": "Changes go on",
   "action.audit_cut": "Audit log cut",
   "action.incident_opened": "Incident opened",

@@ -271,6 +271,7 @@ export const german = {
   "kind.cost_anomaly": "Ungewöhnliche Kosten",
   "kind.budget_overrun": "Budget überschritten",
   "kind.pinned_at_quota": "An der Grenze festgehalten",
+  "kind.rolled_back": "Änderung zurückgenommen",
   "kind.no_data": "Keine Daten",
 
   "models.none": "Noch hat kein Modell vorhergesagt. Das erste kommt mit dem ersten Lauf, der genug Nutzung kennt.",
@@ -328,6 +329,10 @@ export const german = {
   "action.second_factor_confirmed": "Zweiter Faktor bestätigt",
   "action.second_factor_removed": "Zweiter Faktor entfernt",
   "action.target_repaired": "Ziel berichtigt",
+  "action.rollout_begun": "Ausrollen begonnen",
+  "action.rollout_moved": "Ausrollen fortgeschritten",
+  "action.rollout_paused": "Ausrollen angehalten",
+  "action.rollout_resumed": "Ausrollen geht weiter",
   "action.changes_paused": "Änderungen angehalten",
   "action.changes_resumed": "Änderungen gehen weiter",
   "action.audit_cut": "Protokoll gekürzt",

@@ -1,0 +1,50 @@
+//! How rollouts are watched, and how large they may be.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::units::days;
+use crate::domain::rollout::{RolloutSettings, WatchLimits};
+
+const ABOUT: &str = "Rollouts of many changes as one; docs/rollouts.md shows them.";
+
+pub(super) fn read(reader: &mut Reader<'_>) -> RolloutSettings {
+    let mut section = reader.section("rollouts", ABOUT);
+    let default = RolloutSettings::default();
+    RolloutSettings {
+        max_changes: section.count(
+            "max_changes",
+            "The most quotas that one changes.",
+            default.max_changes,
+            1..=100_000,
+        ),
+        max_open: section.count("max_open", "The most that are not over.", default.max_open, 1..=1_000),
+        check_every: section.duration(
+            "check_every",
+            "How often it is looked whether one goes on.",
+            default.check_every,
+            Duration::from_millis(10)..=Duration::from_secs(3600),
+        ),
+        watch: section.duration(
+            "watch",
+            "How long each stage is watched, where nobody says.",
+            default.watch,
+            Duration::ZERO..=days(31),
+        ),
+        limits: WatchLimits {
+            violations: section.number(
+                "most_violations",
+                "By how much the share of samples at the quota may rise against the same time before, and \
+                 against the tenants whose turn has not come, before it is taken back.",
+                default.limits.violations,
+                0.0..=1.0,
+            ),
+            incidents: section.count(
+                "most_incidents",
+                "How many more incidents may begin than in the same time before.",
+                0,
+                0..=10_000,
+            ) as u64,
+        },
+    }
+}

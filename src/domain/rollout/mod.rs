@@ -1,0 +1,366 @@
+//! Changes of many quotas as one: in stages, watched, and taken back where they
+//! do harm.
+//!
+//! A rollout's plan is data: which quota is changed in which stage, from which
+//! generation. Carrying it out makes no choices. What has become of each change
+//! is read from the quota itself, so that a crash between two steps loses
+//! nothing: the same step sees what stands, and goes on from there.
+
+mod compare;
+mod plan;
+mod settings;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub use compare::{ArmFigures, Compared, Comparison, Interval};
+pub use plan::Wish;
+pub use settings::RolloutSettings;
+pub use watch::{WatchLimits, Watched};
+
+use super::template::AssignedTemplate;
+use super::{Actor, FirstWord, QuotaChange, RecommendationId, Resource, TenantId, Timestamp};
+
+/// A rollout's id: a UUID of version 7, so that ids sort by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = uuid::Uuid)]
+pub struct RolloutId(pub Uuid);
+
+impl fmt::Display for RolloutId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0.hyphenated().to_string())
+    }
+}
+
+impl FromStr for RolloutId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(RolloutId)
+    }
+}
+
+/// In which stages the quotas are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum Strategy {
+    /// All in one stage.
+    AllAtOnce,
+    /// So many tenants a stage, each stage watched.
+    Rolling {
+        /// Tenants a stage.
+        #[schema(minimum = 1)]
+        batch: usize,
+    },
+    /// A share of the tenants first, watched, and then the rest.
+    Canary {
+        /// The share of the tenants that goes first, above 0 and below 1.
+        #[schema(exclusive_minimum = 0.0, exclusive_maximum = 1.0)]
+        share: f64,
+    },
+    /// All prepared beside what stands, switched when somebody says so, and
+    /// switched back as one.
+    BlueGreen,
+    /// Half of the tenants get one limit, half the other; compared at the end,
+    /// and decided by a person.
+    AbTest,
+}
+
+impl Strategy {
+    /// The name used in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::AllAtOnce => "all_at_once",
+            Strategy::Rolling { .. } => "rolling",
+            Strategy::Canary { .. } => "canary",
+            Strategy::BlueGreen => "blue_green",
+            Strategy::AbTest => "ab_test",
+        }
+    }
+}
+
+/// The half of an A/B test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// What the change asks for.
+    A,
+    /// Its alternative.
+    B,
+}
+
+/// One change of the plan, and what has become of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RolloutChange {
+    /// Whose quota.
+    pub tenant: TenantId,
+    /// Which quota.
+    pub resource: Resource,
+    /// In which stage, from 0 on.
+    pub stage: usize,
+    /// The half, of an A/B test.
+    pub arm: Option<Arm>,
+    /// The limit before, in the resource's unit.
+    pub from: f64,
+    /// The limit wished for.
+    pub to: f64,
+    /// The generation that it begins from.
+    pub generation: u64,
+    /// The recommendation that asks for it.
+    pub recommendation: Option<RecommendationId>,
+    /// What has become of it.
+    pub outcome: Outcome,
+}
+
+/// What has become of one change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Outcome {
+    /// Its turn has not come, or it is on its way.
+    Waiting,
+    /// The quota stays as it is: it is of the half that is compared with.
+    Kept,
+    /// The new limit holds.
+    Applied {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// It can't be carried out; the old limit holds.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// The old limit holds again.
+    RolledBack {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// It was to be taken back and could not be: what stands is another's.
+    Left {
+        /// Why.
+        why: String,
+    },
+}
+
+impl RolloutChange {
+    /// The change itself, of the rollout `id`, for `reason`.
+    pub fn change(&self, id: RolloutId, reason: &str) -> QuotaChange {
+        QuotaChange {
+            tenant: self.tenant.clone(),
+            resource: self.resource,
+            parent_generation: self.generation,
+            from: self.from,
+            to: self.to,
+            recommendation: self.recommendation,
+            rollout: Some(id),
+            rolls_back: false,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// The change that takes it back.
+    pub fn reverse(&self, id: RolloutId, reason: &str) -> QuotaChange {
+        QuotaChange {
+            parent_generation: self.generation + 1,
+            from: self.to,
+            to: self.from,
+            recommendation: None,
+            rolls_back: true,
+            ..self.change(id, reason)
+        }
+    }
+
+    /// Since when the new limit holds, where it does.
+    pub fn applied_at(&self) -> Option<Timestamp> {
+        match self.outcome {
+            Outcome::Applied { at } => Some(at),
+            _ => None,
+        }
+    }
+}
+
+/// Where a rollout stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum RolloutState {
+    /// It waits for a second person to approve it.
+    AwaitsSecond,
+    /// It waits for somebody to switch.
+    Prepared,
+    /// The changes of the stage are carried out.
+    Applying,
+    /// The stage holds and is watched.
+    Watching,
+    /// It was watched to its end, and waits for somebody to choose.
+    Undecided,
+    /// What was changed is taken back.
+    RollingBack {
+        /// Why.
+        why: String,
+    },
+    /// What was changed is as it was before.
+    RolledBack {
+        /// Why.
+        why: String,
+    },
+    /// It is over, and what was changed stays.
+    Done,
+}
+
+impl RolloutState {
+    /// The name used in the API.
+    pub fn name(&self) -> &'static str {
+        match self {
+            RolloutState::AwaitsSecond => "awaits_second",
+            RolloutState::Prepared => "prepared",
+            RolloutState::Applying => "applying",
+            RolloutState::Watching => "watching",
+            RolloutState::Undecided => "undecided",
+            RolloutState::RollingBack { .. } => "rolling_back",
+            RolloutState::RolledBack { .. } => "rolled_back",
+            RolloutState::Done => "done",
+        }
+    }
+
+    /// Whether nothing more will happen.
+    pub fn is_over(&self) -> bool {
+        matches!(self, RolloutState::RolledBack { .. } | RolloutState::Done)
+    }
+}
+
+/// A template that tenants get, and what each had before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TemplateChange {
+    /// The version that they get.
+    pub to: AssignedTemplate,
+    /// The version that each had.
+    pub from: BTreeMap<TenantId, AssignedTemplate>,
+}
+
+/// Many changes as one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Rollout {
+    /// Its id.
+    pub id: RolloutId,
+    /// Its name, for people.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// In which stages.
+    pub strategy: Strategy,
+    /// How long each stage is watched, in seconds.
+    pub watch_seconds: u64,
+    /// What may happen meanwhile.
+    pub limits: WatchLimits,
+    /// The plan, and what has become of it.
+    pub changes: Vec<RolloutChange>,
+    /// The template that its tenants get with their quotas; `null` where it is
+    /// on quotas only.
+    pub template: Option<TemplateChange>,
+    /// Who approved it: who asked for it, or the second person.
+    pub by: Actor,
+    /// The word of who asked for it, where it needs two people.
+    #[serde(default)]
+    pub first: Option<FirstWord>,
+    /// The request that carried that.
+    pub request_id: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub state: RolloutState,
+    /// The stage that it is at, from 0 on.
+    pub stage: usize,
+    /// Since when it stands there.
+    pub since: Timestamp,
+    /// Who has halted it, and when; `null` while it goes on.
+    pub paused_by: Option<Actor>,
+}
+
+impl Rollout {
+    /// Where it begins once it is approved.
+    pub fn beginning(&self) -> RolloutState {
+        match self.strategy {
+            Strategy::BlueGreen => RolloutState::Prepared,
+            _ => RolloutState::Applying,
+        }
+    }
+
+    /// The last stage.
+    pub fn last_stage(&self) -> usize {
+        self.changes.iter().map(|change| change.stage).max().unwrap_or(0)
+    }
+
+    /// Whether the present stage has been watched for long enough.
+    pub fn is_watched(&self, now: Timestamp) -> bool {
+        now.since(self.since) >= Duration::from_secs(self.watch_seconds)
+    }
+
+    /// Lets what has not been begun stay as it is.
+    pub fn leave_the_rest(&mut self) {
+        for change in self.changes.iter_mut().filter(|change| change.outcome == Outcome::Waiting) {
+            change.outcome = Outcome::Kept;
+        }
+    }
+
+    /// Moves on to another state.
+    pub fn enter(&mut self, state: RolloutState, now: Timestamp) {
+        self.state = state;
+        self.since = now;
+    }
+
+    /// Where it goes once nothing of the stage waits any more, or the stage was
+    /// watched: one step, and none where it stays.
+    pub fn step(&mut self, watched: &Watched, now: Timestamp) {
+        match self.state {
+            RolloutState::Applying => {
+                let waits =
+                    |change: &RolloutChange| change.stage == self.stage && change.outcome == Outcome::Waiting;
+                if !self.changes.iter().any(waits) {
+                    self.enter(RolloutState::Watching, now);
+                }
+            }
+            RolloutState::Watching | RolloutState::Undecided => {
+                if let Some(why) = watched.harm(&self.limits) {
+                    self.enter(RolloutState::RollingBack { why }, now);
+                } else if self.state == RolloutState::Watching && self.is_watched(now) {
+                    self.after_watch(now);
+                }
+            }
+            RolloutState::RollingBack { ref why } => {
+                // What was begun is ended first, so that nothing is left between.
+                if !self.changes.iter().any(|change| change.outcome == Outcome::Waiting)
+                    && !self.changes.iter().any(|change| change.applied_at().is_some())
+                {
+                    let why = why.clone();
+                    self.enter(RolloutState::RolledBack { why }, now);
+                }
+            }
+            RolloutState::AwaitsSecond
+            | RolloutState::Prepared
+            | RolloutState::RolledBack { .. }
+            | RolloutState::Done => {}
+        }
+    }
+
+    fn after_watch(&mut self, now: Timestamp) {
+        if self.stage < self.last_stage() {
+            self.stage += 1;
+            self.enter(RolloutState::Applying, now);
+        } else if self.strategy == Strategy::AbTest {
+            self.enter(RolloutState::Undecided, now);
+        } else {
+            self.enter(RolloutState::Done, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! Carries the changes of a rollout out, and takes them back. What has become of
+//! a change is found in the changes that are kept; only what is not there yet is
+//! done.
+
+use super::super::EngineError;
+use super::super::apply::{ApplyError, UnderWay};
+use super::Engine;
+use crate::domain::approval::approve;
+use crate::domain::policy::judge_for_person;
+use crate::domain::rollout::{Outcome, Rollout, RolloutChange};
+use crate::domain::{QuotaChange, RecommendationState, Tenant, Timestamp};
+use crate::ports::StoreError;
+use crate::registry::{RegistryError, Remark, TenantEdit};
+
+/// What came of the attempt at one change.
+enum Turn {
+    /// It holds since then.
+    Made(Timestamp),
+    /// It will never hold, for this reason.
+    Never(String),
+    /// It is tried again.
+    Later,
+}
+
+impl Engine {
+    /// Carries out up to `most` changes of the stage, and says whether more of
+    /// them could go on now.
+    pub(super) async fn apply_some(&self, rollout: &mut Rollout, most: usize) -> Result<bool, EngineError> {
+        self.finish_open_changes().await?;
+        let mut tried = 0;
+        for index in 0..rollout.changes.len() {
+            let one = &rollout.changes[index];
+            if one.stage != rollout.stage || one.outcome != Outcome::Waiting {
+                continue;
+            }
+            if tried == most {
+                return Ok(true);
+            }
+            tried += 1;
+            let change = one.change(rollout.id, &rollout.reason);
+            let outcome = match self.turn(rollout, change).await? {
+                Turn::Made(at) => Outcome::Applied { at },
+                Turn::Never(why) => Outcome::Refused { why },
+                Turn::Later => continue,
+            };
+            rollout.changes[index].outcome = outcome;
+            self.assign(rollout, index, true).await?;
+        }
+        Ok(false)
+    }
+
+    /// Takes back up to `most` changes. What was begun and not ended is waited
+    /// for; what was never begun stays as it is.
+    pub(super) async fn take_some_back(
+        &self,
+        rollout: &mut Rollout,
+        most: usize,
+    ) -> Result<bool, EngineError> {
+        self.finish_open_changes().await?;
+        let mut tried = 0;
+        for index in 0..rollout.changes.len() {
+            if tried == most {
+                return Ok(true);
+            }
+            if rollout.changes[index].outcome == Outcome::Waiting {
+                let change = rollout.changes[index].change(rollout.id, &rollout.reason);
+                rollout.changes[index].outcome = match self.settled(rollout, &change).await? {
+                    Turn::Made(at) => Outcome::Applied { at },
+                    Turn::Never(_) => Outcome::Kept,
+                    Turn::Later => continue,
+                };
+            }
+            let one: &RolloutChange = &rollout.changes[index];
+            if one.applied_at().is_none() {
+                continue;
+            }
+            tried += 1;
+            let reason = format!("the rollout \"{}\" is taken back", rollout.name);
+            let outcome = match self.turn(rollout, one.reverse(rollout.id, &reason)).await? {
+                Turn::Made(at) => Outcome::RolledBack { at },
+                Turn::Never(why) => Outcome::Left { why },
+                Turn::Later => continue,
+            };
+            rollout.changes[index].outcome = outcome;
+            self.assign(rollout, index, false).await?;
+        }
+        Ok(false)
+    }
+
+    /// What has become of a change that may have been begun before.
+    async fn settled(&self, rollout: &Rollout, change: &QuotaChange) -> Result<Turn, EngineError> {
+        let registry = &self.parts.registry;
+        let open = registry.open_change(&change.tenant, change.resource).await?;
+        if open.is_some_and(|open| open.item().rollout == Some(rollout.id)) {
+            return Ok(Turn::Later);
+        }
+        let made = registry.applied_to(&change.tenant, change.resource, rollout.created_at).await?;
+        let ours = made.iter().find(|made| {
+            made.rollout == change.rollout
+                && made.rolls_back == change.rolls_back
+                && made.generation == change.parent_generation + 1
+        });
+        Ok(match ours {
+            Some(made) => Turn::Made(made.at),
+            None => Turn::Never("it was not begun".to_owned()),
+        })
+    }
+
+    /// Makes a change, unless it is made already.
+    async fn turn(&self, rollout: &Rollout, mut change: QuotaChange) -> Result<Turn, EngineError> {
+        let registry = &self.parts.registry;
+        if let done @ (Turn::Made(_) | Turn::Later) = self.settled(rollout, &change).await? {
+            return Ok(done);
+        }
+        let tenant = match registry.tenant(&change.tenant).await {
+            Err(error @ RegistryError::NoSuchTenant(_)) => return Ok(Turn::Never(error.to_string())),
+            other => other?,
+        };
+        if tenant.created_at > rollout.created_at {
+            return Ok(Turn::Never("the tenant was removed and made anew since".to_owned()));
+        }
+        let quota = registry.quota(&tenant.id, change.resource).await?;
+        if let Some(why) = self.withdrawn(&mut change).await? {
+            return Ok(Turn::Never(why));
+        }
+        let now = self.now();
+        let verdict = judge_for_person(&change, tenant.tier, quota.generation, None, now);
+        let word = self.word(&tenant, &change, remark_of(rollout), rollout.first.clone());
+        let approved = match approve(change, verdict, word) {
+            Ok(approved) => approved,
+            Err(verdict) => return Ok(Turn::Never(verdict.to_string())),
+        };
+        let Some(_under_way) = UnderWay::mark(self, approved.item()) else { return Ok(Turn::Later) };
+        match registry.begin_change(&approved).await {
+            Ok(()) => {}
+            Err(
+                RegistryError::Busy(..)
+                | RegistryError::Paused(_)
+                | RegistryError::AlreadyDecided { .. }
+                | RegistryError::Store(StoreError::Conflict { .. }),
+            ) => return Ok(Turn::Later),
+            Err(RegistryError::Refused(verdict)) => return Ok(Turn::Never(verdict.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+        match self.carry_out(&approved).await {
+            Ok(quota) => Ok(Turn::Made(quota.changed_at)),
+            Err(ApplyError::Later(_)) => Ok(Turn::Later),
+            Err(ApplyError::Target(error)) => Ok(Turn::Never(error.to_string())),
+            Err(ApplyError::Registry(error)) => Err(error.into()),
+        }
+    }
+
+    /// Why a recommendation's change must not be made any more. One that has
+    /// only been replaced or has expired since is made without it: a person has
+    /// approved the change with the rollout.
+    async fn withdrawn(&self, change: &mut QuotaChange) -> Result<Option<String>, EngineError> {
+        let Some(id) = change.recommendation else { return Ok(None) };
+        Ok(match self.parts.registry.recommendation(id).await.map(|record| record.state) {
+            Ok(RecommendationState::Proposed) => None,
+            Ok(RecommendationState::Rejected { by, reason, .. }) => {
+                Some(format!("{by} rejected its recommendation: {reason}"))
+            }
+            Ok(_) | Err(RegistryError::NoSuchRecommendation(_)) => {
+                change.recommendation = None;
+                None
+            }
+            Err(error) => return Err(error.into()),
+        })
+    }
+
+    /// Gives a tenant the rollout's template, or the one that it had before.
+    async fn assign(&self, rollout: &Rollout, index: usize, forth: bool) -> Result<(), EngineError> {
+        let Some(template) = &rollout.template else { return Ok(()) };
+        let id = &rollout.changes[index].tenant;
+        let wanted = if forth { Some(&template.to) } else { template.from.get(id) };
+        let Some(wanted) = wanted.cloned() else { return Ok(()) };
+        let tenant: Tenant = match self.parts.registry.tenant(id).await {
+            Err(RegistryError::NoSuchTenant(_)) => return Ok(()),
+            other => other?,
+        };
+        if tenant.template.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        let edit = TenantEdit { template: Some(wanted), ..TenantEdit::default() };
+        self.parts.registry.edit_tenant(id, edit, remark_of(rollout)).await?;
+        Ok(())
+    }
+}
+
+/// The word of whoever approved the rollout.
+fn remark_of(rollout: &Rollout) -> Remark {
+    let comment = Some(format!("the rollout \"{}\": {}", rollout.name, rollout.reason));
+    Remark { by: rollout.by.clone(), comment, request_id: rollout.request_id.clone() }
+}
