@@ -1,5 +1,7 @@
 //! The API over an engine whose state is in memory and whose source is empty.
 
+mod model;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::domain::{Actor, AuditAction, Role, Step, Timestamp};
 use crate::engine::{Compute, Ids, Parts, Settings, Silent};
-use crate::ports::Clock;
+use crate::ports::{Clock, Store};
 use crate::registry::{NewToken, Registry, Remark};
 use crate::security;
 use crate::source::FileSource;
@@ -27,13 +29,13 @@ impl Clock for Standing {
     }
 }
 
-/// The API, its engine, and one registered tenant of tier PREMIUM.
-async fn api() -> (Router, Arc<Engine>) {
+/// The API and its engine over a store.
+async fn api_over(store: Arc<dyn Store>) -> (Router, Arc<Engine>) {
     let clock = Arc::new(Standing);
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
         history: Arc::new(NoHistory),
-        registry: Registry::new(Arc::new(MemoryStore::default()), clock.clone()),
+        registry: Registry::new(store, clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: None,
         clock,
@@ -47,7 +49,12 @@ async fn api() -> (Router, Arc<Engine>) {
     let access = AccessSettings { new_tokens_per_minute: 10_000, ..AccessSettings::default() };
     let settings =
         ApiSettings { access, max_body: 4096, max_page: 2, default_page: 2, ..ApiSettings::default() };
-    let router = router(ApiState::new(engine.clone(), deliverer, settings));
+    (router(ApiState::new(engine.clone(), deliverer, settings)), engine)
+}
+
+/// The API, its engine, and one registered tenant of tier PREMIUM.
+async fn api() -> (Router, Arc<Engine>) {
+    let (router, engine) = api_over(Arc::new(MemoryStore::default())).await;
     let created =
         call(&router, "POST", "/v1/tenants", &[], Some(json!({"id": "acme", "tier": "PREMIUM"}))).await;
     assert_eq!(created.0, StatusCode::CREATED, "{}", created.2);

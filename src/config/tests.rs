@@ -74,7 +74,8 @@ fn the_documented_file_has_every_key_with_its_default_and_no_other() {
     let reference = Config::reference();
     let known: BTreeSet<String> = reference.keys.iter().map(KeyInfo::path).collect();
     let written: BTreeSet<String> = all.iter().map(|(path, _)| path.clone()).collect();
-    assert_eq!(known, written);
+    let differs: Vec<_> = known.symmetric_difference(&written).collect();
+    assert!(differs.is_empty(), "only in one of both: {differs:?}");
     for key in &reference.keys {
         let found = active.iter().find(|(path, _)| *path == key.path()).map(|(_, value)| value);
         let line = format!("value = {}", key.default.as_deref().unwrap_or("false"));

@@ -8,6 +8,8 @@
 mod batch;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub(crate) mod cut;
 mod files;
 mod history;
 mod keys;

@@ -23,6 +23,7 @@ mod prometheus_source;
 mod recommend;
 mod reports;
 mod rig;
+mod rollouts;
 mod service;
 mod setup;
 mod shutdown;

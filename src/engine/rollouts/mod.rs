@@ -254,7 +254,7 @@ impl Engine {
     }
 
     /// Lets every rollout go on as far as it can now.
-    pub(super) async fn advance_rollouts(&self) -> Result<(), EngineError> {
+    pub(crate) async fn advance_rollouts(&self) -> Result<(), EngineError> {
         for id in self.parts.registry.open_rollouts().await? {
             self.advance_rollout(id).await?;
         }

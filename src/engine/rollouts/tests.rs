@@ -2,72 +2,20 @@
 //! a person, and cut anywhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use async_trait::async_trait;
 
 use super::*;
 use crate::domain::rollout::{Arm, RolloutSettings};
 use crate::domain::{ApplyMode, Budgets, FindingKind, Quota, Resource, TenantId};
 use crate::engine::Settings;
 use crate::engine::tests::{clock, engine_over, me, pass, register};
+use crate::ports::Store;
 use crate::ports::hands::Hands;
-use crate::ports::{Batch, Order, Store, StoreHealth, Table, Versioned};
 use crate::store::MemoryStore;
+use crate::store::cut::Cut;
 
 const CPU: Resource = Resource::CpuCores;
 /// The tenant with usage, and five without.
 const TENANTS: [&str; 6] = ["acme", "t1", "t2", "t3", "t4", "t5"];
-
-/// A store whose process is cut at its n-th commit: before it, or right after.
-struct Cut {
-    inner: Arc<MemoryStore>,
-    left: AtomicUsize,
-    after: bool,
-}
-
-impl Cut {
-    fn is_over(&self) -> bool {
-        self.left.load(Ordering::SeqCst) == 0
-    }
-
-    fn unless_over(&self) -> Result<(), StoreError> {
-        if self.is_over() { Err(StoreError::Io("cut".to_owned())) } else { Ok(()) }
-    }
-}
-
-#[async_trait]
-impl Store for Cut {
-    async fn get(&self, table: Table, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.unless_over()?;
-        self.inner.get(table, key).await
-    }
-
-    async fn scan(
-        &self,
-        table: Table,
-        prefix: &str,
-        after: Option<&str>,
-        order: Order,
-        limit: usize,
-    ) -> Result<Vec<(String, Versioned)>, StoreError> {
-        self.unless_over()?;
-        self.inner.scan(table, prefix, after, order, limit).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        self.unless_over()?;
-        let last = self.left.fetch_sub(1, Ordering::SeqCst) == 1;
-        if !last || self.after {
-            self.inner.commit(batch).await?;
-        }
-        self.unless_over()
-    }
-
-    async fn health(&self) -> StoreHealth {
-        self.inner.health().await
-    }
-}
 
 async fn fleet(store: Arc<dyn Store>, clock: &Arc<Hands>) -> Arc<Engine> {
     let engine = engine_over(store, clock, Settings::default(), Budgets::default());
@@ -347,7 +295,7 @@ async fn a_rollout_that_is_cut_anywhere_goes_on_where_it_was() {
                 let clock = clock();
                 let inner = Arc::new(MemoryStore::default());
                 fleet(inner.clone(), &clock).await;
-                let cut = Arc::new(Cut { inner: inner.clone(), left: AtomicUsize::new(cut_at), after });
+                let cut = Arc::new(Cut::at(inner.clone(), cut_at, after));
                 let first = engine_over(cut.clone(), &clock, Settings::default(), Budgets::default());
                 let outcome = run(&first, back).await;
                 let was_cut = cut.is_over();
