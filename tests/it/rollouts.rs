@@ -80,8 +80,8 @@ async fn a_rollout_is_planned_begun_halted_and_taken_back_from_the_command_line(
     };
     assert_eq!((count("rollout_begun"), count("rollout_paused"), count("quota_changed")), (1, 1, 6));
     assert!(count("rollout_moved") >= 3, "{audit:#}");
-    let (_, metrics) = caller.text("/metrics").await;
-    assert!(metrics.contains("plimsoll_open_rollouts 0"), "{metrics}");
+    let none_open = || async { caller.text("/metrics").await.1.contains("plimsoll_open_rollouts 0\n") };
+    caller.wait_until("no rollout is open", none_open).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
