@@ -29,8 +29,8 @@ impl Clock for Standing {
     }
 }
 
-/// The API and its engine over a store.
-async fn api_over(store: Arc<dyn Store>) -> (Router, Arc<Engine>) {
+/// The API and its engine over a store, with ids from a seed.
+async fn api_over(store: Arc<dyn Store>, seed: u64) -> (Router, Arc<Engine>) {
     let clock = Arc::new(Standing);
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
@@ -39,7 +39,7 @@ async fn api_over(store: Arc<dyn Store>) -> (Router, Arc<Engine>) {
         target: Arc::new(RegistryTarget),
         prices: None,
         clock,
-        ids: Ids::from_seed(1),
+        ids: Ids::from_seed(seed),
         compute: Compute::new(1, 1).unwrap(),
         metrics: Arc::new(Metrics::default()),
     };
@@ -54,7 +54,7 @@ async fn api_over(store: Arc<dyn Store>) -> (Router, Arc<Engine>) {
 
 /// The API, its engine, and one registered tenant of tier PREMIUM.
 async fn api() -> (Router, Arc<Engine>) {
-    let (router, engine) = api_over(Arc::new(MemoryStore::default())).await;
+    let (router, engine) = api_over(Arc::new(MemoryStore::default()), 1).await;
     let created =
         call(&router, "POST", "/v1/tenants", &[], Some(json!({"id": "acme", "tier": "PREMIUM"}))).await;
     assert_eq!(created.0, StatusCode::CREATED, "{}", created.2);

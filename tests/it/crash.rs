@@ -42,6 +42,14 @@ async fn change_until_gone(caller: Caller, tenant: String) -> Vec<Acknowledged> 
                 generation = answer["generation"].as_u64().unwrap();
                 acknowledged.push(Acknowledged { limit, generation });
             }
+            // The daemon is ending the change that the kill has cut.
+            Ok((409, _)) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let Ok((_, quota)) = caller.call(Method::GET, &path, None, None).await else {
+                    return acknowledged;
+                };
+                generation = quota["generation"].as_u64().unwrap();
+            }
             Ok((status, answer)) => panic!("{status} {answer:#}"),
             Err(_) => return acknowledged,
         }
