@@ -8,10 +8,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiState;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::page::{Page, PageQuery, place};
+use super::page::{Page, PageQuery, known_state, place};
 use super::problem::Problem;
 use super::quotas::QuotaView;
-use super::recommendations::{ApprovalToGive, Rejection};
+use super::reason::Reason;
+use super::recommendations::ApprovalToGive;
 use crate::domain::{ChangeRequest, ChangeRequestId, RequestState, TenantId};
 use crate::registry::RequestFilter;
 
@@ -56,10 +57,7 @@ pub async fn list(
     Query(query): Query<ChangeRequestQuery>,
 ) -> Result<Json<Page<ChangeRequestView>>, Problem> {
     let ChangeRequestQuery { tenant, state: wanted, limit, cursor } = query;
-    if let Some(wanted) = wanted.as_deref().filter(|name| !RequestState::NAMES.contains(name)) {
-        let names = RequestState::NAMES.join(", ");
-        return Err(Problem::bad_request(format!("can't read state={wanted}; the states are {names}")));
-    }
+    known_state(wanted.as_deref(), &RequestState::NAMES)?;
     place::<ChangeRequestId>(cursor.as_deref())?;
     let page = PageQuery { limit, cursor };
     let size = page.size(&state)?;
@@ -111,7 +109,7 @@ pub async fn approve(
 /// Reject a change of a quota that was asked for. Whoever asked may take it back like this, too.
 #[utoipa::path(post, path = "/v1/change-requests/{id}/reject", tag = "quotas", security(("token" = [])),
     params(("id" = ChangeRequestId, Path, description = "The request's id")),
-    request_body = Rejection,
+    request_body = Reason,
     responses(
         (status = 200, body = ChangeRequestView),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -121,7 +119,7 @@ pub async fn reject(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<ChangeRequestId>,
-    Body(rejection): Body<Rejection>,
+    Body(rejection): Body<Reason>,
 ) -> Result<Json<ChangeRequestView>, Problem> {
     let reason = rejection.given()?;
     admitted(&state, &caller, id).await?;

@@ -9,7 +9,7 @@ use super::ApiState;
 use super::analysis::Items;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::page::{Page, PageQuery, place};
+use super::page::{Page, PageQuery, known_state, place};
 use super::problem::Problem;
 use crate::domain::{FindingKind, Incident, IncidentId, Resource, Severity, TenantId};
 use crate::registry::IncidentFilter;
@@ -69,10 +69,7 @@ pub async fn list(
     Query(query): Query<IncidentQuery>,
 ) -> Result<Json<Page<Incident>>, Problem> {
     let IncidentQuery { tenant, resource, state: wanted, kind, severity, limit, cursor } = query;
-    if let Some(wanted) = wanted.as_deref().filter(|name| !Incident::STATES.contains(name)) {
-        let names = Incident::STATES.join(", ");
-        return Err(Problem::bad_request(format!("can't read state={wanted}; the states are {names}")));
-    }
+    known_state(wanted.as_deref(), &Incident::STATES)?;
     let before: Option<IncidentId> = place(cursor.as_deref())?;
     let size = PageQuery { limit, cursor }.size(&state)?;
     let filter = IncidentFilter { tenant, resource, state: wanted, kind, severity };

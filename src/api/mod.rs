@@ -25,6 +25,7 @@ mod pause;
 mod problem;
 mod quiet;
 mod quotas;
+mod reason;
 mod receivers;
 mod recommendations;
 mod reports;

@@ -10,6 +10,7 @@ use super::ApiState;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::problem::Problem;
+use super::reason::Reason;
 use crate::domain::{ModelVersion, Resource};
 
 /// Versions that are shown of each resource.
@@ -28,15 +29,6 @@ pub struct ModelQuery {
 pub struct Models {
     /// By resource, the newest first.
     items: Vec<ModelVersion>,
-}
-
-/// Why the models before are taken back.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RollBack {
-    /// What is wrong with the present ones.
-    #[schema(min_length = 1)]
-    reason: String,
 }
 
 /// Read the latest versions of the forecasting models, and where each stands.
@@ -66,7 +58,7 @@ pub async fn list(
 /// standing has changed, the one in use last.
 #[utoipa::path(post, path = "/v1/models/{resource}/rollback", tag = "analysis", security(("token" = [])),
     params(("resource" = Resource, Path)),
-    request_body = RollBack,
+    request_body = Reason,
     responses(
         (status = 200, body = Models),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "There are none in memory to go back to"),
@@ -75,11 +67,9 @@ pub async fn roll_back(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(resource): Path<Resource>,
-    Body(asked): Body<RollBack>,
+    Body(reason): Body<Reason>,
 ) -> Result<Json<Models>, Problem> {
-    if asked.reason.trim().is_empty() {
-        return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
-    }
-    let items = state.engine.roll_back_models(resource, caller.remark(Some(asked.reason))).await?;
+    let reason = reason.given()?;
+    let items = state.engine.roll_back_models(resource, caller.remark(Some(reason))).await?;
     Ok(Json(Models { items }))
 }

@@ -41,6 +41,20 @@ pub fn place<T: FromStr>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
     cursor.map(str::parse).transpose().map_err(|_| no_place())
 }
 
+/// Whether the state that a listing asks for is one of `names`.
+///
+/// # Errors
+/// Where it is none.
+pub fn known_state(wanted: Option<&str>, names: &[&str]) -> Result<(), Problem> {
+    match wanted.filter(|name| !names.contains(name)) {
+        Some(wanted) => {
+            let names = names.join(", ");
+            Err(Problem::bad_request(format!("can't read state={wanted}; the states are {names}")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The answer to a cursor that no page has given.
 pub fn no_place() -> Problem {
     Problem::bad_request("can't read cursor; take the next of the last page")

@@ -3,23 +3,15 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Caller;
 use super::extract::Body;
 use super::problem::Problem;
+use super::reason::Reason;
 use crate::domain::Pause;
-
-/// Why all changes are stopped.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PauseToBegin {
-    /// Why; it stands in the audit log and in what callers are told.
-    #[schema(min_length = 1)]
-    reason: String,
-}
 
 /// Whether all changes are stopped.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,7 +29,7 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<PauseView>, Probl
 
 /// Stop all changes of quotas: the daemon applies nothing, and people's changes are refused, until somebody resumes.
 #[utoipa::path(put, path = "/v1/pause", tag = "quotas", security(("token" = [])),
-    request_body = PauseToBegin,
+    request_body = Reason,
     responses(
         (status = 200, body = PauseView),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "Somebody else switched it at the same time"),
@@ -45,12 +37,10 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<PauseView>, Probl
 pub async fn put(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
-    Body(wish): Body<PauseToBegin>,
+    Body(reason): Body<Reason>,
 ) -> Result<Json<PauseView>, Problem> {
-    if wish.reason.trim().is_empty() {
-        return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
-    }
-    let pause = state.engine.registry().stop_changes(wish.reason, caller.remark(None)).await?;
+    let reason = reason.given()?;
+    let pause = state.engine.registry().stop_changes(reason, caller.remark(None)).await?;
     state.engine.metrics().paused(true);
     Ok(Json(PauseView { paused: Some(pause) }))
 }

@@ -17,6 +17,7 @@ use super::change_requests::ChangeRequestView;
 use super::etag::{if_match, tag, unchanged};
 use super::extract::{Body, Path, Query};
 use super::problem::Problem;
+use super::reason::Reason;
 use crate::domain::{Quota, Resource, TenantId, Timestamp};
 use crate::engine::Asked;
 use crate::registry::QuotaPage;
@@ -55,15 +56,6 @@ pub struct QuotaToSet {
     limit: f64,
     /// Why.
     reason: Option<String>,
-}
-
-/// Why a change is taken back.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct QuotaRollBack {
-    /// What is wrong with it.
-    #[schema(min_length = 1)]
-    reason: String,
 }
 
 /// How long to wait for a change.
@@ -191,8 +183,7 @@ pub async fn put(
     headers: HeaderMap,
     Body(wish): Body<QuotaToSet>,
 ) -> Result<Response, Problem> {
-    let allowed = if_match(&headers)?;
-    let generation = allowed.choose(state.engine.registry().quota(&id, resource).await?.generation);
+    let generation = seen(&state, &headers, &id, resource).await?;
     let remark = caller.remark(wish.reason);
     Ok(match state.engine.request_change(&id, resource, wish.limit, generation, remark).await? {
         Asked::Applied(quota) => {
@@ -214,7 +205,7 @@ pub async fn put(
         ("resource" = Resource, Path),
         ("If-Match" = String, Header, description = "The generation that was seen, in quotes"),
     ),
-    request_body = QuotaRollBack,
+    request_body = Reason,
     responses(
         (status = 200, body = QuotaView, headers(("ETag", description = "its new generation"))),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -230,14 +221,23 @@ pub async fn roll_back(
     Extension(caller): Extension<Caller>,
     Path((id, resource)): Path<(TenantId, Resource)>,
     headers: HeaderMap,
-    Body(wish): Body<QuotaRollBack>,
+    Body(reason): Body<Reason>,
 ) -> Result<Response, Problem> {
-    if wish.reason.trim().is_empty() {
-        return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
-    }
-    let allowed = if_match(&headers)?;
-    let generation = allowed.choose(state.engine.registry().quota(&id, resource).await?.generation);
-    let remark = caller.remark(Some(wish.reason));
+    let reason = reason.given()?;
+    let generation = seen(&state, &headers, &id, resource).await?;
+    let remark = caller.remark(Some(reason));
     let quota = state.engine.roll_back_quota(&id, resource, generation, remark).await?;
     Ok(([(ETAG, tag(quota.generation))], Json(QuotaView::from(quota))).into_response())
+}
+
+/// The generation that the caller says to have seen; the one that stands where
+/// any will do.
+async fn seen(
+    state: &ApiState,
+    headers: &HeaderMap,
+    id: &TenantId,
+    resource: Resource,
+) -> Result<u64, Problem> {
+    let allowed = if_match(headers)?;
+    Ok(allowed.choose(state.engine.registry().quota(id, resource).await?.generation))
 }

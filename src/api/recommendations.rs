@@ -10,9 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiState;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::page::{Page, PageQuery, place};
+use super::page::{Page, PageQuery, known_state, place};
 use super::problem::Problem;
 use super::quotas::QuotaView;
+use super::reason::Reason;
 use crate::domain::{Recommendation, RecommendationId, RecommendationState, Resource, TenantId};
 use crate::engine::Decided;
 use crate::registry::{Filter, RecommendationRecord};
@@ -62,28 +63,6 @@ pub struct ApprovalToGive {
     pub(super) comment: Option<String>,
 }
 
-/// Why a recommendation is rejected.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rejection {
-    /// What is wrong with it.
-    #[schema(min_length = 1)]
-    reason: String,
-}
-
-impl Rejection {
-    /// The reason.
-    ///
-    /// # Errors
-    /// Where there is none.
-    pub(super) fn given(self) -> Result<String, Problem> {
-        match self.reason.trim().is_empty() {
-            true => Err(Problem::unprocessable("say why in reason; it stands in the audit log")),
-            false => Ok(self.reason),
-        }
-    }
-}
-
 /// What came of an approval.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Applied {
@@ -104,10 +83,7 @@ pub async fn list(
     Query(query): Query<RecommendationQuery>,
 ) -> Result<Json<Page<RecommendationView>>, Problem> {
     let RecommendationQuery { tenant, resource, state: wanted, limit, cursor } = query;
-    if let Some(wanted) = wanted.as_deref().filter(|name| !RecommendationState::NAMES.contains(name)) {
-        let names = RecommendationState::NAMES.join(", ");
-        return Err(Problem::bad_request(format!("can't read state={wanted}; the states are {names}")));
-    }
+    known_state(wanted.as_deref(), &RecommendationState::NAMES)?;
     place::<RecommendationId>(cursor.as_deref())?;
     let page = PageQuery { limit, cursor };
     let size = page.size(&state)?;
@@ -172,7 +148,7 @@ pub async fn approve(
 /// Reject a recommendation. The same is not proposed again for a while (`rightsizing.reconsider_after`).
 #[utoipa::path(post, path = "/v1/recommendations/{id}/reject", tag = "recommendations", security(("token" = [])),
     params(("id" = RecommendationId, Path, description = "The recommendation's id")),
-    request_body = Rejection,
+    request_body = Reason,
     responses(
         (status = 200, body = RecommendationView),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -182,7 +158,7 @@ pub async fn reject(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<RecommendationId>,
-    Body(rejection): Body<Rejection>,
+    Body(rejection): Body<Reason>,
 ) -> Result<Json<RecommendationView>, Problem> {
     let reason = rejection.given()?;
     admit(&state, &caller, id).await?;

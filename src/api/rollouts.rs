@@ -15,6 +15,7 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
+use super::reason::Reason;
 use crate::domain::TenantId;
 use crate::domain::rollout::{Comparison, Rollout, RolloutId, Strategy, WatchLimits, Watched};
 use crate::engine::{RolloutWish, Steer, Take};
@@ -48,15 +49,6 @@ pub struct RolloutQuery {
     /// Only say what would be changed when.
     #[serde(default)]
     dry_run: bool,
-}
-
-/// Why something is done with a rollout.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RolloutReason {
-    /// Why; it stands in the audit log.
-    #[schema(min_length = 1)]
-    reason: String,
 }
 
 /// A rollout with what was seen of it.
@@ -150,7 +142,7 @@ pub async fn get(
 /// Approve a rollout that needs two people, as the second one.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/approve", tag = "rollouts", security(("token" = [])),
     params(("id" = RolloutId, Path, description = "The rollout's id")),
-    request_body = RolloutReason,
+    request_body = Reason,
     responses(
         (status = 200, body = Rollout),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -160,7 +152,7 @@ pub async fn approve(
     state: State<ApiState>,
     caller: Extension<Caller>,
     id: Path<RolloutId>,
-    wish: Body<RolloutReason>,
+    wish: Body<Reason>,
 ) -> Result<Json<Rollout>, Problem> {
     steer(state, caller, id, wish, |_| Steer::Approve).await
 }
@@ -168,7 +160,7 @@ pub async fn approve(
 /// Halt a rollout where it is. While it stands still nothing is watched.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/pause", tag = "rollouts", security(("token" = [])),
     params(("id" = RolloutId, Path, description = "The rollout's id")),
-    request_body = RolloutReason,
+    request_body = Reason,
     responses(
         (status = 200, body = Rollout),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -178,7 +170,7 @@ pub async fn pause(
     state: State<ApiState>,
     caller: Extension<Caller>,
     id: Path<RolloutId>,
-    wish: Body<RolloutReason>,
+    wish: Body<Reason>,
 ) -> Result<Json<Rollout>, Problem> {
     steer(state, caller, id, wish, |_| Steer::Pause).await
 }
@@ -186,7 +178,7 @@ pub async fn pause(
 /// Let a halted rollout go on. Its stage is watched anew.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/resume", tag = "rollouts", security(("token" = [])),
     params(("id" = RolloutId, Path, description = "The rollout's id")),
-    request_body = RolloutReason,
+    request_body = Reason,
     responses(
         (status = 200, body = Rollout),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -196,7 +188,7 @@ pub async fn resume(
     state: State<ApiState>,
     caller: Extension<Caller>,
     id: Path<RolloutId>,
-    wish: Body<RolloutReason>,
+    wish: Body<Reason>,
 ) -> Result<Json<Rollout>, Problem> {
     steer(state, caller, id, wish, |_| Steer::Resume).await
 }
@@ -204,7 +196,7 @@ pub async fn resume(
 /// Switch to what a blue-green rollout has prepared.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/switch", tag = "rollouts", security(("token" = [])),
     params(("id" = RolloutId, Path, description = "The rollout's id")),
-    request_body = RolloutReason,
+    request_body = Reason,
     responses(
         (status = 200, body = Rollout),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -214,7 +206,7 @@ pub async fn switch(
     state: State<ApiState>,
     caller: Extension<Caller>,
     id: Path<RolloutId>,
-    wish: Body<RolloutReason>,
+    wish: Body<Reason>,
 ) -> Result<Json<Rollout>, Problem> {
     steer(state, caller, id, wish, |_| Steer::Switch).await
 }
@@ -222,7 +214,7 @@ pub async fn switch(
 /// End a rollout that is watched, or an A/B test. What was changed stays.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/finish", tag = "rollouts", security(("token" = [])),
     params(("id" = RolloutId, Path, description = "The rollout's id")),
-    request_body = RolloutReason,
+    request_body = Reason,
     responses(
         (status = 200, body = Rollout),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -232,7 +224,7 @@ pub async fn finish(
     state: State<ApiState>,
     caller: Extension<Caller>,
     id: Path<RolloutId>,
-    wish: Body<RolloutReason>,
+    wish: Body<Reason>,
 ) -> Result<Json<Rollout>, Problem> {
     steer(state, caller, id, wish, |_| Steer::Finish).await
 }
@@ -240,7 +232,7 @@ pub async fn finish(
 /// Take a rollout back, also one that is done. What somebody has changed since is left.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/roll-back", tag = "rollouts", security(("token" = [])),
     params(("id" = RolloutId, Path, description = "The rollout's id")),
-    request_body = RolloutReason,
+    request_body = Reason,
     responses(
         (status = 200, body = Rollout),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -250,7 +242,7 @@ pub async fn roll_back(
     state: State<ApiState>,
     caller: Extension<Caller>,
     id: Path<RolloutId>,
-    wish: Body<RolloutReason>,
+    wish: Body<Reason>,
 ) -> Result<Json<Rollout>, Problem> {
     steer(state, caller, id, wish, Steer::RollBack).await
 }
@@ -259,16 +251,14 @@ async fn steer(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<RolloutId>,
-    Body(wish): Body<RolloutReason>,
+    Body(wish): Body<Reason>,
     steer: impl FnOnce(String) -> Steer,
 ) -> Result<Json<Rollout>, Problem> {
-    if wish.reason.trim().is_empty() {
-        return Err(Problem::unprocessable("say why in reason; it stands in the audit log"));
-    }
+    let reason = wish.given()?;
     let (rollout, _) = state.engine.registry().rollout(id).await?;
     admit(&state, &caller, &rollout).await?;
-    let remark = caller.remark(Some(wish.reason.clone()));
-    Ok(Json(state.engine.steer_rollout(id, steer(wish.reason), remark).await?))
+    let remark = caller.remark(Some(reason.clone()));
+    Ok(Json(state.engine.steer_rollout(id, steer(reason), remark).await?))
 }
 
 /// Whether the caller may decide for all of its tenants. Those that have left

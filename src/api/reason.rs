@@ -1,0 +1,29 @@
+//! Why somebody does something: asked for wherever the answer stands in the
+//! audit log for others to read.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+
+/// Why something is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Why, for everybody who looks at it later; it stands in the audit log.
+    #[schema(min_length = 1)]
+    reason: String,
+}
+
+impl Reason {
+    /// The reason.
+    ///
+    /// # Errors
+    /// 422 where there is none.
+    pub fn given(self) -> Result<String, Problem> {
+        match self.reason.trim().is_empty() {
+            true => Err(Problem::unprocessable("say why in reason; it stands in the audit log")),
+            false => Ok(self.reason),
+        }
+    }
+}
