@@ -11,6 +11,7 @@ pub mod backtest;
 pub mod check_config;
 pub mod client;
 mod costs;
+mod decision;
 mod demo;
 pub mod detect;
 pub mod explain;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Output, columns};
 use super::client::{Body, Server, given};
+use super::decision::{Approval, Decision};
 use crate::domain::{Resource, TenantId};
 
 /// The command's arguments.
@@ -63,27 +64,9 @@ enum What {
         state: String,
     },
     /// Approve a change that another person asked for
-    Approve {
-        /// The request's id
-        id: uuid::Uuid,
-        /// What you say of it
-        #[arg(long)]
-        comment: Option<String>,
-        /// The code of your second factor, where the template asks for one
-        #[arg(long)]
-        code: Option<String>,
-    },
+    Approve(Approval),
     /// Reject a change that was asked for, or take it back
-    Reject {
-        /// The request's id
-        id: uuid::Uuid,
-        /// What is wrong with it
-        #[arg(long)]
-        reason: String,
-        /// The code of your second factor, where the template asks for one
-        #[arg(long)]
-        code: Option<String>,
-    },
+    Reject(Decision),
     /// Take the last change of a quota back
     RollBack {
         /// The tenant
@@ -129,6 +112,9 @@ pub fn run(arguments: &Quota, out: &mut impl Write) -> anyhow::Result<()> {
     columns(&all, &headings, out)
 }
 
+/// Where changes are that wait for a second person.
+const REQUESTED: &str = "/v1/change-requests";
+
 const REQUESTS: [(&str, &str); 10] = [
     ("id", "/id"),
     ("tenant", "/tenant"),
@@ -158,18 +144,10 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
         What::Requests { tenant, state } => {
             let state = (state != "any").then(|| state.clone());
             let query = given([("tenant", tenant.as_ref().map(TenantId::to_string)), ("state", state)]);
-            server.all("/v1/change-requests", &query)
+            server.all(REQUESTED, &query)
         }
-        What::Approve { id, comment, code } => {
-            let path = format!("/v1/change-requests/{id}/approve");
-            let body = Body::Json(json!({ "comment": comment }));
-            server.send_body(Method::POST, &path, &[], &answer::code(code.as_deref()), body)
-        }
-        What::Reject { id, reason, code } => {
-            let path = format!("/v1/change-requests/{id}/reject");
-            let body = Body::Json(json!({ "reason": reason }));
-            server.send_body(Method::POST, &path, &[], &answer::code(code.as_deref()), body)
-        }
+        What::Approve(approval) => approval.send(server, REQUESTED),
+        What::Reject(decision) => decision.send(server, REQUESTED, "reject"),
         What::List { tenant } => server.call(Method::GET, &format!("/v1/tenants/{tenant}/quotas"), &[], None),
         What::Get { tenant, resource } => {
             server.call(Method::GET, &format!("/v1/tenants/{tenant}/quotas/{resource}"), &[], None)

@@ -6,8 +6,9 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::answer::{self, Output, columns, word};
-use super::client::{Body, Server, given};
+use super::answer::{Output, columns, word};
+use super::client::{Server, given};
+use super::decision::{Approval, Decision};
 use crate::domain::{Resource, TenantId};
 
 /// The command's arguments.
@@ -41,28 +42,12 @@ enum What {
         id: uuid::Uuid,
     },
     /// Approve a recommendation and change the quota
-    Approve {
-        /// Its id
-        id: uuid::Uuid,
-        /// What you say of it
-        #[arg(long)]
-        comment: Option<String>,
-        /// The code of your second factor, where the template asks for one
-        #[arg(long)]
-        code: Option<String>,
-    },
+    Approve(Approval),
     /// Reject a recommendation
-    Reject {
-        /// Its id
-        id: uuid::Uuid,
-        /// What is wrong with it
-        #[arg(long)]
-        reason: String,
-        /// The code of your second factor, where the template asks for one
-        #[arg(long)]
-        code: Option<String>,
-    },
+    Reject(Decision),
 }
+
+const PATH: &str = "/v1/recommendations";
 
 const COLUMNS: [(&str, &str); 9] = [
     ("id", "/id"),
@@ -88,13 +73,14 @@ pub fn run(arguments: &Recommendation, out: &mut impl Write) -> anyhow::Result<(
     }
     match what {
         What::List { .. } => columns(&answer, &COLUMNS, out),
-        What::Get { .. } | What::Reject { .. } => columns(&json!({ "items": [answer] }), &COLUMNS, out),
-        What::Approve { id, .. } if answer["quota"].is_null() => {
+        What::Get { .. } | What::Reject(_) => columns(&json!({ "items": [answer] }), &COLUMNS, out),
+        What::Approve(_) if answer["quota"].is_null() => {
+            let id = word(&answer["id"]);
             let until = word(&answer["state"]["until"]);
             writeln!(out, "{id} waits for a second, different person until {until}")?;
             Ok(())
         }
-        What::Approve { .. } => {
+        What::Approve(_) => {
             let quota = |name: &str| word(&answer["quota"][name]);
             let tenant = word(&answer["recommendation"]["tenant"]);
             writeln!(
@@ -119,18 +105,10 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
                 ("resource", resource.map(|resource| resource.to_string())),
                 ("state", state),
             ]);
-            server.all("/v1/recommendations", &query)
+            server.all(PATH, &query)
         }
-        What::Get { id } => server.call(Method::GET, &format!("/v1/recommendations/{id}"), &[], None),
-        What::Approve { id, comment, code } => {
-            let path = format!("/v1/recommendations/{id}/approve");
-            let body = Body::Json(json!({ "comment": comment }));
-            server.send_body(Method::POST, &path, &[], &answer::code(code.as_deref()), body)
-        }
-        What::Reject { id, reason, code } => {
-            let path = format!("/v1/recommendations/{id}/reject");
-            let body = Body::Json(json!({ "reason": reason }));
-            server.send_body(Method::POST, &path, &[], &answer::code(code.as_deref()), body)
-        }
+        What::Get { id } => server.call(Method::GET, &format!("{PATH}/{id}"), &[], None),
+        What::Approve(approval) => approval.send(server, PATH),
+        What::Reject(decision) => decision.send(server, PATH, "reject"),
     }
 }

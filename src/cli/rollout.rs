@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::BadUsage;
 use super::answer::{self, Output, columns, word};
 use super::client::{Body, Server};
+use super::decision::Decision;
 use crate::domain::template::Extends;
 use crate::domain::{Resource, TenantId, Tier};
 
@@ -36,29 +37,17 @@ enum What {
         id: uuid::Uuid,
     },
     /// Approve a rollout that needs two people, as the second one
-    Approve(Act),
+    Approve(Decision),
     /// Halt a rollout where it is
-    Pause(Act),
+    Pause(Decision),
     /// Let a halted rollout go on
-    Resume(Act),
+    Resume(Decision),
     /// Switch to what a blue-green rollout has prepared
-    Switch(Act),
+    Switch(Decision),
     /// End a rollout that is watched, or an A/B test; what was changed stays
-    Finish(Act),
+    Finish(Decision),
     /// Take a rollout back
-    RollBack(Act),
-}
-
-#[derive(Debug, Args)]
-struct Act {
-    /// Its id
-    id: uuid::Uuid,
-    /// Why
-    #[arg(long)]
-    reason: String,
-    /// The code of your second factor, where a template asks for one
-    #[arg(long)]
-    code: Option<String>,
+    RollBack(Decision),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -114,6 +103,8 @@ struct Create {
     #[arg(long)]
     code: Option<String>,
 }
+
+const PATH: &str = "/v1/rollouts";
 
 const COLUMNS: [(&str, &str); 6] = [
     ("id", "/id"),
@@ -201,15 +192,11 @@ fn show_comparison(comparison: &Value, out: &mut impl Write) -> anyhow::Result<(
 }
 
 fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
-    let act = |name: &str, act: &Act| {
-        let path = format!("/v1/rollouts/{}/{name}", act.id);
-        let body = Body::Json(json!({ "reason": act.reason }));
-        server.send_body(Method::POST, &path, &[], &answer::code(act.code.as_deref()), body)
-    };
+    let act = |name: &str, one: &Decision| one.send(server, PATH, name);
     match what {
         What::Create(create) => begin(server, create),
-        What::List => server.all("/v1/rollouts", &[]),
-        What::Get { id } => server.call(Method::GET, &format!("/v1/rollouts/{id}"), &[], None),
+        What::List => server.all(PATH, &[]),
+        What::Get { id } => server.call(Method::GET, &format!("{PATH}/{id}"), &[], None),
         What::Approve(one) => act("approve", one),
         What::Pause(one) => act("pause", one),
         What::Resume(one) => act("resume", one),
@@ -236,7 +223,7 @@ fn begin(server: &Server, create: &Create) -> anyhow::Result<Value> {
     });
     let query = if create.dry_run { vec![("dry_run", "true".to_owned())] } else { Vec::new() };
     let headers = answer::code(create.code.as_deref());
-    server.send_body(Method::POST, "/v1/rollouts", &query, &headers, Body::Json(body))
+    server.send_body(Method::POST, PATH, &query, &headers, Body::Json(body))
 }
 
 fn take(create: &Create) -> anyhow::Result<Value> {
