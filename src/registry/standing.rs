@@ -37,8 +37,8 @@ struct Kept {
     /// Rises with each write of what may be kept.
     writes: u64,
     tokens: HashMap<String, Arc<TokenRecord>>,
-    tenants: HashMap<TenantId, Arc<Tenant>>,
-    pages: HashMap<TenantId, Arc<QuotaPage>>,
+    tenants: HashMap<String, Arc<Tenant>>,
+    pages: HashMap<String, Arc<QuotaPage>>,
 }
 
 impl Default for Standing {
@@ -68,15 +68,18 @@ impl Standing {
         for (table, key) in places {
             match table {
                 Table::Tokens => drop(kept.tokens.remove(key)),
-                Table::Tenants => kept.tenants.retain(|id, _| id.as_str() != key),
-                _ => {
-                    let tenant = key.split('/').next().unwrap_or_default();
-                    kept.pages.retain(|id, _| id.as_str() != tenant);
-                }
+                Table::Tenants => drop(kept.tenants.remove(key)),
+                _ => drop(kept.pages.remove(key.split('/').next().unwrap_or_default())),
             }
         }
         drop(kept);
         self.changes.send_modify(|writes| *writes += 1);
+    }
+
+    /// What is kept; else how many writes there were before it is read.
+    fn look<T>(&self, at: impl FnOnce(&Kept) -> Option<&Arc<T>>) -> Result<Arc<T>, u64> {
+        let kept = self.kept.read();
+        at(&kept).map(Arc::clone).ok_or(kept.writes)
     }
 
     /// Keeps what was read while nothing was written, and gives it.
@@ -113,12 +116,9 @@ impl Registry {
 
     /// What is kept under a token's hash, from memory.
     pub async fn standing_token(&self, hash: &str) -> Result<Option<Arc<TokenRecord>>, RegistryError> {
-        let since = {
-            let kept = self.standing.kept.read();
-            if let Some(token) = kept.tokens.get(hash) {
-                return Ok(Some(Arc::clone(token)));
-            }
-            kept.writes
+        let since = match self.standing.look(|kept| kept.tokens.get(hash)) {
+            Ok(kept) => return Ok(Some(kept)),
+            Err(since) => since,
         };
         let Some(token) = self.token(hash).await? else { return Ok(None) };
         let key = hash.to_owned();
@@ -130,15 +130,12 @@ impl Registry {
     /// # Errors
     /// Where there is none of this id.
     pub async fn standing_tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, RegistryError> {
-        let since = {
-            let kept = self.standing.kept.read();
-            if let Some(tenant) = kept.tenants.get(id) {
-                return Ok(Arc::clone(tenant));
-            }
-            kept.writes
+        let since = match self.standing.look(|kept| kept.tenants.get(id.as_str())) {
+            Ok(kept) => return Ok(kept),
+            Err(since) => since,
         };
         let tenant = self.tenant(id).await?;
-        let key = id.clone();
+        let key = id.to_string();
         Ok(self.standing.keep(since, tenant, |kept, tenant| drop(kept.tenants.insert(key, tenant))))
     }
 
@@ -152,15 +149,12 @@ impl Registry {
         id: &TenantId,
         make: impl FnOnce(Vec<Quota>) -> QuotaPage,
     ) -> Result<Arc<QuotaPage>, RegistryError> {
-        let since = {
-            let kept = self.standing.kept.read();
-            if let Some(page) = kept.pages.get(id) {
-                return Ok(Arc::clone(page));
-            }
-            kept.writes
+        let since = match self.standing.look(|kept| kept.pages.get(id.as_str())) {
+            Ok(kept) => return Ok(kept),
+            Err(since) => since,
         };
         let page = make(self.quotas(id).await?);
-        let key = id.clone();
+        let key = id.to_string();
         Ok(self.standing.keep(since, page, |kept, page| drop(kept.pages.insert(key, page))))
     }
 }
