@@ -2,33 +2,11 @@
 //! once, resolved once, each explaining itself.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::{Actor, Resource, Severity, TenantId, TimeRange, Timestamp};
-
-/// An incident's id: a UUID of version 7, so that ids sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = uuid::Uuid)]
-pub struct IncidentId(pub Uuid);
-
-impl fmt::Display for IncidentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.hyphenated().to_string())
-    }
-}
-
-impl FromStr for IncidentId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse().map(IncidentId)
-    }
-}
+use super::{Actor, IncidentId, Resource, Severity, TenantId, TimeRange, Timestamp};
 
 /// The kinds of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -197,6 +175,34 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A warning of what is seen at `at`, without figures.
+    pub fn new(kind: FindingKind, detector: &str, text: String, at: Timestamp) -> Self {
+        Finding {
+            kind,
+            resource: None,
+            severity: Severity::Warning,
+            text,
+            since: at,
+            last_seen_at: at,
+            ended_at: None,
+            unit: String::new(),
+            expected: None,
+            lower: None,
+            upper: None,
+            actual: None,
+            strength: 1.0,
+            detector: detector.to_owned(),
+            confidence: 1.0,
+            samples: 0,
+            headroom_hours: None,
+            foreseen: None,
+            is_new_level: false,
+            peers: None,
+            chart: None,
+            told_strength: 0.0,
+        }
+    }
+
     /// Whether both are about the same thing.
     pub fn is_about(&self, other: &Finding) -> bool {
         (self.kind, self.resource) == (other.kind, other.resource)
@@ -359,7 +365,7 @@ pub(crate) mod tests {
     /// An open incident with these findings.
     pub fn incident(findings: Vec<Finding>) -> Incident {
         Incident {
-            id: IncidentId(Uuid::from_u128(7)),
+            id: IncidentId(uuid::Uuid::from_u128(7)),
             tenant: "acme".parse().unwrap(),
             severity: Severity::Warning,
             resources: findings.iter().filter_map(|finding| finding.resource).collect(),

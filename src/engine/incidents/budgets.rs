@@ -73,32 +73,18 @@ fn finding(budget: &Budget, state: &BudgetState, dearest: &TenantCosts, now: Tim
         _ => format!(" {} pays the largest part, {}.", dearest.tenant, dearest.costs.month_end),
     };
     let spent = state.so_far.amount > state.limit.amount;
+    let text = format!(
+        "The budget of {}, {} a month, will be exceeded: {} at the month's end if the quotas stay, {} so \
+         far.{part}",
+        state.of, state.limit, state.month_end, state.so_far
+    );
     Finding {
-        kind: FindingKind::BudgetOverrun,
-        resource: None,
         severity: if spent { Severity::Critical } else { Severity::Warning },
-        text: format!(
-            "The budget of {}, {} a month, will be exceeded: {} at the month's end if the quotas stay, {} so \
-             far.{part}",
-            state.of, state.limit, state.month_end, state.so_far
-        ),
-        since: now,
-        last_seen_at: now,
-        ended_at: None,
         unit: format!("{}/month", state.limit.currency),
         expected: Some(limit),
-        lower: None,
         upper: Some(limit),
         actual: Some(month_end),
         strength: if limit > 0.0 { month_end / limit } else { f64::MAX },
-        detector: "budget".to_owned(),
-        confidence: 1.0,
-        samples: 0,
-        headroom_hours: None,
-        foreseen: None,
-        is_new_level: false,
-        peers: None,
-        chart: None,
-        told_strength: 0.0,
+        ..Finding::new(FindingKind::BudgetOverrun, "budget", text, now)
     }
 }

@@ -74,28 +74,13 @@ impl Case<'_> {
     fn finding(&self, kind: FindingKind, detector: &str, text: String) -> Finding {
         let (last_seen_at, actual) = self.usage.last_sample().unwrap_or_default();
         Finding {
-            kind,
             resource: Some(self.key.resource),
-            severity: Severity::Warning,
-            text,
-            since: last_seen_at,
-            last_seen_at,
-            ended_at: None,
             unit: self.key.resource.unit().to_owned(),
-            expected: None,
-            lower: None,
-            upper: None,
             actual: Some(actual),
-            strength: 1.0,
-            detector: detector.to_owned(),
-            confidence: 1.0,
             samples: self.usage.samples() as u64,
             headroom_hours: self.quota.and_then(|quota| headroom_hours(self.usage, quota)),
-            foreseen: None,
-            is_new_level: false,
-            peers: None,
             chart: self.detection.map(|detection| chart(detection, self.usage.step)),
-            told_strength: 0.0,
+            ..Finding::new(kind, detector, text, last_seen_at)
         }
     }
 

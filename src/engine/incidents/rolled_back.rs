@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Engine, EngineError};
 use crate::domain::rollout::{Outcome, Rollout, RolloutState};
-use crate::domain::{Finding, FindingKind, Severity, TenantId, Timestamp};
+use crate::domain::{Finding, FindingKind, TenantId, Timestamp};
 
 /// For how long it is said.
 const SAID_FOR: Duration = Duration::from_secs(86_400);
@@ -43,34 +43,8 @@ fn findings(rollout: &Rollout, now: Timestamp) -> BTreeMap<TenantId, Finding> {
     let one = |(tenant, changes): (&TenantId, Vec<String>)| {
         let name = &rollout.name;
         let text = format!("The rollout \"{name}\" was taken back ({}): {why}.", changes.join(", "));
-        (tenant.clone(), finding(text, rollout.since, now))
+        let found = Finding::new(FindingKind::RolledBack, "rollout", text, now);
+        (tenant.clone(), Finding { since: rollout.since, ..found })
     };
     changes.into_iter().map(one).collect()
-}
-
-fn finding(text: String, since: Timestamp, now: Timestamp) -> Finding {
-    Finding {
-        kind: FindingKind::RolledBack,
-        resource: None,
-        severity: Severity::Warning,
-        text,
-        since,
-        last_seen_at: now,
-        ended_at: None,
-        unit: String::new(),
-        expected: None,
-        lower: None,
-        upper: None,
-        actual: None,
-        strength: 1.0,
-        detector: "rollout".to_owned(),
-        confidence: 1.0,
-        samples: 0,
-        headroom_hours: None,
-        foreseen: None,
-        is_new_level: false,
-        peers: None,
-        chart: None,
-        told_strength: 0.0,
-    }
 }

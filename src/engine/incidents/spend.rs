@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Settings;
 use super::explain::number;
 use crate::cost::Prices;
-use crate::domain::{Finding, FindingKind, Severity, Step, Tenant, TenantId, Timestamp};
+use crate::domain::{Finding, FindingKind, Step, Tenant, TenantId, Timestamp};
 use crate::forecast::{Past, Quantiles, forecast_all};
 use crate::series::{Frame, UsageSeries, stats};
 
@@ -78,34 +78,23 @@ fn judge(
     }
     let edge = if actual > upper { upper - middle } else { middle - lower };
     let (since, last_seen_at) = (today.minus(DAY), Timestamp::from_millis(today.millis() - 1));
+    let text = format!(
+        "What was used on the day of {since} costs {} {currency}; between {} and {} was expected.",
+        number(actual),
+        number(lower),
+        number(upper)
+    );
     Some(Finding {
-        kind: FindingKind::CostAnomaly,
-        resource: None,
-        severity: Severity::Warning,
-        text: format!(
-            "What was used on the day of {since} costs {} {currency}; between {} and {} was expected.",
-            number(actual),
-            number(lower),
-            number(upper)
-        ),
         since,
-        last_seen_at,
-        ended_at: None,
         unit: format!("{currency}/day"),
         expected: Some(middle),
         lower: Some(lower),
         upper: Some(upper),
         actual: Some(actual),
         strength: if edge > 0.0 { (actual - middle).abs() / edge } else { 1.0 },
-        detector: "spend_forecast".to_owned(),
         confidence: BAND[2],
         samples: samples as u64,
-        headroom_hours: None,
-        foreseen: None,
-        is_new_level: false,
-        peers: None,
-        chart: None,
-        told_strength: 0.0,
+        ..Finding::new(FindingKind::CostAnomaly, "spend_forecast", text, last_seen_at)
     })
 }
 
