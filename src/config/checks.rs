@@ -39,16 +39,13 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
             format!("set anomaly.close_distance to {open} or less, or raise anomaly.open_distance"),
         );
     }
-    if config.guardrails.monthly_rise.iter().next().is_some() && config.costs.is_none() {
+    let needs_prices = [
+        ("guardrails.monthly_rise", config.guardrails.monthly_rise.iter().next().is_some()),
+        ("approval.two_person_monthly_cost", config.approval.two_people.monthly_cost.is_some()),
+    ];
+    for (key, _) in needs_prices.into_iter().filter(|(_, is_set)| *is_set && config.costs.is_none()) {
         reader.conflict(
-            &["guardrails.monthly_rise"],
-            "limits what changes cost, but there are no prices",
-            "add the section [costs], or leave it out",
-        );
-    }
-    if config.approval.two_people.monthly_cost.is_some() && config.costs.is_none() {
-        reader.conflict(
-            &["approval.two_person_monthly_cost"],
+            &[key],
             "limits what changes cost, but there are no prices",
             "add the section [costs], or leave it out",
         );
