@@ -16,8 +16,8 @@ use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use super::reason::Reason;
-use crate::domain::TenantId;
-use crate::domain::rollout::{Comparison, Rollout, RolloutId, Strategy, WatchLimits, Watched};
+use crate::domain::rollout::{Comparison, Rollout, Strategy, WatchLimits, Watched};
+use crate::domain::{RolloutId, TenantId};
 use crate::engine::{RolloutWish, Steer, Take};
 
 /// A rollout to begin.

@@ -13,6 +13,7 @@ pub mod dated;
 pub mod evidence;
 mod exchange;
 mod freeze;
+mod ids;
 pub mod incident;
 pub mod model;
 pub mod money;
@@ -46,8 +47,9 @@ pub use dated::Dated;
 pub use evidence::{Alternative, Backtest, Schedule, TierFit};
 pub use exchange::{ExchangeRate, ExchangeRates};
 pub use freeze::FreezeWindow;
+pub use ids::{ChangeRequestId, IncidentId, RecommendationId, ReportId, RolloutId};
 pub use incident::{
-    Acknowledgement, Chart, Feedback, Finding, FindingKind, Foreseen, Incident, IncidentId, Peers, Untold,
+    Acknowledgement, Chart, Feedback, Finding, FindingKind, Foreseen, Incident, Peers, Untold,
 };
 pub use model::{ModelScore, ModelState, ModelVersion};
 pub use money::{Currency, Money, Once, PerHour, PerMonth};
@@ -58,12 +60,12 @@ pub use purchase::Purchase;
 pub use quiet::{Marker, MarkerKind, Silence};
 pub use quota::{Quota, QuotaChange};
 pub use receiver::{Letterhead, Receiver, ReceiverKind, ReceiverName, Wanted};
-pub use recommendation::{Evidence, Recommendation, RecommendationId, RecommendationState};
+pub use recommendation::{Evidence, Recommendation, RecommendationState};
 pub use refusal::Refusal;
-pub use report::{Language, ReportFormat, ReportId, ReportNotice, ReportSchedule, ReportTenants};
-pub use request::{ChangeRequest, ChangeRequestId, RequestState};
+pub use report::{Language, ReportFormat, ReportNotice, ReportSchedule, ReportTenants};
+pub use request::{ChangeRequest, RequestState};
 pub use resource::Resource;
-pub use rollout::{Rollout, RolloutId};
+pub use rollout::Rollout;
 pub use sizing::Cadence;
 pub use template::{AssignedTemplate, Template, TemplateName};
 pub use tenant::{ApplyMode, Site, Tenant, TenantId};

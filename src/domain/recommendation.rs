@@ -1,35 +1,12 @@
 //! An immutable record that says what a quota should be, with what it rests on.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Actor, Alternative, Backtest, Money, PerMonth, QuotaChange, Resource, Schedule, TenantId, Tier, TierFit,
-    Timestamp, WhyTwo,
+    Actor, Alternative, Backtest, Money, PerMonth, QuotaChange, RecommendationId, Resource, Schedule,
+    TenantId, Tier, TierFit, Timestamp, WhyTwo,
 };
-
-/// A recommendation's id: a UUID of version 7, so that ids sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = uuid::Uuid)]
-pub struct RecommendationId(pub uuid::Uuid);
-
-impl fmt::Display for RecommendationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.hyphenated().to_string())
-    }
-}
-
-impl FromStr for RecommendationId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse().map(RecommendationId)
-    }
-}
 
 /// What the recommendation rests on, so that a reader can check it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -1,33 +1,11 @@
 //! What a report is about, how it is written and in which language.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::{ReceiverName, TenantId, Timestamp, Timetable};
-
-/// A kept report's id: a UUID of version 7, so that ids sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = uuid::Uuid)]
-pub struct ReportId(pub Uuid);
-
-impl fmt::Display for ReportId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.hyphenated().to_string())
-    }
-}
-
-impl FromStr for ReportId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse().map(ReportId)
-    }
-}
+use super::{ReceiverName, ReportId, TenantId, Timestamp, Timetable};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -192,7 +170,7 @@ mod tests {
     #[test]
     fn a_file_says_what_it_is_of() {
         let notice = ReportNotice {
-            report: ReportId(Uuid::nil()),
+            report: ReportId(uuid::Uuid::nil()),
             schedule: "weekly".to_owned(),
             tenant: Some("acme".parse().unwrap()),
             due_at: "2026-11-23T06:00:00Z".parse().unwrap(),

@@ -1,33 +1,10 @@
 //! A change of a quota that one person asked for and a second one must approve.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::two_people::{FirstWord, WhyTwo};
-use super::{Actor, QuotaChange, Resource, TenantId, Timestamp};
-
-/// A request's id: a UUID of version 7, so that ids sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = uuid::Uuid)]
-pub struct ChangeRequestId(pub uuid::Uuid);
-
-impl fmt::Display for ChangeRequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.hyphenated().to_string())
-    }
-}
-
-impl FromStr for ChangeRequestId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse().map(ChangeRequestId)
-    }
-}
+use super::{Actor, ChangeRequestId, QuotaChange, Resource, TenantId, Timestamp};
 
 /// A change of a quota that waits for a second person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -5,8 +5,7 @@
 use serde_json::json;
 
 use super::{Registry, RegistryError, Remark, SCAN_CHUNK, append_audit, decode, put};
-use crate::domain::rollout::{Rollout, RolloutId};
-use crate::domain::{AuditAction, Timestamp};
+use crate::domain::{AuditAction, Rollout, RolloutId, Timestamp};
 use crate::ports::{Expect, Order, Table, Write};
 
 impl Registry {

@@ -12,13 +12,10 @@ mod settings;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 pub use compare::{ArmFigures, Compared, Comparison, Interval};
 pub use plan::Wish;
@@ -26,27 +23,7 @@ pub use settings::RolloutSettings;
 pub use watch::{WatchLimits, Watched};
 
 use super::template::AssignedTemplate;
-use super::{Actor, FirstWord, QuotaChange, RecommendationId, Resource, TenantId, Timestamp};
-
-/// A rollout's id: a UUID of version 7, so that ids sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = uuid::Uuid)]
-pub struct RolloutId(pub Uuid);
-
-impl fmt::Display for RolloutId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.hyphenated().to_string())
-    }
-}
-
-impl FromStr for RolloutId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse().map(RolloutId)
-    }
-}
+use super::{Actor, FirstWord, QuotaChange, RecommendationId, Resource, RolloutId, TenantId, Timestamp};
 
 /// In which stages the quotas are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]

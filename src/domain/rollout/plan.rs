@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arm, Outcome, Rollout, RolloutChange, RolloutId, Strategy};
-use crate::domain::{Quota, RecommendationId, TenantId};
+use super::{Arm, Outcome, Rollout, RolloutChange, Strategy};
+use crate::domain::{Quota, RecommendationId, RolloutId, TenantId};
 
 /// What is wished for of one quota, before it is planned.
 #[derive(Debug, Clone, PartialEq)]

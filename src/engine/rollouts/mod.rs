@@ -19,9 +19,9 @@ pub use wishes::Take;
 use super::{Engine, EngineError};
 use crate::domain::policy::judge_for_person;
 use crate::domain::rollout::{
-    Outcome, Rollout, RolloutId, RolloutState, Strategy, TemplateChange, WatchLimits, Watched, Wish,
+    Outcome, Rollout, RolloutState, Strategy, TemplateChange, WatchLimits, Watched, Wish,
 };
-use crate::domain::{Actor, AuditAction, FirstWord};
+use crate::domain::{Actor, AuditAction, FirstWord, RolloutId};
 use crate::ports::StoreError;
 use crate::registry::{RegistryError, Remark};
 
