@@ -147,6 +147,19 @@ impl World {
         World { inner, cut, router, engine, rollout }
     }
 
+    /// The ids of all rollouts.
+    async fn rollouts(&self) -> Vec<String> {
+        let all = self.engine.registry().rollouts(None, NEVER).await.unwrap();
+        all.iter().map(|rollout| rollout.id.to_string()).collect()
+    }
+
+    /// Whether the last rollout is taken back to its end.
+    async fn is_taken_back(&self) -> bool {
+        let Some((id, _)) = &self.rollout else { return false };
+        let (rollout, _) = self.engine.registry().rollout(id.parse().unwrap()).await.unwrap();
+        rollout.state.name() == "rolled_back"
+    }
+
     /// The quota as the API has it; `None` where there is no such tenant.
     async fn quota(&self, tenant: usize) -> Option<(f64, u64)> {
         let (status, _, quota) = get(&self.router, &format!("/v1/tenants/t{tenant}/quotas/cpu_cores")).await;
@@ -321,11 +334,11 @@ async fn play(acts: Vec<Act>) {
             continue;
         }
         let (status, next) = foretold(act, &model, &world);
+        let rollouts = world.rollouts().await;
         let (answered, answer) = world.perform(act, &model).await;
         if world.cut.is_over() {
             world = restart(world).await;
             // What was written down in part is ended; what was not, never was.
-            let newest = world.engine.registry().rollouts(None, 1).await.unwrap().pop();
             let is_rollout = matches!(act, Act::Rollout { .. } | Act::TakeBack);
             let went_through = if is_rollout {
                 holds(&world, &next).await && next != model
@@ -333,14 +346,15 @@ async fn play(acts: Vec<Act>) {
                 holds(&world, &next).await
             };
             // Taken back is taken back, also where nothing was left to change.
-            let is_back = newest.as_ref().is_some_and(|newest| newest.state.name() == "rolled_back");
-            if matches!(act, Act::TakeBack) && is_back {
+            if matches!(act, Act::TakeBack) && world.is_taken_back().await {
                 world.rollout = None;
             }
             let paused = world.engine.registry().pause().await.unwrap().is_some();
-            let (next, rollout) = (Model { paused, ..next }, newest.map(|newest| newest.id.to_string()));
+            let next = Model { paused, ..next };
             if went_through {
-                if let (Act::Rollout { .. }, Some(id)) = (act, rollout) {
+                // Ids of one instant sort by chance, so the new one is the one that was not there.
+                let begun = world.rollouts().await.into_iter().find(|id| !rollouts.contains(id));
+                if let (Act::Rollout { .. }, Some(id)) = (act, begun) {
                     world.rollout = Some((id, changed_by(&model, &next)));
                 }
                 model = next;
