@@ -1,6 +1,7 @@
 //! The holes in the wall of the engine: what it needs from outside, as traits.
 //! Adapters live in `source`, `store`, `target` and `notify`; only `app` names them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -33,6 +34,21 @@ pub trait UsageSource: Send + Sync {
     /// A range may be longer than the source can answer at once: an adapter
     /// splits it, and keeps to its own limits on samples and queries at once.
     async fn fetch(&self, resource: Resource, range: TimeRange) -> Result<Fetched, SourceError>;
+
+    /// Whether it can say how available tenants' services were.
+    fn knows_availability(&self) -> bool {
+        false
+    }
+
+    /// The share of what was good over the window that ends at `at`, 0 to 1, of
+    /// each tenant that had any.
+    async fn availability(
+        &self,
+        _window: Duration,
+        _at: Timestamp,
+    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+        Ok(BTreeMap::new())
+    }
 }
 
 /// What a source answered.
@@ -42,6 +58,24 @@ pub struct Fetched {
     pub frame: Frame,
     /// Series that could not be used, each with the reason.
     pub refused: Vec<String>,
+}
+
+/// What a source is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// What tenants use of a resource.
+    Usage(Resource),
+    /// How much of the time, or of the requests, was good.
+    Availability,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Asked::Usage(resource) => resource.fmt(f),
+            Asked::Availability => f.pad("the availability"),
+        }
+    }
 }
 
 /// A failure of a usage source; reads well after "failed to".
@@ -54,38 +88,38 @@ pub enum SourceError {
     #[error("be let in by the source: {0}; check the token, user name or headers under [prometheus]")]
     Unauthorized(String),
     /// The source refused the query.
-    #[error("have the query for {resource} answered: {message}")]
+    #[error("have the query for {asked} answered: {message}")]
     Query {
-        /// The resource asked for.
-        resource: Resource,
+        /// What was asked for.
+        asked: Asked,
         /// What the source said.
         message: String,
     },
     /// More series than the limit.
     #[error(
-        "take the answer for {resource}: {found} series are more than the {limit} allowed; \
+        "take the answer for {asked}: {found} series are more than the {limit} allowed; \
          aggregate the expression by tenant or raise prometheus.max_series"
     )]
     TooManySeries {
-        /// The resource asked for.
-        resource: Resource,
+        /// What was asked for.
+        asked: Asked,
         /// How many there are.
         found: usize,
         /// How many there may be.
         limit: usize,
     },
     /// The answer is not of the form that was asked for.
-    #[error("understand the answer for {resource}: {message}")]
+    #[error("understand the answer for {asked}: {message}")]
     Malformed {
-        /// The resource asked for.
-        resource: Resource,
+        /// What was asked for.
+        asked: Asked,
         /// What is wrong.
         message: String,
     },
     /// The settings can't work.
     #[error("use the settings of the source: {0}")]
     Settings(String),
-    /// The source has nothing to say about this resource.
+    /// The source has nothing to say about that.
     #[error("ask for {0}: no expression is configured for it")]
     NotConfigured(Resource),
 }

@@ -32,6 +32,7 @@ mod reports;
 mod rollouts;
 mod sessions;
 mod settings;
+mod sla;
 mod summary;
 mod template_files;
 mod templates;
@@ -198,6 +199,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(tenants::get, tenants::change, tenants::remove))
         .routes(routes!(tenants::tier_fit))
         .routes(routes!(settings::get))
+        .routes(routes!(sla::get))
         .routes(routes!(templates::list, templates::create))
         .routes(routes!(templates::get, templates::put))
         .routes(routes!(templates::clone))

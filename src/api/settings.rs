@@ -14,6 +14,9 @@ use crate::domain::{Quota, Tenant, TenantId, Tier};
 /// Where the violation budget stands.
 const BUDGET: &str = "monitoring_config.sla_targets.violation_budget";
 
+/// Seen to only where the config says how it is measured.
+const AVAILABILITY: &str = "monitoring_config.sla_targets.availability_percent";
+
 /// What holds for a tenant.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TenantSettings {
@@ -55,6 +58,9 @@ pub async fn get(
     let mut items = resolved.values();
     for setting in &mut items {
         hold_against(setting, &quotas);
+        if setting.path == AVAILABILITY && !state.engine.watches_availability() {
+            setting.enforcement = Enforcement::DeclaredOnly;
+        }
     }
     if !items.iter().any(|setting| setting.path == BUDGET) {
         items.push(promised(&state, &tenant));

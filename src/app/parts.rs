@@ -123,6 +123,7 @@ async fn open_stores(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn
 /// Where a client can't be built from it.
 pub fn prometheus_source(config: &Config) -> anyhow::Result<PrometheusSource> {
     let mut settings = PrometheusSettings::from_config(&config.prometheus, &config.resources);
+    settings.availability = config.sla.availability.clone();
     // Else all daemons would wait alike, and come back together.
     settings.retry.jitter_seed = rand::random();
     PrometheusSource::new(settings).context("failed to set up the client for Prometheus")
@@ -205,6 +206,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         guardrails: config.guardrails.clone(),
         approval: config.approval.clone(),
         rollouts: config.rollouts.clone(),
+        sla: config.sla.settings.clone(),
         discover: config.tenants.discover,
         provider: config.tenants.provider.clone(),
         region: config.tenants.region.clone(),

@@ -67,8 +67,8 @@ struct List {
     /// open, acknowledged or resolved
     #[arg(long)]
     state: Option<String>,
-    /// unusual_usage, forecast_breach, cost_anomaly, budget_overrun, pinned_at_quota, rolled_back or
-    /// no_data
+    /// unusual_usage, forecast_breach, cost_anomaly, sla_breach, budget_overrun, pinned_at_quota,
+    /// rolled_back or no_data
     #[arg(long)]
     kind: Option<String>,
     /// Those that matter at least so much: info, warning or critical

@@ -46,7 +46,22 @@ enum What {
         /// Its id
         id: TenantId,
     },
+    /// Show how what it is promised is kept
+    Sla {
+        /// Its id
+        id: TenantId,
+    },
 }
+
+const PROMISES: [(&str, &str); 7] = [
+    ("promise", "/objective"),
+    ("target", "/target"),
+    ("good", "/good"),
+    ("budget left", "/budget_left"),
+    ("burn, 1 h", "/burn/0/rate"),
+    ("burn, 6 h", "/burn/1/rate"),
+    ("breach", "/breach"),
+];
 
 #[derive(Debug, Args)]
 struct Create {
@@ -147,6 +162,7 @@ pub fn run(arguments: &Tenant, out: &mut impl Write) -> anyhow::Result<()> {
             writeln!(out, "{}, tier {}, template {}", field("tenant"), field("tier"), field("template"))?;
             answer::settings(&answer["items"], out)
         }
+        What::Sla { .. } => columns(&answer, &PROMISES, out),
         What::Remove { id } => Ok(writeln!(out, "{id} is gone")?),
         What::Get { .. } | What::Create(_) | What::Change(_) => answer::fields(&answer, out),
     }
@@ -157,6 +173,7 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
         What::List => server.all("/v1/tenants", &[]),
         What::Get { id } => server.call(Method::GET, &format!("/v1/tenants/{id}"), &[], None),
         What::Settings { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/settings"), &[], None),
+        What::Sla { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/sla"), &[], None),
         What::Remove { id } => server.call(Method::DELETE, &format!("/v1/tenants/{id}"), &[], None),
         What::Create(new) => {
             let quotas: serde_json::Map<String, Value> =

@@ -28,6 +28,7 @@ mod rightsizing;
 mod rollouts;
 mod secret;
 mod server;
+mod sla;
 mod store;
 mod target;
 mod units;
@@ -53,6 +54,7 @@ pub use reports::Reports;
 pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
 pub use server::Server;
+pub use sla::{Sla, WINDOW};
 pub use store::{Store, StoreKind};
 pub use target::{Target, TargetPlace};
 pub use units::{show_duration, show_size};
@@ -88,6 +90,8 @@ pub struct Config {
     pub approval: ApprovalRules,
     /// How rollouts are watched, and how large they may be.
     pub rollouts: RolloutSettings,
+    /// What tenants are promised.
+    pub sla: Sla,
     /// What resources cost; `None` for no costs.
     pub costs: Option<Costs>,
     /// How long samples are kept.
@@ -178,6 +182,7 @@ impl Config {
             guardrails: guardrails::read(reader),
             approval: approval::read(reader),
             rollouts: rollouts::read(reader),
+            sla: sla::read(reader),
             costs: Costs::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),

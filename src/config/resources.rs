@@ -63,7 +63,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Expressions {
 }
 
 /// Prometheus would refuse the expression in every cycle; better to say it now.
-fn check_syntax(expression: &str, example: &str) -> Result<(), Complaint> {
+pub(super) fn check_syntax(expression: &str, example: &str) -> Result<(), Complaint> {
     let mend = || format!("write it like {example}, and try it in Prometheus' own page");
     match promql_parser::parser::parse(expression) {
         Ok(parsed) => match parsed {

@@ -18,6 +18,8 @@ pub enum FindingKind {
     ForecastBreach,
     /// What the usage costs has left the band of its forecast.
     CostAnomaly,
+    /// A promise is being broken: its error budget is spent too fast, or used up.
+    SlaBreach,
     /// What the quotas cost will have exceeded a budget at the month's end.
     BudgetOverrun,
     /// Usage stands at the quota, so that demand can't be seen.
@@ -30,10 +32,11 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// All kinds.
-    pub const ALL: [FindingKind; 7] = [
+    pub const ALL: [FindingKind; 8] = [
         FindingKind::UnusualUsage,
         FindingKind::ForecastBreach,
         FindingKind::CostAnomaly,
+        FindingKind::SlaBreach,
         FindingKind::BudgetOverrun,
         FindingKind::PinnedAtQuota,
         FindingKind::NoData,
@@ -46,6 +49,7 @@ impl FindingKind {
             FindingKind::UnusualUsage => "unusual_usage",
             FindingKind::ForecastBreach => "forecast_breach",
             FindingKind::CostAnomaly => "cost_anomaly",
+            FindingKind::SlaBreach => "sla_breach",
             FindingKind::BudgetOverrun => "budget_overrun",
             FindingKind::PinnedAtQuota => "pinned_at_quota",
             FindingKind::NoData => "no_data",

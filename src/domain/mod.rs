@@ -31,6 +31,7 @@ pub mod request;
 pub mod resource;
 pub mod rollout;
 pub mod sizing;
+pub mod sla;
 pub mod template;
 pub mod tenant;
 pub mod tier;

@@ -87,6 +87,18 @@ impl Tier {
         }
     }
 
+    /// The share of time in which a tenant's service answers, in percent, where
+    /// no template says otherwise.
+    pub fn availability_percent(self) -> f64 {
+        match self {
+            Tier::Free => 99.0,
+            Tier::Standard => 99.5,
+            Tier::Premium => 99.9,
+            Tier::Enterprise => 99.95,
+            Tier::EnterprisePlus | Tier::WhiteLabel => 99.99,
+        }
+    }
+
     /// The share of 5-minute samples in which demand may lie above the quota.
     pub fn violation_budget(self) -> f64 {
         match self {

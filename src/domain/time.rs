@@ -118,6 +118,8 @@ impl Step {
     /// One hour.
     pub const HOUR: Step = Step(3_600_000);
     /// Ten seconds.
+    pub const ONE_SECOND: Step = Step(1_000);
+    /// Ten seconds.
     pub const TEN_SECONDS: Step = Step(10_000);
     /// Five minutes, the usual scrape grid.
     pub const FIVE_MINUTES: Step = Step(300_000);

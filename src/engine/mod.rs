@@ -31,6 +31,7 @@ mod refit;
 mod reports;
 mod rollouts;
 mod sizing;
+mod sla;
 #[cfg(test)]
 mod tests;
 mod workspace;
@@ -64,6 +65,7 @@ pub use workspace::{
 use crate::anomaly;
 use crate::cost::Prices;
 use crate::domain::rollout::RolloutSettings;
+use crate::domain::sla::SlaSettings;
 use crate::domain::{ApprovalRules, Guardrails, Resource, Tier, Timestamp};
 use crate::ports::{Clock, History, HistoryError, QuotaTarget, UsageSource};
 use crate::registry::{Registry, RegistryError};
@@ -131,6 +133,8 @@ pub struct Settings {
     pub approval: ApprovalRules,
     /// How rollouts are set.
     pub rollouts: RolloutSettings,
+    /// How promises are watched.
+    pub sla: SlaSettings,
     /// The tier of tenants that nobody registered; `None` leaves them alone.
     pub discover: Option<Tier>,
     /// The provider of discovered tenants.
@@ -163,6 +167,7 @@ impl Default for Settings {
             guardrails: Guardrails::default(),
             approval: ApprovalRules::default(),
             rollouts: RolloutSettings::default(),
+            sla: SlaSettings::default(),
             discover: None,
             provider: "on-premises".to_owned(),
             region: "default".to_owned(),

@@ -11,6 +11,7 @@ use super::Drift;
 use super::pools::Pools;
 use super::sizing::Carried;
 use crate::anomaly::{self, Judgement, NoveltyDetector};
+use crate::domain::sla::GoodShares;
 use crate::domain::{Finding, ModelVersion, Resource, Tenant, TenantId, TierFit, Timestamp, Verdict};
 use crate::forecast::Abstention;
 use crate::ports::SourceError;
@@ -227,6 +228,9 @@ pub struct SourceProblem {
 /// What is wrong with the spend of each tenant where something is.
 pub(super) type SpendFindings = Arc<BTreeMap<TenantId, Finding>>;
 
+/// How available each tenant's service was.
+pub(super) type Availability = Arc<BTreeMap<TenantId, GoodShares>>;
+
 /// The memory of the engine.
 #[derive(Debug, Default)]
 pub struct Workspace {
@@ -245,6 +249,8 @@ pub struct Workspace {
     last_cycle_at: RwLock<Option<Timestamp>>,
     /// When changes of quotas were measured last.
     pub(super) measured_at: Mutex<Option<Timestamp>>,
+    /// How available tenants' services were, and when that was asked.
+    pub(super) availability: RwLock<Option<(Timestamp, Availability)>>,
     /// What is wrong with what tenants spend, and of which day that is.
     pub(super) spend: RwLock<Option<(Timestamp, SpendFindings)>>,
 }

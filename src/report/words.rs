@@ -128,6 +128,7 @@ words! {
     KindBreach: "quota will be crossed", "Kontingent wird überschritten";
     KindCost: "unusual cost", "ungewöhnliche Kosten";
     KindRolledBack: "change taken back", "Änderung zurückgenommen";
+    KindSla: "promise broken", "Zusage gebrochen";
     KindBudget: "budget overrun", "Budget überzogen";
     KindPinned: "stands at the quota", "steht am Kontingent";
     KindNoData: "no data", "keine Daten";
@@ -176,6 +177,7 @@ impl Word {
             FindingKind::UnusualUsage => Word::KindUnusual,
             FindingKind::ForecastBreach => Word::KindBreach,
             FindingKind::CostAnomaly => Word::KindCost,
+            FindingKind::SlaBreach => Word::KindSla,
             FindingKind::BudgetOverrun => Word::KindBudget,
             FindingKind::PinnedAtQuota => Word::KindPinned,
             FindingKind::NoData => Word::KindNoData,

@@ -27,6 +27,7 @@ mod rollouts;
 mod service;
 mod setup;
 mod shutdown;
+mod sla;
 mod targets;
 mod templates;
 mod tokens;

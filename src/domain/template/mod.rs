@@ -35,9 +35,10 @@ use super::{DomainError, ReceiverName, Tier};
 /// The settings that the daemon sees to by itself; all others are kept and
 /// shown, and it is for the platform to hold them. A name that ends with a dot
 /// stands for all that begin with it.
-const ENFORCED: [&str; 6] = [
+const ENFORCED: [&str; 7] = [
     "resource_quotas.",
     "monitoring_config.alert_receivers",
+    "monitoring_config.sla_targets.availability_percent",
     "monitoring_config.sla_targets.violation_budget",
     "security_config.audit_logging",
     "security_config.ip_whitelist",
@@ -272,10 +273,12 @@ impl Resolved {
     pub fn assigned(&self, name: TemplateName, version: u64) -> AssignedTemplate {
         let security = self.settings.security_config.clone().unwrap_or_default();
         let monitoring = self.settings.monitoring_config.clone().unwrap_or_default();
+        let targets = monitoring.sla_targets.unwrap_or_default();
         AssignedTemplate {
             name,
             version,
-            violation_budget: monitoring.sla_targets.and_then(|targets| targets.violation_budget),
+            violation_budget: targets.violation_budget,
+            availability_percent: targets.availability_percent,
             alert_receivers: monitoring.alert_receivers.unwrap_or_default(),
             mfa_required: security.mfa_required.unwrap_or_default(),
             ip_whitelist: security.ip_whitelist.unwrap_or_default(),
@@ -294,6 +297,10 @@ pub struct AssignedTemplate {
     /// The share of samples in which demand may lie above a quota; `None` for
     /// what the config promises the tier.
     pub violation_budget: Option<f64>,
+    /// The share of time in which its service answers, in percent; `None` for
+    /// what its tier is promised.
+    #[serde(default)]
+    pub availability_percent: Option<f64>,
     /// Who is told of the tenant's incidents; everybody where empty.
     pub alert_receivers: Vec<ReceiverName>,
     /// Whether approvals for the tenant need a second factor.

@@ -22,9 +22,11 @@ pub(super) fn defaults(tier: Tier) -> Settings {
     };
     // Columns: FREE, STANDARD, PREMIUM, ENTERPRISE, ENTERPRISE_PLUS, WHITE_LABEL.
     let place = Tier::ALL.iter().position(|one| *one == tier).unwrap_or(0);
-    let availability = [99.0, 99.5, 99.9, 99.95, 99.99, 99.99][place];
     let monitoring = MonitoringConfig {
-        sla_targets: Some(SlaTargets { availability_percent: Some(availability), ..SlaTargets::default() }),
+        sla_targets: Some(SlaTargets {
+            availability_percent: Some(tier.availability_percent()),
+            ..SlaTargets::default()
+        }),
         alert_receivers: Some(Vec::new()),
         dashboards: Some(Vec::new()),
         ..MonitoringConfig::default()

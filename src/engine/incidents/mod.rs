@@ -49,6 +49,7 @@ struct Round {
     markers: Vec<Marker>,
     spend: Arc<BTreeMap<TenantId, Finding>>,
     overruns: BTreeMap<TenantId, Finding>,
+    breaches: BTreeMap<TenantId, Finding>,
     rolled_back: BTreeMap<TenantId, Finding>,
     /// The resources whose source fails.
     failing: BTreeSet<Resource>,
@@ -93,6 +94,7 @@ impl Engine {
         Ok(Round {
             spend: self.spend_anomalies(tenants, &frames).await?,
             overruns: self.budget_overruns(tenants).await?,
+            breaches: self.sla_breaches(tenants).await?,
             rolled_back: self.rolled_back().await?,
             frames,
             tiers: tenants.iter().map(|tenant| (tenant.id.clone(), tenant.tier)).collect(),
@@ -171,6 +173,7 @@ impl Engine {
         }
         found.findings.extend(round.spend.get(&tenant.id).cloned());
         found.findings.extend(round.overruns.get(&tenant.id).cloned());
+        found.findings.extend(round.breaches.get(&tenant.id).cloned());
         found.findings.extend(round.rolled_back.get(&tenant.id).cloned());
         Ok(found)
     }

@@ -1,4 +1,4 @@
-//! From the series of many answers to one frame, and to the reasons why some
+//! From the series of many answers to one series a tenant, and to the reasons why some
 //! could not be used.
 //!
 //! A fetch that was split must give what one query would have given, so a
@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Sample, Series};
 use super::grid::{Grid, OffGrid};
-use crate::domain::{Resource, TenantId};
-use crate::ports::{Fetched, SourceError};
-use crate::series::{Frame, UsageSeries};
+use crate::domain::TenantId;
+use crate::ports::{Asked, SourceError};
+use crate::series::UsageSeries;
 
 /// Gathers series on one grid.
 pub(super) struct Assembly<'a> {
-    resource: Resource,
+    asked: Asked,
     tenant_label: &'a str,
     grid: Grid,
     max_series: usize,
@@ -32,10 +32,18 @@ struct Held {
     values: Vec<f64>,
 }
 
+/// What was made of some answers.
+pub(super) struct Gathered {
+    /// By tenant, on the grid.
+    pub series: BTreeMap<TenantId, UsageSeries>,
+    /// Series that could not be used, each with the reason.
+    pub refused: Vec<String>,
+}
+
 impl<'a> Assembly<'a> {
-    pub fn new(resource: Resource, tenant_label: &'a str, grid: Grid, max_series: usize) -> Self {
+    pub fn new(asked: Asked, tenant_label: &'a str, grid: Grid, max_series: usize) -> Self {
         Assembly {
-            resource,
+            asked,
             tenant_label,
             grid,
             max_series,
@@ -56,11 +64,7 @@ impl<'a> Assembly<'a> {
         let doubled: usize = self.doubled.values().map(BTreeSet::len).sum();
         let found = self.held.len() + doubled + self.refused.len();
         if found > self.max_series {
-            return Err(SourceError::TooManySeries {
-                resource: self.resource,
-                found,
-                limit: self.max_series,
-            });
+            return Err(SourceError::TooManySeries { asked: self.asked, found, limit: self.max_series });
         }
         Ok(())
     }
@@ -87,7 +91,7 @@ impl<'a> Assembly<'a> {
         }
         if let Some(held) = self.held.get_mut(&tenant) {
             if held.labels == series.metric {
-                return write(&mut held.values, self.grid, self.resource, &series.values);
+                return write(&mut held.values, self.grid, self.asked, &series.values);
             }
             let first = Series { metric: std::mem::take(&mut held.labels), values: Vec::new() }.labels();
             self.held.remove(&tenant);
@@ -95,20 +99,16 @@ impl<'a> Assembly<'a> {
             return Ok(());
         }
         let mut values = vec![f64::NAN; self.grid.points];
-        write(&mut values, self.grid, self.resource, &series.values)?;
+        write(&mut values, self.grid, self.asked, &series.values)?;
         self.held.insert(tenant, Held { labels: series.metric, values });
         Ok(())
     }
 
-    /// The frame, and at most `max_named` reasons with a last line that counts
-    /// the rest.
-    pub fn finish(self, max_named: usize) -> Fetched {
-        let mut frame = Frame::empty(self.resource, self.grid.step);
-        for (tenant, held) in self.held {
-            if let Some(series) = trimmed(held.values, self.grid) {
-                frame.series.insert(tenant, series);
-            }
-        }
+    /// What each tenant has, and at most `max_named` reasons with a last line
+    /// that counts the rest.
+    pub fn finish(self, max_named: usize) -> Gathered {
+        let whole = |(tenant, held): (TenantId, Held)| Some((tenant, trimmed(held.values, self.grid)?));
+        let series = self.held.into_iter().filter_map(whole).collect();
         let doubled = self.doubled.into_iter().map(|(tenant, labels)| {
             let (count, first) = (labels.len(), labels.into_iter().take(2).collect::<Vec<_>>().join(" and "));
             format!(
@@ -121,14 +121,14 @@ impl<'a> Assembly<'a> {
             refused.truncate(max_named);
             refused.push(format!("{more} more series could not be used"));
         }
-        Fetched { frame, refused }
+        Gathered { series, refused }
     }
 }
 
-fn write(values: &mut [f64], grid: Grid, resource: Resource, samples: &[Sample]) -> Result<(), SourceError> {
+fn write(values: &mut [f64], grid: Grid, asked: Asked, samples: &[Sample]) -> Result<(), SourceError> {
     for sample in samples {
         let index = grid.index_of(sample.at).map_err(|OffGrid| SourceError::Malformed {
-            resource,
+            asked,
             message: format!("a sample at {} lies beside the grid of the step that was asked for", sample.at),
         })?;
         // NaN is what the expression gave where it has no answer, as in 0/0.
@@ -151,6 +151,7 @@ fn trimmed(mut values: Vec<f64>, grid: Grid) -> Option<UsageSeries> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Resource;
     use crate::domain::{Step, Timestamp};
 
     const GRID: Grid = Grid { start: Timestamp::from_seconds(0), step: Step::FIVE_MINUTES, points: 4 };
@@ -162,8 +163,8 @@ mod tests {
         Series { metric, values: samples.iter().map(sample).collect() }
     }
 
-    fn assemble(parts: Vec<Series>) -> Fetched {
-        let mut assembly = Assembly::new(Resource::CpuCores, "tenant", GRID, 10);
+    fn assemble(parts: Vec<Series>) -> Gathered {
+        let mut assembly = Assembly::new(Asked::Usage(Resource::CpuCores), "tenant", GRID, 10);
         for part in parts {
             assembly.take(part).unwrap();
         }
@@ -179,8 +180,8 @@ mod tests {
             series(&[("tenant", "empty")], &[(0, f64::NAN)]),
         ]);
         assert_eq!(fetched.refused, Vec::<String>::new());
-        assert_eq!(fetched.frame.series.len(), 1);
-        let usage = &fetched.frame.series[&"acme".parse().unwrap()];
+        assert_eq!(fetched.series.len(), 1);
+        let usage = &fetched.series[&"acme".parse().unwrap()];
         assert_eq!((usage.start.seconds(), usage.len(), usage.samples()), (300, 3, 2));
         assert_eq!((usage.values[0], usage.values[2]), (2.0, 4.0));
     }
@@ -196,7 +197,7 @@ mod tests {
             series(&[("tenant", "two"), ("pod", "c")], &[(600, 1.0)]),
             series(&[("tenant", "shape")], &[]),
         ]);
-        assert_eq!(fetched.frame.series.keys().map(TenantId::as_str).collect::<Vec<_>>(), ["good"]);
+        assert_eq!(fetched.series.keys().map(TenantId::as_str).collect::<Vec<_>>(), ["good"]);
         assert_eq!(fetched.refused.len(), 4);
         assert_eq!(
             fetched.refused[0],
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn too_many_series_and_samples_beside_the_grid_end_it() {
-        let mut assembly = Assembly::new(Resource::CpuCores, "tenant", GRID, 1);
+        let mut assembly = Assembly::new(Asked::Usage(Resource::CpuCores), "tenant", GRID, 1);
         assembly.take(series(&[("tenant", "a")], &[(0, 1.0)])).unwrap();
         let error = assembly.take(series(&[], &[(0, 1.0)])).unwrap_err();
         assert!(matches!(error, SourceError::TooManySeries { found: 2, limit: 1, .. }));

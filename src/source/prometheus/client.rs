@@ -20,8 +20,8 @@ use super::failure::{Failure, excerpt};
 use super::grid::Grid;
 use super::settings::Retry;
 use crate::config::Credentials;
-use crate::domain::{Resource, Timestamp};
-use crate::ports::SourceError;
+use crate::domain::Timestamp;
+use crate::ports::{Asked, SourceError};
 
 /// An expression longer than this goes as a form rather than in the URL, which
 /// proxies cut.
@@ -56,7 +56,7 @@ fn back_on_the_points(mut series: Vec<Series>, grid: Grid) -> Vec<Series> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a> {
     /// What it is about, for messages.
-    pub resource: Resource,
+    pub asked: Asked,
     /// The PromQL.
     pub expression: &'a str,
     /// When it is evaluated.
@@ -118,7 +118,7 @@ impl Client {
                         return Err(Failure::Passing { message, retry_after });
                     }
                     let wait = retry_after.map_or(wait, |asked| asked.max(wait));
-                    tracing::debug!(resource = %query.resource, ?wait, "a query will be tried again: {message}");
+                    tracing::debug!(asked = %query.asked, ?wait, "a query will be tried again: {message}");
                     tries += 1;
                     tokio::time::sleep(wait).await;
                 }
@@ -132,14 +132,14 @@ impl Client {
         let _permit = self.permits.acquire().await;
         let mut response = self.send(query).await?;
         let body = self.read(&mut response).await?;
-        let (status, resource) = (response.status(), query.resource);
+        let (status, asked) = (response.status(), query.asked);
         if !status.is_success() {
-            return Err(Failure::of_status(resource, status, response.headers(), &body));
+            return Err(Failure::of_status(asked, status, response.headers(), &body));
         }
         // A full answer takes tens of milliseconds to read.
-        let read = tokio::task::spawn_blocking(move || read_series(resource, &body)).await;
+        let read = tokio::task::spawn_blocking(move || read_series(asked, &body)).await;
         let series =
-            read.unwrap_or_else(|error| Err(malformed(resource, format!("reading it broke off: {error}"))));
+            read.unwrap_or_else(|error| Err(malformed(asked, format!("reading it broke off: {error}"))));
         series.map(|series| back_on_the_points(series, query.when.grid()))
     }
 
@@ -194,25 +194,25 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn read_series(resource: Resource, body: &[u8]) -> Result<Vec<Series>, Failure> {
+fn read_series(asked: Asked, body: &[u8]) -> Result<Vec<Series>, Failure> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| {
         let begin = excerpt(&String::from_utf8_lossy(&body[..body.len().min(80)]));
-        malformed(resource, format!("{error}; it begins with {begin:?}"))
+        malformed(asked, format!("{error}; it begins with {begin:?}"))
     })?;
     for warning in &answer.warnings {
-        tracing::warn!(%resource, "the source warns: {}", excerpt(warning));
+        tracing::warn!(%asked, "the source warns: {}", excerpt(warning));
     }
     match answer.data {
         Some(data) if answer.status == "success" => Ok(data.result),
         _ if answer.error.is_empty() => {
-            Err(malformed(resource, "it holds neither data nor an error".to_owned()))
+            Err(malformed(asked, "it holds neither data nor an error".to_owned()))
         }
-        _ => Err(Failure::Final(SourceError::Query { resource, message: excerpt(&answer.error) })),
+        _ => Err(Failure::Final(SourceError::Query { asked, message: excerpt(&answer.error) })),
     }
 }
 
-fn malformed(resource: Resource, message: String) -> Failure {
-    Failure::Final(SourceError::Malformed { resource, message })
+fn malformed(asked: Asked, message: String) -> Failure {
+    Failure::Final(SourceError::Malformed { asked, message })
 }
 
 fn unusable(message: String) -> SourceError {

@@ -8,8 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 
 use super::answer::Answer;
-use crate::domain::Resource;
-use crate::ports::SourceError;
+use crate::ports::{Asked, SourceError};
 
 /// The longest part of a server's words that is repeated, in characters.
 const LONGEST_MESSAGE: usize = 300;
@@ -37,13 +36,13 @@ pub(super) enum Failure {
 
 impl Failure {
     /// The failure in the port's words, once there is nothing left to try.
-    pub fn into_error(self, resource: Resource) -> SourceError {
+    pub fn into_error(self, asked: Asked) -> SourceError {
         match self {
             Failure::Final(error) => error,
             Failure::Passing { message, .. } | Failure::TooMuch { message, timed_out: true } => {
                 SourceError::Unreachable(message)
             }
-            Failure::TooMuch { message, timed_out: false } => SourceError::Query { resource, message },
+            Failure::TooMuch { message, timed_out: false } => SourceError::Query { asked, message },
         }
     }
 
@@ -66,7 +65,7 @@ impl Failure {
     }
 
     /// An answer whose status is no success.
-    pub fn of_status(resource: Resource, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub fn of_status(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let answer: Answer = serde_json::from_slice(body).unwrap_or_default();
         let words = if answer.error.is_empty() {
             String::from_utf8_lossy(body)
@@ -91,9 +90,7 @@ impl Failure {
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Failure::Passing { message, retry_after: retry_after(headers) }
             }
-            _ => {
-                Failure::Final(SourceError::Query { resource, message: with_mend(status, headers, message) })
-            }
+            _ => Failure::Final(SourceError::Query { asked, message: with_mend(status, headers, message) }),
         }
     }
 }
@@ -134,11 +131,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Resource;
     use reqwest::header::HeaderValue;
 
     fn judge(status: u16, body: &str) -> Failure {
         let status = StatusCode::from_u16(status).unwrap();
-        Failure::of_status(Resource::CpuCores, status, &HeaderMap::new(), body.as_bytes())
+        Failure::of_status(Asked::Usage(Resource::CpuCores), status, &HeaderMap::new(), body.as_bytes())
     }
 
     #[test]

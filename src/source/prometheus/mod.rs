@@ -20,17 +20,21 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 
 pub use settings::{PrometheusSettings, Retry};
 
-use crate::domain::{Resource, Step, TimeRange, Timestamp};
-use crate::ports::{Fetched, SourceError, UsageSource};
+use crate::config::WINDOW;
+use crate::domain::{Resource, Step, TenantId, TimeRange, Timestamp};
+use crate::ports::{Asked, Fetched, SourceError, UsageSource};
+use crate::series::{Frame, UsageSeries};
 use answer::Series;
-use assembly::Assembly;
+use assembly::{Assembly, Gathered};
 use client::{Client, Query, When};
 use failure::Failure;
 use grid::Grid;
@@ -66,8 +70,13 @@ impl PrometheusSource {
     /// As [`UsageSource::fetch`].
     pub async fn instant(&self, resource: Resource, at: Timestamp) -> Result<Fetched, SourceError> {
         let grid = Grid { start: at.floor_to(self.settings.step), step: self.settings.step, points: 1 };
-        let query = Query { resource, expression: self.expression(resource)?, when: When::Grid(grid) };
-        let answer = self.client.ask(query).await.map_err(|failure| failure.into_error(resource))?;
+        let query = Query {
+            asked: Asked::Usage(resource),
+            expression: self.expression(resource)?,
+            when: When::Grid(grid),
+        };
+        let answer =
+            self.client.ask(query).await.map_err(|failure| failure.into_error(Asked::Usage(resource)))?;
         self.assemble(resource, grid, [answer])
     }
 
@@ -76,8 +85,8 @@ impl PrometheusSource {
         expression.ok_or(SourceError::NotConfigured(resource))
     }
 
-    fn assembly(&self, resource: Resource, grid: Grid) -> Assembly<'_> {
-        Assembly::new(resource, &self.settings.tenant_label, grid, self.settings.max_series)
+    fn assembly(&self, asked: Asked, grid: Grid) -> Assembly<'_> {
+        Assembly::new(asked, &self.settings.tenant_label, grid, self.settings.max_series)
     }
 
     fn assemble(
@@ -86,11 +95,11 @@ impl PrometheusSource {
         grid: Grid,
         answers: impl IntoIterator<Item = Vec<Series>>,
     ) -> Result<Fetched, SourceError> {
-        let mut assembly = self.assembly(resource, grid);
+        let mut assembly = self.assembly(Asked::Usage(resource), grid);
         for series in answers.into_iter().flatten() {
             assembly.take(series)?;
         }
-        Ok(assembly.finish(self.settings.max_refused_named))
+        Ok(fetched(resource, grid, assembly.finish(self.settings.max_refused_named)))
     }
 
     /// How many points one query may have so that its answer stays below the
@@ -105,17 +114,21 @@ impl PrometheusSource {
         let (resource, limit) = (fetch.resource, self.settings.max_series);
         // On lines of its own, so that a comment in it ends before the bracket.
         let expression = format!("count(\n{}\n)", fetch.expression);
-        let query = Query { resource, expression: &expression, when: When::Spread(grid, COUNTED_PARTS) };
+        let query = Query {
+            asked: Asked::Usage(resource),
+            expression: &expression,
+            when: When::Spread(grid, COUNTED_PARTS),
+        };
         let answer = match self.client.ask(query).await {
             // Even counting is too much at once: take small parts, which may work.
             // Where time ran out they would most likely only take longer to fail.
             Err(Failure::TooMuch { timed_out: false, .. }) => return Ok(at_worst),
-            answer => answer.map_err(|failure| failure.into_error(resource))?,
+            answer => answer.map_err(|failure| failure.into_error(Asked::Usage(resource)))?,
         };
         let counts = answer.iter().flat_map(|series| &series.values).map(|sample| sample.value);
         let found = counts.fold(0.0, f64::max) as usize;
         if found > limit {
-            return Err(SourceError::TooManySeries { resource, found, limit });
+            return Err(SourceError::TooManySeries { asked: Asked::Usage(resource), found, limit });
         }
         Ok(points_of(found))
     }
@@ -148,14 +161,49 @@ impl UsageSource for PrometheusSource {
         fetch.least_points = points.checked_shr(self.settings.retry.max_halvings).unwrap_or(0).max(1);
         let parts: Vec<_> = grid.split(points).into_iter().map(|part| fetch.part(part)).collect();
         let mut answers = stream::iter(parts).buffer_unordered(self.settings.max_queries_at_once);
-        let mut assembly = self.assembly(resource, grid);
+        let mut assembly = self.assembly(Asked::Usage(resource), grid);
         while let Some(answer) = answers.next().await {
-            for series in answer.map_err(|failure| failure.into_error(resource))? {
+            for series in answer.map_err(|failure| failure.into_error(Asked::Usage(resource)))? {
                 assembly.take(series)?;
             }
         }
-        Ok(assembly.finish(self.settings.max_refused_named))
+        Ok(fetched(resource, grid, assembly.finish(self.settings.max_refused_named)))
     }
+
+    fn knows_availability(&self) -> bool {
+        self.settings.availability.is_some()
+    }
+
+    async fn availability(
+        &self,
+        window: Duration,
+        at: Timestamp,
+    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+        let Some(expression) = &self.settings.availability else { return Ok(BTreeMap::new()) };
+        let expression = expression.replace(WINDOW, &format!("{}s", window.as_secs()));
+        let step = Step::ONE_SECOND;
+        let grid = Grid { start: at.floor_to(step), step, points: 1 };
+        let asked = Asked::Availability;
+        let query = Query { asked, expression: &expression, when: When::Grid(grid) };
+        let answer = self.client.ask(query).await.map_err(|failure| failure.into_error(asked))?;
+        let mut assembly = self.assembly(asked, grid);
+        for series in answer {
+            assembly.take(series)?;
+        }
+        let gathered = assembly.finish(self.settings.max_refused_named);
+        for reason in &gathered.refused {
+            tracing::warn!("the availability is left out: {reason}");
+        }
+        // 0/0 of a tenant without requests is no share.
+        let share = |series: UsageSeries| series.values.iter().copied().find(|share| share.is_finite());
+        let shares = gathered.series.into_iter().filter_map(|(id, series)| Some((id, share(series)?)));
+        Ok(shares.map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
+    }
+}
+
+fn fetched(resource: Resource, grid: Grid, gathered: Gathered) -> Fetched {
+    let Gathered { series, refused } = gathered;
+    Fetched { frame: Frame { series, ..Frame::empty(resource, grid.step) }, refused }
 }
 
 /// One fetch under way.
@@ -180,8 +228,11 @@ impl Fetch<'_> {
                 waiting.extend(part.split(most));
                 continue;
             }
-            let query =
-                Query { resource: self.resource, expression: self.expression, when: When::Grid(part) };
+            let query = Query {
+                asked: Asked::Usage(self.resource),
+                expression: self.expression,
+                when: When::Grid(part),
+            };
             match self.client.ask(query).await {
                 Ok(answer) => series.extend(answer),
                 Err(Failure::TooMuch { message, .. }) if part.points > self.least_points => {

@@ -29,6 +29,8 @@ pub struct PrometheusSettings {
     pub tenant_label: String,
     /// The PromQL expression of each resource that can be asked for.
     pub expressions: BTreeMap<Resource, String>,
+    /// PromQL of the availability, with the config's sign for the window in it.
+    pub availability: Option<String>,
     /// The most samples that one query may return.
     pub max_samples_per_query: usize,
     /// The most bytes that one answer may have.
@@ -85,6 +87,7 @@ impl PrometheusSettings {
             step: Step::FIVE_MINUTES,
             tenant_label: "tenant".to_owned(),
             expressions,
+            availability: None,
             max_samples_per_query: 500_000,
             max_answer_bytes: 256 * 1024 * 1024,
             max_queries_at_once: 2,

@@ -269,6 +269,7 @@ export const english = {
   "kind.unusual_usage": "Unusual usage",
   "kind.forecast_breach": "Forecast crosses the quota",
   "kind.cost_anomaly": "Unusual cost",
+  "kind.sla_breach": "Promise broken",
   "kind.budget_overrun": "Budget overrun",
   "kind.pinned_at_quota": "Pinned at the quota",
   "kind.no_data": "No data",

@@ -269,6 +269,7 @@ export const german = {
   "kind.unusual_usage": "Ungewöhnliche Nutzung",
   "kind.forecast_breach": "Vorhersage überschreitet die Grenze",
   "kind.cost_anomaly": "Ungewöhnliche Kosten",
+  "kind.sla_breach": "Zusage gebrochen",
   "kind.budget_overrun": "Budget überschritten",
   "kind.pinned_at_quota": "An der Grenze festgehalten",
   "kind.rolled_back": "Änderung zurückgenommen",
