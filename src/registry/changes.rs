@@ -49,7 +49,9 @@ impl Registry {
             if !record.state.is_open() {
                 return Err(RegistryError::AlreadyDecided { id, state: record.state.name() });
             }
-            if approved.first().is_some_and(|first| !is_word_of(&record.state, first)) {
+            // The word of a rollout was given of the whole of it, and stands in the rollout.
+            let needs_word = change.rollout.is_none();
+            if approved.first().is_some_and(|first| needs_word && !is_word_of(&record.state, first)) {
                 // The first person's word has lapsed, or is another's by now.
                 return Err(RegistryError::Busy(change.tenant.clone(), change.resource));
             }

@@ -257,8 +257,11 @@ pub struct Rollout {
     pub stage: usize,
     /// Since when it stands there.
     pub since: Timestamp,
-    /// Who has halted it, and when; `null` while it goes on.
+    /// Who has halted it; `null` while it goes on.
     pub paused_by: Option<Actor>,
+    /// Who takes it back; `null` while nobody does.
+    #[serde(default)]
+    pub taken_back_by: Option<Actor>,
 }
 
 impl Rollout {
@@ -293,6 +296,18 @@ impl Rollout {
         self.since = now;
     }
 
+    /// Begins to take it back.
+    pub fn take_back(&mut self, why: String, by: Actor, now: Timestamp) {
+        self.taken_back_by = Some(by);
+        self.enter(RolloutState::RollingBack { why }, now);
+    }
+
+    /// Whether more is to follow a first stage of which nothing holds.
+    fn has_proven_nothing(&self) -> bool {
+        let holds = |change: &RolloutChange| change.stage == 0 && change.applied_at().is_some();
+        self.stage == 0 && self.last_stage() > 0 && !self.changes.iter().any(holds)
+    }
+
     /// Where it goes once nothing of the stage waits any more, or the stage was
     /// watched: one step, and none where it stays.
     pub fn step(&mut self, watched: &Watched, now: Timestamp) {
@@ -300,13 +315,19 @@ impl Rollout {
             RolloutState::Applying => {
                 let waits =
                     |change: &RolloutChange| change.stage == self.stage && change.outcome == Outcome::Waiting;
-                if !self.changes.iter().any(waits) {
+                if self.changes.iter().any(waits) {
+                    return;
+                }
+                if self.has_proven_nothing() {
+                    let why = "none of the first stage's changes could be made".to_owned();
+                    self.take_back(why, Actor::Daemon, now);
+                } else {
                     self.enter(RolloutState::Watching, now);
                 }
             }
             RolloutState::Watching | RolloutState::Undecided => {
                 if let Some(why) = watched.harm(&self.limits) {
-                    self.enter(RolloutState::RollingBack { why }, now);
+                    self.take_back(why, Actor::Daemon, now);
                 } else if self.state == RolloutState::Watching && self.is_watched(now) {
                     self.after_watch(now);
                 }

@@ -35,6 +35,7 @@ fn rollout(strategy: Strategy, tenants: usize) -> Rollout {
         stage: 0,
         since: Timestamp::from_seconds(0),
         paused_by: None,
+        taken_back_by: None,
         template: None,
     }
 }

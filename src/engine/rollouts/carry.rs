@@ -187,8 +187,9 @@ impl Engine {
     }
 }
 
-/// The word of whoever approved the rollout.
+/// The word of whoever approved the rollout, or takes it back.
 fn remark_of(rollout: &Rollout) -> Remark {
+    let by = rollout.taken_back_by.as_ref().unwrap_or(&rollout.by).clone();
     let comment = Some(format!("the rollout \"{}\": {}", rollout.name, rollout.reason));
-    Remark { by: rollout.by.clone(), comment, request_id: rollout.request_id.clone() }
+    Remark { by, comment, request_id: rollout.request_id.clone() }
 }

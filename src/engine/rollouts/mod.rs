@@ -133,6 +133,7 @@ impl Engine {
             stage: 0,
             since: now,
             paused_by: None,
+            taken_back_by: None,
         };
         let mut needs_two = false;
         for index in 0..rollout.changes.len() {
@@ -241,7 +242,7 @@ impl Engine {
             }
             Steer::RollBack(why) if goes_on || rollout.state == RolloutState::Done => {
                 rollout.paused_by = None;
-                rollout.enter(RolloutState::RollingBack { why: why.clone() }, now);
+                rollout.take_back(why.clone(), remark.by.clone(), now);
             }
             Steer::Approve => return Err(not_now("approve")),
             Steer::Pause => return Err(not_now("pause")),

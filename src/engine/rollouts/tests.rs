@@ -120,6 +120,51 @@ async fn what_does_harm_takes_itself_back_and_is_told_and_remembered() {
     assert!(incident.holds_changes());
     let refusal = engine.registry().refusal(&acme, CPU).await.unwrap().unwrap();
     assert_eq!((refusal.refused, refusal.current), (2.05, 8.0));
+    assert_eq!((refusal.by, back.taken_back_by), (Actor::Daemon, Some(Actor::Daemon)), "nobody asked for it");
+}
+
+#[tokio::test]
+async fn a_canary_of_which_nothing_could_be_changed_stops() {
+    let (engine, _) = in_memory().await;
+    let wish = wish(&engine, Strategy::Canary { share: 0.01 }, 6.0).await;
+    let planned = engine.plan_rollout(wish, &me()).await.unwrap();
+    let first = planned.changes.iter().find(|one| one.stage == 0).unwrap().tenant.clone();
+    engine.request_change(&first, CPU, 5.0, 1, me()).await.unwrap();
+    let rollout = engine.begin_rollout(planned, me()).await.unwrap();
+    let RolloutState::RolledBack { why } = &rollout.state else { panic!("{:?}", rollout.state) };
+    assert!(why.contains("none of the first stage"), "{why}");
+    assert_eq!(count(&limits(&engine).await, 8.0), 5, "nothing else was changed");
+}
+
+#[tokio::test]
+async fn recommendations_that_need_two_people_are_rolled_out_once_both_have_spoken() {
+    let clock = clock();
+    let mut settings = Settings::default();
+    settings.approval.two_people.tiers = vec![crate::domain::Tier::Premium];
+    let engine = engine_over(Arc::new(MemoryStore::default()), &clock, settings, Budgets::default());
+    register(&engine, "acme", ApplyMode::Review, &[(CPU, 20.0)]).await;
+    pass(&engine, &clock, 1).await;
+    let take =
+        Take::Recommendations { tier: None, resource: Some(CPU), tenants: Vec::new(), alternative: None };
+    let (wishes, template) = engine.wishes(&take).await.unwrap();
+    let [wanted] = wishes.as_slice() else { panic!("{wishes:?}") };
+    let (to, acme) = (wanted.to, wanted.tenant.clone());
+    let wish = RolloutWish {
+        name: "smaller".to_owned(),
+        reason: "a test".to_owned(),
+        strategy: Strategy::AllAtOnce,
+        watch: None,
+        limits: None,
+        wishes,
+        template,
+    };
+    let planned = engine.plan_rollout(wish, &me()).await.unwrap();
+    let rollout = engine.begin_rollout(planned, me()).await.unwrap();
+    assert_eq!(rollout.state, RolloutState::AwaitsSecond);
+    let ann = Remark { by: Actor::Person("ann".to_owned()), ..me() };
+    let rollout = engine.steer_rollout(rollout.id, Steer::Approve, ann).await.unwrap();
+    assert_eq!(rollout.state, RolloutState::Watching);
+    assert_eq!(engine.registry().quota(&acme, CPU).await.unwrap().limit, to);
 }
 
 #[tokio::test]
