@@ -120,24 +120,14 @@ mod tests {
 
     use super::*;
     use crate::cost::example::{SITE, at, rising as prices};
-    use crate::domain::{Actor, Measured, RecommendationId, Resource};
+    use crate::domain::applied::tests::change;
+    use crate::domain::{Measured, RecommendationId, Resource};
 
     fn applied(when: Timestamp, before: f64, after: f64) -> AppliedChange {
         AppliedChange {
-            tenant: "acme".parse().unwrap(),
             provider: SITE.provider.to_owned(),
             region: SITE.region.to_owned(),
-            resource: Resource::CpuCores,
-            generation: 2,
-            at: when,
-            before,
-            after,
-            recommendation: None,
-            rollout: None,
-            rolls_back: false,
-            by: Actor::Daemon,
-            left_at: None,
-            measured: None,
+            ..change(when, before, after)
         }
     }
 

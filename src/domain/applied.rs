@@ -98,9 +98,45 @@ impl<'a> From<&'a AppliedChange> for Site<'a> {
     }
 }
 
+/// The limit that stood at `at`, of a quota that stands at `now` after these
+/// changes, which are in the order of time and reach back to `at` at least.
+pub fn limit_at(now: f64, changes: &[AppliedChange], at: Timestamp) -> f64 {
+    changes.iter().find(|change| change.at > at).map_or(now, |change| change.before)
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A change of acme's cores that stands for any.
+    pub fn change(at: Timestamp, before: f64, after: f64) -> AppliedChange {
+        AppliedChange {
+            tenant: "acme".parse().unwrap(),
+            provider: "x".to_owned(),
+            region: "y".to_owned(),
+            resource: Resource::CpuCores,
+            generation: 2,
+            at,
+            before,
+            after,
+            recommendation: None,
+            rollout: None,
+            rolls_back: false,
+            by: Actor::Daemon,
+            left_at: None,
+            measured: None,
+        }
+    }
+
+    #[test]
+    fn a_limit_stands_from_its_change_on() {
+        let at = Timestamp::from_seconds;
+        let changes = [change(at(10), 8.0, 6.0), change(at(20), 6.0, 4.0)];
+        assert_eq!(
+            [0, 9, 10, 19, 20].map(|second| limit_at(4.0, &changes, at(second))),
+            [8.0, 8.0, 6.0, 6.0, 4.0]
+        );
+    }
 
     #[test]
     fn gaps_are_no_samples() {

@@ -341,28 +341,17 @@ pub(crate) mod tests {
     /// A finding that stands for any.
     pub fn finding(kind: FindingKind, resource: Option<Resource>, strength: f64) -> Finding {
         Finding {
-            kind,
             resource,
-            severity: Severity::Warning,
-            text: "usage is odd".to_owned(),
-            since: Timestamp::from_seconds(1000),
             last_seen_at: Timestamp::from_seconds(2000),
-            ended_at: None,
             unit: "cores".to_owned(),
             expected: Some(1.0),
             lower: Some(0.5),
             upper: Some(1.5),
             actual: Some(4.0),
             strength,
-            detector: "novelty".to_owned(),
             confidence: 0.9,
             samples: 1000,
-            headroom_hours: None,
-            foreseen: None,
-            is_new_level: false,
-            peers: None,
-            chart: None,
-            told_strength: 0.0,
+            ..Finding::new(kind, "novelty", "usage is odd".to_owned(), Timestamp::from_seconds(1000))
         }
     }
 

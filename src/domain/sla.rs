@@ -8,7 +8,6 @@
 //! long window says that it matters, a short one that it still goes on.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,15 +28,6 @@ pub enum Objective {
     Availability,
     /// That demand stays below this quota.
     Quota(Resource),
-}
-
-impl fmt::Display for Objective {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Objective::Availability => f.pad("availability"),
-            Objective::Quota(resource) => f.pad(resource.name()),
-        }
-    }
 }
 
 /// One speed at which a budget must not be spent.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::workspace::Availability;
 use super::{Engine, EngineError};
+use crate::domain::applied::limit_at;
 use crate::domain::sla::{self, Breach, GoodShares, Objective, SlaState};
 use crate::domain::{
     AppliedChange, Finding, FindingKind, Quota, Severity, Tenant, TenantId, Timestamp, Violations,
@@ -32,10 +33,7 @@ impl Engine {
             let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id)) else { continue };
             let since = self.now().minus(settings.period);
             let changes = self.parts.registry.applied_to(&tenant.id, quota.resource, since).await?;
-            let windows = settings.windows().into_iter();
-            let good = windows
-                .filter_map(|window| Some((window, below(usage, &quota, &changes, window)?)))
-                .collect();
+            let good = below(usage, &quota, &changes, &settings.windows());
             let target = 1.0 - self.budget(tenant, quota.resource).share;
             all.push(sla::judge(Objective::Quota(quota.resource), target, &good, settings));
         }
@@ -101,18 +99,20 @@ impl Engine {
     }
 }
 
-/// The share of the samples of the last `window` that lie below the quota of
-/// their time; `None` without any.
-fn below(usage: &UsageSeries, quota: &Quota, changes: &[AppliedChange], window: Duration) -> Option<f64> {
-    let since = usage.end().minus(window);
-    let mut found = Violations::default();
-    for index in (0..usage.len()).rev().take_while(|index| usage.at(*index) >= since) {
-        let at = usage.at(index);
-        let next = changes.iter().find(|change| change.at > at);
-        let limit = next.map_or(quota.limit, |change| change.before);
-        found = found.plus(Violations::count([usage.values[index]].into_iter(), limit));
+/// The share of the samples that lie below the quota of their time, over each
+/// of the windows, the shortest first.
+fn below(usage: &UsageSeries, quota: &Quota, changes: &[AppliedChange], windows: &[Duration]) -> GoodShares {
+    let mut newest_first = (0..usage.len()).rev().peekable();
+    let (mut found, mut shares) = (Violations::default(), GoodShares::new());
+    for window in windows {
+        let since = usage.end().minus(*window);
+        while let Some(index) = newest_first.next_if(|index| usage.at(*index) >= since) {
+            let limit = limit_at(quota.limit, changes, usage.at(index));
+            found = found.plus(Violations::count([usage.values[index]].into_iter(), limit));
+        }
+        shares.extend(found.share().map(|above| (*window, 1.0 - above)));
     }
-    found.share().map(|above| 1.0 - above)
+    shares
 }
 
 fn finding(state: &SlaState, breach: Breach, now: Timestamp) -> Finding {
@@ -147,36 +147,21 @@ fn finding(state: &SlaState, breach: Breach, now: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Actor, Resource, Step};
+    use crate::domain::applied::tests::change;
+    use crate::domain::{Resource, Step};
 
     #[test]
     fn each_sample_is_held_against_the_quota_of_its_time() {
         let start = Timestamp::from_seconds(0);
         let usage =
             UsageSeries { start, step: Step::HOUR, values: vec![5.0, 5.0, 5.0, f64::NAN, 5.0].into() };
-        let tenant: TenantId = "acme".parse().unwrap();
         let resource = Resource::CpuCores;
         let quota = Quota { resource, limit: 4.0, generation: 2, changed_at: start, before: Some(8.0) };
-        let change = |at: i64, before: f64| AppliedChange {
-            tenant: tenant.clone(),
-            provider: String::new(),
-            region: String::new(),
-            resource,
-            generation: 2,
-            at: Timestamp::from_seconds(at),
-            before,
-            after: 4.0,
-            recommendation: None,
-            rollout: None,
-            rolls_back: false,
-            by: Actor::Daemon,
-            left_at: None,
-            measured: None,
-        };
-        let changes = [change(2 * 3600, 8.0)];
+        let changes = [change(start.plus(Duration::from_secs(2 * 3600)), 8.0, 4.0)];
         let hours = |n: u64| Duration::from_secs(n * 3600);
-        assert_eq!(below(&usage, &quota, &changes, hours(10)), Some(0.5));
-        assert_eq!(below(&usage, &quota, &changes, hours(1)), Some(0.0));
-        assert_eq!(below(&usage, &quota, &[], hours(10)), Some(0.0));
+        let windows = [hours(1), hours(10)];
+        let shares = |changes: &[AppliedChange]| below(&usage, &quota, changes, &windows);
+        assert_eq!(shares(&changes), GoodShares::from([(hours(1), 0.0), (hours(10), 0.5)]));
+        assert_eq!(shares(&[]), GoodShares::from([(hours(1), 0.0), (hours(10), 0.0)]));
     }
 }

@@ -171,10 +171,9 @@ impl Engine {
             }
             .look(&mut found);
         }
-        found.findings.extend(round.spend.get(&tenant.id).cloned());
-        found.findings.extend(round.overruns.get(&tenant.id).cloned());
-        found.findings.extend(round.breaches.get(&tenant.id).cloned());
-        found.findings.extend(round.rolled_back.get(&tenant.id).cloned());
+        for of_all in [&*round.spend, &round.overruns, &round.breaches, &round.rolled_back] {
+            found.findings.extend(of_all.get(&tenant.id).cloned());
+        }
         Ok(found)
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::{AssessmentKind, Engine, SeriesKey};
 use super::parts::{key_of, tier_move};
 use super::{ReportFailure, ReportSettings, range_of};
+use crate::domain::applied::limit_at;
 use crate::domain::{Quota, Tenant, TenantId, Tier, TimeRange, Timestamp, Violations};
 use crate::report::model::{Brand, ReportedQuota, TenantReport, UsageChart};
 use crate::rightsize::DatedForecast;
@@ -133,8 +134,7 @@ impl Engine {
         let quota = (0..steps + forecast.len())
             .map(|index| {
                 let at = start.plus(step * u32::try_from(index).unwrap_or(u32::MAX));
-                let next = changes.iter().find(|change| change.at > at);
-                next.map_or(quota.limit, |change| change.before)
+                limit_at(quota.limit, &changes, at)
             })
             .collect();
         let step_hours = u32::try_from(step_hours).unwrap_or(u32::MAX);

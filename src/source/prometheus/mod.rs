@@ -70,14 +70,19 @@ impl PrometheusSource {
     /// As [`UsageSource::fetch`].
     pub async fn instant(&self, resource: Resource, at: Timestamp) -> Result<Fetched, SourceError> {
         let grid = Grid { start: at.floor_to(self.settings.step), step: self.settings.step, points: 1 };
-        let query = Query {
-            asked: Asked::Usage(resource),
-            expression: self.expression(resource)?,
-            when: When::Grid(grid),
-        };
-        let answer =
-            self.client.ask(query).await.map_err(|failure| failure.into_error(Asked::Usage(resource)))?;
-        self.assemble(resource, grid, [answer])
+        let gathered = self.ask_at(Asked::Usage(resource), self.expression(resource)?, grid).await?;
+        Ok(fetched(resource, grid, gathered))
+    }
+
+    /// What one query gives at the point of a grid.
+    async fn ask_at(&self, asked: Asked, expression: &str, grid: Grid) -> Result<Gathered, SourceError> {
+        let query = Query { asked, expression, when: When::Grid(grid) };
+        let answer = self.client.ask(query).await.map_err(|failure| failure.into_error(asked))?;
+        let mut assembly = self.assembly(asked, grid);
+        for series in answer {
+            assembly.take(series)?;
+        }
+        Ok(assembly.finish(self.settings.max_refused_named))
     }
 
     fn expression(&self, resource: Resource) -> Result<&str, SourceError> {
@@ -89,19 +94,6 @@ impl PrometheusSource {
         Assembly::new(asked, &self.settings.tenant_label, grid, self.settings.max_series)
     }
 
-    fn assemble(
-        &self,
-        resource: Resource,
-        grid: Grid,
-        answers: impl IntoIterator<Item = Vec<Series>>,
-    ) -> Result<Fetched, SourceError> {
-        let mut assembly = self.assembly(Asked::Usage(resource), grid);
-        for series in answers.into_iter().flatten() {
-            assembly.take(series)?;
-        }
-        Ok(fetched(resource, grid, assembly.finish(self.settings.max_refused_named)))
-    }
-
     /// How many points one query may have so that its answer stays below the
     /// limit of samples.
     async fn points_per_query(&self, fetch: &Fetch<'_>, grid: Grid) -> Result<usize, SourceError> {
@@ -111,24 +103,20 @@ impl PrometheusSource {
         if grid.points <= at_worst {
             return Ok(at_worst);
         }
-        let (resource, limit) = (fetch.resource, self.settings.max_series);
+        let (asked, limit) = (fetch.asked, self.settings.max_series);
         // On lines of its own, so that a comment in it ends before the bracket.
         let expression = format!("count(\n{}\n)", fetch.expression);
-        let query = Query {
-            asked: Asked::Usage(resource),
-            expression: &expression,
-            when: When::Spread(grid, COUNTED_PARTS),
-        };
+        let query = Query { asked, expression: &expression, when: When::Spread(grid, COUNTED_PARTS) };
         let answer = match self.client.ask(query).await {
             // Even counting is too much at once: take small parts, which may work.
             // Where time ran out they would most likely only take longer to fail.
             Err(Failure::TooMuch { timed_out: false, .. }) => return Ok(at_worst),
-            answer => answer.map_err(|failure| failure.into_error(Asked::Usage(resource)))?,
+            answer => answer.map_err(|failure| failure.into_error(asked))?,
         };
         let counts = answer.iter().flat_map(|series| &series.values).map(|sample| sample.value);
         let found = counts.fold(0.0, f64::max) as usize;
         if found > limit {
-            return Err(SourceError::TooManySeries { asked: Asked::Usage(resource), found, limit });
+            return Err(SourceError::TooManySeries { asked, found, limit });
         }
         Ok(points_of(found))
     }
@@ -145,25 +133,25 @@ impl UsageSource for PrometheusSource {
     }
 
     async fn fetch(&self, resource: Resource, range: TimeRange) -> Result<Fetched, SourceError> {
-        let grid = Grid::inside(range, self.settings.step);
+        let (asked, grid) = (Asked::Usage(resource), Grid::inside(range, self.settings.step));
         let mut fetch = Fetch {
             client: &self.client,
-            resource,
+            asked,
             expression: self.expression(resource)?,
             most_points: AtomicUsize::new(grid.points),
             least_points: 1,
         };
         if grid.points == 0 {
-            return self.assemble(resource, grid, []);
+            return Ok(Fetched { frame: Frame::empty(resource, grid.step), refused: Vec::new() });
         }
         let points = self.points_per_query(&fetch, grid).await?.min(grid.points);
         fetch.most_points = AtomicUsize::new(points);
         fetch.least_points = points.checked_shr(self.settings.retry.max_halvings).unwrap_or(0).max(1);
         let parts: Vec<_> = grid.split(points).into_iter().map(|part| fetch.part(part)).collect();
         let mut answers = stream::iter(parts).buffer_unordered(self.settings.max_queries_at_once);
-        let mut assembly = self.assembly(Asked::Usage(resource), grid);
+        let mut assembly = self.assembly(asked, grid);
         while let Some(answer) = answers.next().await {
-            for series in answer.map_err(|failure| failure.into_error(Asked::Usage(resource)))? {
+            for series in answer.map_err(|failure| failure.into_error(asked))? {
                 assembly.take(series)?;
             }
         }
@@ -183,14 +171,7 @@ impl UsageSource for PrometheusSource {
         let expression = expression.replace(WINDOW, &format!("{}s", window.as_secs()));
         let step = Step::ONE_SECOND;
         let grid = Grid { start: at.floor_to(step), step, points: 1 };
-        let asked = Asked::Availability;
-        let query = Query { asked, expression: &expression, when: When::Grid(grid) };
-        let answer = self.client.ask(query).await.map_err(|failure| failure.into_error(asked))?;
-        let mut assembly = self.assembly(asked, grid);
-        for series in answer {
-            assembly.take(series)?;
-        }
-        let gathered = assembly.finish(self.settings.max_refused_named);
+        let gathered = self.ask_at(Asked::Availability, &expression, grid).await?;
         for reason in &gathered.refused {
             tracing::warn!("the availability is left out: {reason}");
         }
@@ -209,7 +190,7 @@ fn fetched(resource: Resource, grid: Grid, gathered: Gathered) -> Fetched {
 /// One fetch under way.
 struct Fetch<'a> {
     client: &'a Client,
-    resource: Resource,
+    asked: Asked,
     expression: &'a str,
     /// The most points a query; falls when the server found one too large.
     most_points: AtomicUsize,
@@ -228,17 +209,13 @@ impl Fetch<'_> {
                 waiting.extend(part.split(most));
                 continue;
             }
-            let query = Query {
-                asked: Asked::Usage(self.resource),
-                expression: self.expression,
-                when: When::Grid(part),
-            };
+            let query = Query { asked: self.asked, expression: self.expression, when: When::Grid(part) };
             match self.client.ask(query).await {
                 Ok(answer) => series.extend(answer),
                 Err(Failure::TooMuch { message, .. }) if part.points > self.least_points => {
                     let half = part.points.div_ceil(2);
                     self.most_points.fetch_min(half, Ordering::Relaxed);
-                    tracing::debug!(resource = %self.resource, points = half, "asking for less: {message}");
+                    tracing::debug!(asked = %self.asked, points = half, "asking for less: {message}");
                     waiting.push(part);
                 }
                 Err(failure) => return Err(failure),
