@@ -29,6 +29,9 @@ use crate::telemetry::Metrics;
 /// So many times what has ended is told again to receivers that hold a state:
 /// until a replica that missed it has let it go by itself.
 const ENDS_RENEWED: u32 = 4;
+/// What the clock may cut off the present. A wait is this much longer, so that
+/// nobody comes back before a receiver's `Retry-After` is over.
+const TICK: Duration = Duration::from_millis(1);
 /// How often what was delivered long ago is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
@@ -352,7 +355,7 @@ impl Deliverer {
                     return self.bury(delivery, version, &message).await;
                 };
                 self.metrics.delivered(kind, "failed");
-                let due_at = self.registry.now().plus(wait);
+                let due_at = self.registry.now().plus(wait).plus(TICK);
                 self.registry
                     .put_off(&Delivery { due_at, last_error: Some(message), ..delivery }, version)
                     .await
