@@ -35,7 +35,8 @@ impl<'a> UnderWay<'a> {
     pub(super) fn mark(engine: &'a Engine, change: &QuotaChange) -> Option<Self> {
         let key = SeriesKey { tenant: change.tenant.clone(), resource: change.resource };
         let is_new = engine.under_way.lock().insert(key.clone());
-        is_new.then_some(UnderWay(engine, key))
+        // Made only where it is new: dropping one takes the mark away.
+        is_new.then(|| UnderWay(engine, key))
     }
 }
 

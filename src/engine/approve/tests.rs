@@ -196,3 +196,25 @@ async fn a_wish_lapses_is_rejected_and_leaves_with_its_tenant() {
     registry.tend_requests(clock.now().plus(Duration::from_secs(1))).await.unwrap();
     assert!(registry.change_requests(&RequestFilter::default(), None, 9).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn whoever_comes_second_takes_no_mark_away() {
+    let (engine, _clock) = engine(TwoPeople::default(), ApplyMode::Review).await;
+    let change = QuotaChange {
+        tenant: acme(),
+        resource: CPU,
+        parent_generation: 1,
+        from: 20.0,
+        to: 15.0,
+        recommendation: None,
+        rollout: None,
+        rolls_back: false,
+        reason: "a test".to_owned(),
+    };
+    let first = UnderWay::mark(&engine, &change);
+    assert!(first.is_some());
+    assert!(UnderWay::mark(&engine, &change).is_none());
+    assert!(UnderWay::mark(&engine, &change).is_none(), "the first one still carries it out");
+    drop(first);
+    assert!(UnderWay::mark(&engine, &change).is_some());
+}
