@@ -142,6 +142,11 @@ async fn serve(
         "The API:  curl -H 'Authorization: Bearer {}' http://{address}/v1/recommendations",
         token.reveal()
     )?;
+    writeln!(
+        out,
+        "Why:      PLIMSOLL_TOKEN={} plimsoll explain TENANT/RESOURCE --server http://{address}",
+        token.reveal()
+    )?;
     writeln!(out, "Ctrl-C ends it.")?;
     out.flush()?;
     let settings = ApiSettings { simulated: true, ..ApiSettings::default() };

@@ -3,6 +3,7 @@
 //! change the answer.
 
 use std::io::Write;
+use std::str::FromStr;
 
 use anyhow::Context;
 use clap::Args;
@@ -10,18 +11,47 @@ use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
 use reqwest::Method;
 use serde_json::Value;
 
+use super::BadUsage;
 use super::answer::word;
 use super::client::Server;
-use crate::domain::{Backtest, Money, PerMonth, Recommendation, RecommendationId, Schedule, TierFit};
+use crate::domain::{
+    Backtest, Money, PerMonth, Recommendation, RecommendationId, Resource, Schedule, TenantId, TierFit,
+};
 use crate::rightsize::words::{at_utc, percent, short};
 
 /// The command's arguments.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// The recommendation's id
-    id: RecommendationId,
+    /// The recommendation's id, or TENANT/RESOURCE for the newest of a quota
+    #[arg(value_name = "ID|TENANT/RESOURCE")]
+    which: Which,
     #[command(flatten)]
     server: Server,
+}
+
+/// Which recommendation is meant.
+#[derive(Debug, Clone)]
+enum Which {
+    Id(RecommendationId),
+    /// The newest one of a quota.
+    Of(TenantId, Resource),
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let said = |error: &dyn std::fmt::Display| format!("failed to {error}");
+        match text.split_once('/') {
+            None => text.parse().map(Which::Id).map_err(|_| {
+                "give the id of a recommendation, or TENANT/RESOURCE such as acme/cpu_cores".to_owned()
+            }),
+            Some((tenant, resource)) => Ok(Which::Of(
+                tenant.parse().map_err(|error| said(&error))?,
+                resource.parse().map_err(|error| said(&error))?,
+            )),
+        }
+    }
 }
 
 /// Runs the command.
@@ -29,12 +59,32 @@ pub struct Explain {
 /// # Errors
 /// Where the daemon can't be reached, or knows no such recommendation.
 pub fn run(arguments: &Explain, out: &mut impl Write) -> anyhow::Result<()> {
-    let path = format!("/v1/recommendations/{}", arguments.id);
-    let answer = arguments.server.call(Method::GET, &path, &[], None)?;
+    let answer = find(arguments)?;
     let state = answer["state"].clone();
     let one: Recommendation = serde_json::from_value(answer)
         .context("failed to read the recommendation; is the daemon of this version?")?;
     explain(&one, &state, out).context("failed to write the explanation")
+}
+
+fn find(arguments: &Explain) -> anyhow::Result<Value> {
+    const PATH: &str = "/v1/recommendations";
+    let get = |path: &str, query: &[(&str, String)]| arguments.server.call(Method::GET, path, query, None);
+    match &arguments.which {
+        Which::Id(id) => Ok(get(&format!("{PATH}/{id}"), &[])?),
+        Which::Of(tenant, resource) => {
+            let one = [
+                ("tenant", tenant.to_string()),
+                ("resource", resource.to_string()),
+                ("limit", "1".to_owned()),
+            ];
+            let mut page = get(PATH, &one)?;
+            let newest = page["items"].as_array_mut().and_then(Vec::pop);
+            newest.ok_or_else(|| {
+                let mend = format!("GET /v1/tenants/{tenant}/assessments says why");
+                BadUsage(format!("find a recommendation for {tenant}/{resource}; {mend}")).into()
+            })
+        }
+    }
 }
 
 /// Writes the whole explanation.

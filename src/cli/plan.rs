@@ -69,7 +69,7 @@ fn show(plan: &Value, rows: usize, out: &mut impl Write) -> anyhow::Result<()> {
         ]
     };
     let titles =
-        ["tenant", "tier", "resource", "now", "plan", "cost now", "then", "promised", "above now", "then"];
+        ["tenant", "tier", "resource", "now", "plan", "cost now", "then", "promised", "expected now", "then"];
     writeln!(out, "{}", sheet(&titles, 3, quotas.iter().take(shown).map(row)))?;
     if shown < quotas.len() {
         writeln!(out, "… and {} more; --rows 0 shows all.", quotas.len() - shown)?;

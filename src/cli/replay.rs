@@ -17,6 +17,7 @@ use crate::ports::{Clock, UsageSource};
 use crate::rightsize::policy::{Family, Peers};
 use crate::rightsize::rehearsal;
 use crate::rightsize::replay::{self, Hours, Score, Settings};
+use crate::rightsize::words::{percent, short};
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
 use crate::source::PrometheusSource;
 
@@ -63,7 +64,8 @@ pub struct Replay {
     #[arg(long, default_value = "auto", value_parser = policy)]
     policy: Policy,
     /// The most changes of a limit a day, over the days; at most one day's
-    /// allowance is saved up. The daemon's rule has limits of its own
+    /// allowance is saved up, or two changes. With the daemon's rule it bounds
+    /// what the policies ask for, and not the raises beyond that
     #[arg(long, default_value_t = 8.0)]
     max_changes_per_day: f64,
     /// The file to write, .csv or .parquet, with unique_id, ds, limit; - for
@@ -151,7 +153,7 @@ fn series(arguments: &Replay) -> anyhow::Result<Vec<SampledSeries>> {
             let runtime = tokio::runtime::Runtime::new().context("failed to start the threads")?;
             runtime.block_on(from_prometheus(url, arguments))
         }
-        (None, Some(file)) => Ok(table::series(&table::read(file)?)?),
+        (None, Some(file)) => Ok(table::usage(&table::read(file)?)?),
         (None, None) => Err(BadUsage("find a source; give --prometheus or --input".to_owned()).into()),
     }
 }
@@ -331,6 +333,17 @@ fn explain(
         settings.every,
         settings.budget * 100.0
     )?;
+    if let Some((allowed, room)) = settings.unproven() {
+        writeln!(
+            out,
+            "A budget of {} allows {} samples in two weeks at this step. So few prove nothing, so each limit is at \
+             least {} times the peak of two weeks: you pay for insurance. A larger budget, or samples that lie \
+             closer together, needs less.",
+            percent(settings.budget),
+            short(allowed),
+            short(room)
+        )?;
+    }
     for (name, theirs) in &rows[1..rows.len() - 1] {
         let share = (1.0 - ours.ratio / theirs.ratio) * 100.0;
         let (size, way) = (share.abs(), if share >= 0.0 { "less" } else { "more" });

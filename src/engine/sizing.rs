@@ -151,3 +151,6 @@ fn spread(key: &SeriesKey) -> Duration {
     let sum: u64 = key.tenant.as_str().bytes().map(u64::from).sum();
     Duration::from_secs(sum % 84 * 3600)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,12 +20,23 @@ const CALM_CAP: f64 = 1.05;
 const GROWTH_CAP: f64 = 1.3;
 /// The days in which a new peak counts as growth.
 const GROWTH_DAYS: usize = 3;
-/// Violations that a budget has to allow in the kept past for that past to
-/// prove anything.
-const PROOF: f64 = 8.0;
+/// Violations that a budget has to allow in what is known of two weeks for that
+/// past to prove anything.
+const PROOF_SO_FAR: f64 = 8.0;
+/// The same in two whole weeks: where those allow fewer, time won't mend it.
+const PROOF: f64 = 10.0;
 /// What lies above the peak of two weeks where nothing is proven, as a share
 /// of it.
 const UNPROVEN_ROOM: f64 = 2.0;
+
+/// The least that a limit must be, in peaks of two weeks, where `known` samples
+/// of those are known and the whole of them has `whole`; `None` where they are
+/// enough to prove the budget by counting. A budget of 0.1 % allows four samples
+/// in two weeks at 5 minutes, and a peak that was not seen yet breaks it.
+pub(super) fn unproven_room(budget: f64, known: f64, whole: f64) -> Option<f64> {
+    let unproven = f64::max(1.0 - budget * known / PROOF_SO_FAR, 1.0 - budget * whole / PROOF);
+    (unproven > 0.0).then_some(1.0 + UNPROVEN_ROOM * unproven)
+}
 
 /// Trials that run side by side where a limit holds for so many hours and more.
 const TRIALS: usize = 3;
@@ -205,12 +216,11 @@ impl Auto {
         KEPT_HOURS.min(self.past.hours_seen()).saturating_sub(GROWTH_DAYS * DAY)
     }
 
-    /// The least that a limit must be, in peaks of two weeks: 0 where the past
-    /// is long enough to prove the budget by counting. A budget of 0.1 % allows
-    /// four samples in two weeks, and a peak that was not seen yet breaks it.
+    /// The least that a limit must be, in peaks of two weeks.
     fn floor(&self, budget: f64) -> f64 {
-        let unproven = 1.0 - budget * self.past.count(KEPT_HOURS) as f64 / PROOF;
-        if unproven > 0.0 { 1.0 + UNPROVEN_ROOM * unproven } else { 0.0 }
+        let known = self.past.count(KEPT_HOURS) as f64;
+        let hours = KEPT_HOURS.min(self.past.hours_seen()).max(1);
+        unproven_room(budget, known, known * KEPT_HOURS as f64 / hours as f64).unwrap_or(0.0)
     }
 
     /// What was observed of the last two weeks.

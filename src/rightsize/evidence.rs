@@ -147,7 +147,10 @@ pub(super) fn confidence(evidence: &Evidence) -> (f64, String) {
     };
     let because = match lowering.is_empty() {
         true => "a long history without gaps, and a forecast that agrees with it".to_owned(),
-        false => lowering.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>().join("; "),
+        false => {
+            let why: Vec<&str> = lowering.iter().map(|(_, why)| why.as_str()).collect();
+            format!("lowered since {}", why.join("; "))
+        }
     };
     (value, format!("{word}: {because}"))
 }

@@ -1,9 +1,9 @@
 //! Walks forward through past usage as if each interval were the present: a
 //! limit is set from what was before, then the interval shows what it was worth.
 
-use super::auto::{Ask, Auto};
+use super::auto::{Ask, Auto, unproven_room};
 use super::hold::Hold;
-use super::past::Past;
+use super::past::{DAY, KEPT_HOURS, Past};
 use super::policy::{Family, Peers};
 use super::pool::Pool;
 use super::promise::Promise;
@@ -35,6 +35,15 @@ impl Settings {
     /// For how many hours the limits hold that the policies are tried with.
     pub(super) fn course_hours(&self) -> usize {
         if self.day_ahead { 24 } else { self.every }
+    }
+
+    /// How many samples the budget allows above the limit in the two weeks that
+    /// are looked at, and the least that a limit is therefore, in peaks of those
+    /// weeks; `None` where the allowed are enough to prove the budget by
+    /// counting them.
+    pub fn unproven(&self) -> Option<(f64, f64)> {
+        let samples = self.samples_a_day * (KEPT_HOURS / DAY) as f64;
+        Some((self.budget * samples, unproven_room(self.budget, samples, samples)?))
     }
 
     /// How many intervals begin in so many hours after the warm-up.
@@ -129,7 +138,7 @@ pub fn limits(series: &Hours, settings: &Settings, fleet: &Fleet) -> Vec<Option<
 }
 
 /// The limits that each of the [`Peers`] would have set, in their order.
-pub fn peers(series: &Hours, settings: &Settings) -> [Vec<Option<f64>>; 3] {
+pub fn peers(series: &Hours, settings: &Settings) -> [Vec<Option<f64>>; Peers::NAMES.len()] {
     let (mut past, mut peers) = (Past::default(), Peers::default());
     let mut all = std::array::from_fn(|_| Vec::with_capacity(settings.intervals(series.len())));
     for (hour, samples) in series.iter().enumerate() {

@@ -250,8 +250,11 @@ impl Walk {
 
     /// What the VPA's target and KRR would be.
     fn peers(&self, resource: Resource) -> Vec<(&'static str, f64)> {
-        let [vpa, cpu, memory] = self.peers.limits(self.auto.past());
-        let krr = if resource == Resource::MemoryGb { memory } else { cpu };
+        let [vpa_cpu, vpa_memory, krr_cpu, krr_memory] = self.peers.limits(self.auto.past());
+        let (vpa, krr) = match resource {
+            Resource::MemoryGb => (vpa_memory, krr_memory),
+            _ => (vpa_cpu, krr_cpu),
+        };
         vec![("VPA target", vpa), ("KRR", krr)]
     }
 }

@@ -56,6 +56,16 @@ async fn usage_becomes_a_recommendation_that_a_person_approves() {
     assert!(backtest["violations"].as_f64().is_some_and(|share| share <= 0.005), "{backtest:#}");
     assert!(evidence["would_change"].as_array().is_some_and(|lines| lines.len() >= 2), "{evidence:#}");
     let explained = daemon.asked(&["explain", id]);
+    assert_eq!(
+        daemon.asked(&["explain", "acme/cpu_cores"]).stdout,
+        explained.stdout,
+        "the newest of its quota"
+    );
+    let none = daemon.asked(&["explain", "acme/memory_gb"]);
+    assert!(
+        String::from_utf8_lossy(&none.stderr).contains("find a recommendation for acme/memory_gb"),
+        "{none:?}"
+    );
     let text = String::from_utf8_lossy(&explained.stdout);
     assert!(explained.status.success(), "{}", String::from_utf8_lossy(&explained.stderr));
     for part in ["cpu_cores of acme (PREMIUM): 8 -> ", "today", "VPA target", "KRR", "Trial: ", "UTC"] {

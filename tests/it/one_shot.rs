@@ -311,9 +311,43 @@ fn replay_sets_limits_after_the_warmup_and_shows_what_they_were_worth() {
     assert!(rows.iter().all(|row| row[2].parse::<f64>().unwrap() > 30.0));
     let output = piped(&arguments, &input);
     let table = good(&output);
-    for name in ["Plimsoll", "VPA target", "KRR for CPU", "KRR for memory", "clairvoyant"] {
+    for name in ["Plimsoll", "VPA for CPU", "VPA for memory", "KRR for CPU", "KRR for memory", "clairvoyant"]
+    {
         assert!(table.contains(name), "{table}");
     }
+}
+
+#[test]
+fn replay_keeps_to_the_allowed_changes_and_says_what_a_small_budget_costs() {
+    let input = format!("unique_id,ds,y\n{}", busy_days("a"));
+    let arguments = ["replay", "--input", "-", "--every", "1h", "--warmup", "7d"];
+    let changes = |most: &str| {
+        let written =
+            piped(&[&arguments[..], &["--max-changes-per-day", most, "--output", "-"]].concat(), &input);
+        let limits: Vec<f64> = rows(good(&written)).iter().map(|row| row[2].parse().unwrap()).collect();
+        limits.windows(2).filter(|pair| pair[0] != pair[1]).count()
+    };
+    // Three days, with two changes saved up.
+    let (few, many) = (changes("0.5"), changes("8"));
+    assert!(few <= 3 && many > few && many <= 3 * 8 + 8, "{few} {many}");
+    let insured = piped(&[&arguments[..], &["--budget", "0.001"]].concat(), &input);
+    assert!(
+        good(&insured).contains("A budget of 0.1 % allows 4.03 samples in two weeks"),
+        "{}",
+        good(&insured)
+    );
+    let proven = piped(&arguments, &input);
+    assert!(!good(&proven).contains("two weeks at this step"), "{}", good(&proven));
+}
+
+#[test]
+fn usage_below_zero_is_refused_by_its_line() {
+    let input = format!("unique_id,ds,y\n{}a,2026-01-11T00:00:00Z,-3\n", busy_days("a"));
+    let output = piped(&["replay", "--input", "-"], &input);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("\"-3\" in column y at line 2882"), "{said}");
+    assert!(said.contains("usage is never below zero"), "{said}");
 }
 
 #[test]

@@ -124,7 +124,7 @@ async fn a_real_prometheus_is_replayed() {
         command.args(from).args(more).output().unwrap()
     };
     let table = wrote(&replay(&["--query", USAGE]));
-    for words in ["Plimsoll", "VPA target", "clairvoyant", "1 series"] {
+    for words in ["Plimsoll", "VPA for CPU", "clairvoyant", "1 series"] {
         assert!(table.contains(words), "{words} is missing:\n{table}");
     }
     let limits = wrote(&replay(&["--query", USAGE, "--output", "-"]));

@@ -64,7 +64,7 @@ fn objections(error: ApplyError) -> Vec<Objection> {
 
 #[tokio::test]
 async fn a_dear_recommendation_needs_two_different_people() {
-    let (engine, clock) = engine(above("1000USD/month"), ApplyMode::Review).await;
+    let (engine, clock) = engine(above("900USD/month"), ApplyMode::Review).await;
     let id = waiting(&engine, &clock).await;
     let Decided::AwaitsSecond(kept) = engine.approve(id, person("ann")).await.unwrap() else { panic!() };
     let RecommendationState::AwaitsSecond { by, comment, until, .. } = kept.state else { panic!() };
@@ -85,7 +85,7 @@ async fn a_dear_recommendation_needs_two_different_people() {
 
 #[tokio::test]
 async fn the_first_word_lapses_and_is_then_a_first_one_again() {
-    let (engine, clock) = engine(above("1000USD/month"), ApplyMode::Review).await;
+    let (engine, clock) = engine(above("900USD/month"), ApplyMode::Review).await;
     let id = waiting(&engine, &clock).await;
     engine.approve(id, person("ann")).await.unwrap();
     clock.put(clock.now().plus(Duration::from_secs(2 * HOUR)));
@@ -134,7 +134,7 @@ fn waits(asked: Result<Asked, ApplyError>) -> ChangeRequest {
 
 #[tokio::test]
 async fn a_dear_wish_waits_for_another_person() {
-    let (engine, _) = engine(above("1000USD/month"), ApplyMode::Review).await;
+    let (engine, _) = engine(above("900USD/month"), ApplyMode::Review).await;
     let request = waits(ask(&engine, 20.0, "ann").await);
     assert_eq!(engine.registry().quota(&acme(), CPU).await.unwrap().limit, 16.0);
     let own = objections(engine.approve_request(request.id, person("ann")).await.unwrap_err());
@@ -169,7 +169,7 @@ async fn a_dear_wish_waits_for_another_person() {
 
 #[tokio::test]
 async fn a_wish_lapses_is_rejected_and_leaves_with_its_tenant() {
-    let (engine, clock) = engine(above("1000USD/month"), ApplyMode::Review).await;
+    let (engine, clock) = engine(above("900USD/month"), ApplyMode::Review).await;
     let registry = engine.registry();
     let late = waits(ask(&engine, 20.0, "ann").await);
     clock.put(clock.now().plus(Duration::from_secs(2 * HOUR)));

@@ -96,6 +96,11 @@ impl Histogram {
         }
     }
 
+    /// Learns one sample of the hour that was observed last.
+    pub(super) fn add_one(&mut self, value: f64) {
+        self.add(self.buckets.index(value), 1.0);
+    }
+
     fn add(&mut self, bucket: usize, weight: f64) {
         if bucket >= self.weights.len() {
             self.weights.resize(bucket + 1, 0.0);

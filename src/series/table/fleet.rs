@@ -170,7 +170,7 @@ pub fn read_fleet_as(path: &Path, tier: Tier) -> Result<Fleet, TableError> {
 }
 
 fn read_rows(table: &Table, tier: Option<Tier>) -> Result<Fleet, TableError> {
-    let samples = Samples::of(table)?;
+    let samples = Samples::of_usage(table)?;
     if samples.kind == TimeKind::Steps && table.rows() > 0 {
         let cell = samples.at[0].to_string();
         return Err(table.bad_cell(0, "ds", &cell, "use times such as 2026-11-23T05:00:00Z"));

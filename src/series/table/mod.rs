@@ -29,7 +29,7 @@ pub use fleet::{Fleet, FleetTenant, check_fleet_output, read_fleet, read_fleet_a
 pub use parquet::Foreign;
 pub use samples::{Samples, TimeKind};
 pub use text::Texts;
-pub use timeline::{SampledSeries, Timeline, series};
+pub use timeline::{SampledSeries, Timeline, series, usage};
 
 use crate::domain::Timestamp;
 

@@ -45,6 +45,7 @@ const FORMS: [Form; 2] = [
 const WANTED: &str = "unique_id, ds, y or timestamp, value";
 const TIME_MEND: &str = "use integer steps in the whole column, or times such as 2026-11-23T05:00:00Z";
 const VALUE_MEND: &str = "use a finite number, or nothing for a gap";
+const USAGE_MEND: &str = "usage is never below zero; use nothing for a gap, or the rate of a counter";
 
 impl Samples {
     /// Reads the rows of a table, in their order.
@@ -66,6 +67,21 @@ impl Samples {
         let (ids, (times, values)) = rayon::join(ids, cells);
         let ((ids, series), (kind, at)) = (ids?, times?);
         Ok(Samples { ids, series, kind, at, values: values? })
+    }
+
+    /// Reads the rows of a table of usage, which is never below zero.
+    ///
+    /// # Errors
+    /// As [`Self::of`], and names the first cell below zero.
+    pub fn of_usage(table: &Table) -> Result<Self, TableError> {
+        let samples = Self::of(table)?;
+        match samples.values.iter().position(|value| *value < 0.0) {
+            None => Ok(samples),
+            Some(row) => {
+                let column = Self::columns(table).map_or("y", |(_, value)| value);
+                Err(table.bad_cell(row, column, &samples.values[row].to_string(), USAGE_MEND))
+            }
+        }
     }
 
     /// The names of the columns of time and value that a table has.

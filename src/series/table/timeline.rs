@@ -65,13 +65,24 @@ pub struct SampledSeries {
 /// # Errors
 /// Names the cell that can't be read, and the second of two rows of one time.
 pub fn series(table: &Table) -> Result<Vec<SampledSeries>, TableError> {
-    let samples = Samples::of(table)?;
+    laid_out(table, &Samples::of(table)?)
+}
+
+/// The series of a table of usage, as [`series`] gives them.
+///
+/// # Errors
+/// As [`series`], and names the first cell below zero.
+pub fn usage(table: &Table) -> Result<Vec<SampledSeries>, TableError> {
+    laid_out(table, &Samples::of_usage(table)?)
+}
+
+fn laid_out(table: &Table, samples: &Samples) -> Result<Vec<SampledSeries>, TableError> {
     let mut rows: Vec<Vec<usize>> = vec![Vec::new(); samples.ids.len()];
     for (row, series) in samples.series.iter().enumerate() {
         rows[*series].push(row);
     }
     let step = |rows: &mut Vec<usize>| {
-        put_in_order(table, &samples, rows)?;
+        put_in_order(table, samples, rows)?;
         let distances = rows.windows(2).map(|pair| samples.at[pair[1]].saturating_sub(samples.at[pair[0]]));
         Ok(most_frequent(distances))
     };
@@ -83,7 +94,7 @@ pub fn series(table: &Table) -> Result<Vec<SampledSeries>, TableError> {
         TimeKind::Instants => 1000,
     });
     let series = rows.iter().zip(steps);
-    series.map(|(rows, step)| on_grid(table, &samples, rows, step.unwrap_or(common))).collect()
+    series.map(|(rows, step)| on_grid(table, samples, rows, step.unwrap_or(common))).collect()
 }
 
 /// Sorts the rows of one series by time; refuses two of one time.

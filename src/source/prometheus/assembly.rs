@@ -53,8 +53,22 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    /// Takes one series of an answer.
-    pub fn take(&mut self, series: Series) -> Result<(), SourceError> {
+    /// Takes one series of an answer. What lies below zero in it is named and
+    /// taken for a gap.
+    pub fn take(&mut self, mut series: Series) -> Result<(), SourceError> {
+        if let Some(below) = series.values.iter().find(|sample| sample.value < 0.0) {
+            let Sample { at, value } = below;
+            let labels = series.labels();
+            self.refused.insert(format!(
+                "{labels} is {value} at {at}; usage is never below zero: mend the expression. What is below \
+                 zero is left out"
+            ));
+            series
+                .values
+                .iter_mut()
+                .filter(|sample| sample.value < 0.0)
+                .for_each(|sample| sample.value = f64::NAN);
+        }
         match self.tenant_of(&series) {
             Ok(tenant) => self.place(tenant, series)?,
             Err(reason) => {
@@ -184,6 +198,20 @@ mod tests {
         let usage = &fetched.series[&"acme".parse().unwrap()];
         assert_eq!((usage.start.seconds(), usage.len(), usage.samples()), (300, 3, 2));
         assert_eq!((usage.values[0], usage.values[2]), (2.0, 4.0));
+    }
+
+    #[test]
+    fn what_lies_below_zero_is_named_and_left_out() {
+        let fetched = assemble(vec![series(&[("tenant", "acme")], &[(0, 2.0), (300, -1.5), (600, 3.0)])]);
+        let usage = &fetched.series[&"acme".parse().unwrap()];
+        assert_eq!((usage.len(), usage.samples()), (3, 2));
+        assert_eq!(
+            fetched.refused,
+            [
+                "{tenant=\"acme\"} is -1.5 at 1970-01-01T00:05:00Z; usage is never below zero: mend the expression. \
+              What is below zero is left out"
+            ]
+        );
     }
 
     #[test]
