@@ -181,6 +181,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         keep: config.history.keep,
         keep_changes: config.history.keep_changes,
         horizon: config.forecast.horizon,
+        time_zone: config.forecast.time_zone,
         refit_every: config.forecast.refit_every,
         trial: config.forecast.trial,
         detector: detector_settings(config, config.prometheus.step),

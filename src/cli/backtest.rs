@@ -11,6 +11,7 @@ use comfy_table::TableComponent::{
 use comfy_table::{Cell, CellAlignment, Table as Sheet, presets};
 
 use super::{BadUsage, seasons};
+use crate::domain::Zone;
 use crate::forecast::Quantiles;
 use crate::forecast::backtest::{self, Case, Contender, Plan, Record, Summary};
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
@@ -39,6 +40,10 @@ pub struct Backtest {
     /// not counted as falls
     #[arg(long)]
     counter: bool,
+    /// The time zone that the usage follows, such as Europe/Berlin: its days and
+    /// weeks go by the clock there, also when that is put forward or back
+    #[arg(long, default_value_t)]
+    time_zone: Zone,
     /// The quantiles to score
     #[arg(long, default_value_t)]
     quantiles: Quantiles,
@@ -62,6 +67,7 @@ pub fn run(arguments: &Backtest, out: &mut impl Write) -> anyhow::Result<()> {
     }
     let contenders = chosen(arguments.models.as_deref())?;
     let series = seasons::read(&arguments.input, arguments.counter)?;
+    let series = seasons::by_the_clock(&series, arguments.time_zone);
     check(arguments, &series)?;
     let seasons = seasons::of_all(&series, arguments.season.as_deref());
     let pasts = seasons::pasts(&series, &seasons);

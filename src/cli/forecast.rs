@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use ndarray::{Array1, Array2};
+use rayon::prelude::*;
 
 use super::{BadUsage, seasons};
+use crate::domain::Zone;
 use crate::forecast::{Abstention, Forecast as Prediction, MOST_STEPS, Quantiles, forecast_all};
 use crate::series::stats;
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
@@ -32,6 +34,10 @@ pub struct Forecast {
     /// not counted as falls
     #[arg(long)]
     counter: bool,
+    /// The time zone that the usage follows, such as Europe/Berlin: its days and
+    /// weeks go by the clock there, also when that is put forward or back
+    #[arg(long, default_value_t)]
+    time_zone: Zone,
     /// The quantiles to give
     #[arg(long, default_value_t)]
     quantiles: Quantiles,
@@ -63,12 +69,22 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
         return Err(BadUsage(format!("forecast {rows}; at most {MOST_ROWS} rows can be written")).into());
     }
     let seasons = seasons::of_all(&series, arguments.season.as_deref());
-    let pasts = seasons::pasts(&series, &seasons);
+    let laid = seasons::by_the_clock(&series, arguments.time_zone);
+    let pasts = seasons::pasts(&laid, &seasons);
+    let steps: Vec<Vec<usize>> = series
+        .par_iter()
+        .map(|one| seasons::steps_ahead(one, arguments.time_zone, arguments.horizon))
+        .collect();
+    let furthest = steps.iter().flatten().max().map_or(arguments.horizon, |last| last + 1);
     let forecasts: anyhow::Result<Vec<Option<Prediction>>> =
-        forecast_all(&pasts, arguments.horizon, &arguments.quantiles)
+        forecast_all(&pasts, furthest, &arguments.quantiles)
             .into_iter()
             .zip(&series)
-            .map(|(forecast, one)| or_repeated(forecast, one, arguments.horizon, &arguments.quantiles))
+            .zip(&steps)
+            .map(|((forecast, one), steps)| {
+                let forecast = forecast.map(|forecast| forecast.of_steps(steps));
+                or_repeated(forecast, one, arguments.horizon, &arguments.quantiles)
+            })
             .collect();
     let forecasts = forecasts?;
     table::write(&arguments.output, &tabulate(&series, &forecasts, &arguments.quantiles))

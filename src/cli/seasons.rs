@@ -4,13 +4,15 @@
 //! the week, in steps; on integer steps, of which nobody says what they are,
 //! those that the values show.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::domain::Zone;
 use crate::forecast::Past;
-use crate::series::table::{self, SampledSeries, TableError, TimeKind};
-use crate::series::{increases, seasons};
+use crate::series::table::{self, SampledSeries, TableError, TimeKind, Timeline};
+use crate::series::{WallClock, increases, seasons};
 
 const DAY_MILLIS: i64 = 86_400_000;
 
@@ -21,6 +23,32 @@ pub(super) fn read(input: &Path, counters: bool) -> Result<Vec<SampledSeries>, T
         series.par_iter_mut().for_each(|one| one.values = increases(one.values.view()));
     }
     Ok(series)
+}
+
+/// The series by the clock on the wall of a zone, where they have times that are
+/// no further apart than a day of it.
+pub(super) fn by_the_clock(series: &[SampledSeries], zone: Zone) -> Cow<'_, [SampledSeries]> {
+    if zone == Zone::UTC {
+        return Cow::Borrowed(series);
+    }
+    let laid = |one: &SampledSeries| match clock(one, zone) {
+        Some(clock) => SampledSeries { values: clock.lay(&one.values), ..one.clone() },
+        None => one.clone(),
+    };
+    Cow::Owned(series.par_iter().map(laid).collect())
+}
+
+/// Which steps by that clock the next `horizon` values of a series are.
+pub(super) fn steps_ahead(series: &SampledSeries, zone: Zone, horizon: usize) -> Vec<usize> {
+    match clock(series, zone).filter(|_| zone != Zone::UTC) {
+        Some(clock) => clock.ahead(series.values.len(), horizon),
+        None => (0..horizon).collect(),
+    }
+}
+
+fn clock(series: &SampledSeries, zone: Zone) -> Option<WallClock> {
+    let Timeline { kind, first, step } = series.timeline;
+    (kind == TimeKind::Instants && step < DAY_MILLIS).then_some(WallClock { zone, first, step })
 }
 
 /// The seasons of each series: those that are `given`, else its own.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::notify::bad_value;
 use super::reader::{Complaint, Key, Reader, Section, kind_of};
 use super::units::{days, hours};
-use crate::domain::Resource;
+use crate::domain::{Resource, Zone};
 
 /// When the work is done.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ impl Cycle {
 pub struct Forecast {
     /// How far ahead.
     pub horizon: Duration,
+    /// By which clock the days and weeks of usage go.
+    pub time_zone: Zone,
     /// How often new models are fitted, beside those in use.
     pub refit_every: Duration,
     /// How long new models forecast beside those in use before they are compared.
@@ -49,7 +52,18 @@ pub struct Forecast {
 impl Forecast {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let mut section = reader.section("forecast", "The forecast of each tenant's usage.");
+        let time_zone = section.text(
+            "time_zone",
+            "The time zone that the tenants live by, by its name in the IANA database. Days and weeks of usage go \
+             by the clock there: with \"UTC\", forecasts of tenants with summer time are an hour off for a week \
+             whenever it begins or ends.",
+            "a time zone",
+            "UTC",
+            |text| text.parse::<Zone>().map(|_| ()).map_err(bad_value),
+        );
         Forecast {
+            // What was refused is complained of already.
+            time_zone: time_zone.parse().unwrap_or_default(),
             horizon: section.duration(
                 "horizon",
                 "How far ahead quotas are sized for. A week covers the weekly peak; longer horizons are \

@@ -7,7 +7,7 @@ use super::reader::{Key, Reader, Section};
 use super::units::days;
 use super::values::plain_text;
 use crate::domain::{
-    Language, Receiver, ReceiverName, ReportFormat, ReportSchedule, ReportTenants, TenantId, Timetable,
+    Language, Receiver, ReceiverName, ReportFormat, ReportSchedule, ReportTenants, TenantId, Timetable, Zone,
 };
 
 /// How reports are made.
@@ -133,7 +133,7 @@ pub(super) fn read_timetable(section: &mut Section<'_, '_>) -> Option<Timetable>
         "In which time zone, by its name in the IANA database.",
         "a time zone",
         "UTC",
-        |text| Timetable::parse("0 0 * * *", text).map(|_| ()).map_err(bad_value),
+        |text| text.parse::<Zone>().map(|_| ()).map_err(bad_value),
     );
     Timetable::parse(&expression?, &zone).ok()
 }

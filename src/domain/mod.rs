@@ -38,6 +38,7 @@ pub mod tier;
 pub mod time;
 mod timetable;
 mod two_people;
+mod zone;
 
 pub use access::Role;
 pub use applied::{AppliedChange, Measured, Violations};
@@ -74,6 +75,7 @@ pub use tier::Tier;
 pub use time::{Step, TimeRange, Timestamp};
 pub use timetable::Timetable;
 pub use two_people::{FirstWord, TwoPeople, WhyTwo};
+pub use zone::Zone;
 
 /// A value that breaks a rule of the domain; reads well after "failed to".
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

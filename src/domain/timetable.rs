@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 
-use super::{DomainError, Timestamp};
+use super::{DomainError, Timestamp, Zone};
 
 /// How far back is looked first for what was due last.
 const NEAR: Duration = Duration::from_secs(8 * 86_400);
@@ -32,9 +32,7 @@ impl Timetable {
         let wanted = "a cron expression; write minute, hour, day, month and weekday like \"0 7 * * MON\"";
         let parser = CronParser::builder().seconds(Seconds::Disallowed).build();
         let cron = parser.parse(expression).map_err(|_| bad(expression, wanted))?;
-        let zone = zone
-            .parse()
-            .map_err(|_| bad(zone, "a time zone of the IANA database; write it like \"Europe/Berlin\""))?;
+        let Zone(zone) = zone.parse()?;
         let table = Timetable { cron, zone };
         match table.next_after(Timestamp::from_seconds(1_767_225_600)) {
             Some(_) => Ok(table),

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::ForecastRecord;
 use super::hourly::Hourly;
-use crate::domain::{ModelScore, ModelVersion, Step, TenantId, Timestamp};
+use crate::domain::{ModelScore, ModelVersion, TenantId, Timestamp};
 use crate::forecast::score::Score;
 use crate::forecast::{Abstention, Fleet, Forecast, Learned, Past, Tracker};
 use crate::rightsize::DatedForecast;
@@ -47,7 +47,7 @@ impl Generation {
 
     /// Fits series and forecasts them from their ends.
     pub fn take_in(&mut self, due: &[Due]) -> Vec<(TenantId, ForecastRecord)> {
-        let pasts: Vec<Past<'_>> = due.iter().map(|(_, hourly)| past(hourly)).collect();
+        let pasts: Vec<Past<'_>> = due.iter().map(|(_, hourly)| hourly.past()).collect();
         let fitted = self.fleet.adopt(&pasts);
         let taken = due.iter().zip(fitted).map(|((tenant, hourly), fitted)| {
             let forecast = fitted.map(|(learned, forecast)| {
@@ -167,22 +167,19 @@ impl Watched {
             self.tracker.observe(step, value, &quantiles);
         }
         self.seen_to = hourly.end();
-        let fresh = Step::HOUR.count_in(hourly.end().since(self.fitted_to));
-        let forecast = self.learned.forecast(&past(hourly), fresh)?;
+        let fresh = hourly.fresh_since(self.fitted_to);
+        let forecast = self.learned.forecast(&hourly.past(), fresh)?;
         Ok(self.issue(forecast, hourly))
     }
 
     /// Corrects a forecast's widths, and remembers it.
-    fn issue(&mut self, mut forecast: Forecast, hourly: &Hourly) -> Forecast {
+    fn issue(&mut self, forecast: Forecast, hourly: &Hourly) -> Forecast {
+        let mut forecast = hourly.by_utc(forecast);
         let floor = if hourly.never_negative() { 0.0 } else { f64::MIN };
         self.tracker.correct(&mut forecast, floor);
         self.tracker.issue(hourly.end_step(), &forecast);
         forecast
     }
-}
-
-pub(super) fn past(hourly: &Hourly) -> Past<'_> {
-    Past { values: hourly.values.view(), seasons: &SEASONS }
 }
 
 fn record(

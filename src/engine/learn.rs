@@ -103,10 +103,10 @@ impl Engine {
         let since = self.now().minus(self.settings.window);
         let longest = self.settings.incidents.longest_hold;
         let hidden = self.parts.registry.times_not_to_learn(since, longest).await?;
-        let frame = Arc::clone(frame);
+        let (frame, zone) = (Arc::clone(frame), self.settings.time_zone);
         let look = move || {
             let one = |tenant: TenantId| {
-                let hourly = Hourly::of(frame.series.get(&tenant)?);
+                let hourly = Hourly::of(frame.series.get(&tenant)?, zone);
                 let hourly = hourly.without(&hidden.spans(&tenant, frame.resource));
                 Some((tenant, hourly))
             };

@@ -66,7 +66,7 @@ use crate::anomaly;
 use crate::cost::Prices;
 use crate::domain::rollout::RolloutSettings;
 use crate::domain::sla::SlaSettings;
-use crate::domain::{ApprovalRules, Guardrails, Resource, Tier, Timestamp};
+use crate::domain::{ApprovalRules, Guardrails, Resource, Tier, Timestamp, Zone};
 use crate::ports::{Clock, History, HistoryError, QuotaTarget, UsageSource};
 use crate::registry::{Registry, RegistryError};
 use crate::rightsize;
@@ -111,6 +111,8 @@ pub struct Settings {
     pub keep_changes: Duration,
     /// How far forecasts look.
     pub horizon: Duration,
+    /// By which clock the days and weeks of usage go.
+    pub time_zone: Zone,
     /// How often new models are fitted, beside those in use.
     pub refit_every: Duration,
     /// How long new models forecast beside those in use before they are compared.
@@ -156,6 +158,7 @@ impl Default for Settings {
             keep: hours(90 * 24),
             keep_changes: hours(365 * 24),
             horizon: hours(7 * 24),
+            time_zone: Zone::UTC,
             refit_every: hours(24),
             trial: hours(48),
             detector: anomaly::Settings::default(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::generation::{Due, Generation, SEASONS, past};
+use super::generation::{Due, Generation, SEASONS};
 use super::lineup::Lineup;
 use super::{Engine, EngineError, ForecastRecord};
 use crate::domain::{ModelScore, ModelState, ModelVersion, Resource, Step, TenantId, Timestamp};
@@ -180,7 +180,7 @@ fn until(due: &[Due], end: Timestamp) -> Arc<Vec<Due>> {
 }
 
 fn pasts(due: &[Due]) -> Vec<Past<'_>> {
-    due.iter().map(|(_, hourly)| past(hourly)).collect()
+    due.iter().map(|(_, hourly)| hourly.past()).collect()
 }
 
 /// What the way of forecasting is worth on the last days of some series; `None`

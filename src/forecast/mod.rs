@@ -20,7 +20,7 @@ pub mod score;
 mod tracking;
 mod windows;
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 
 pub use ensemble::{Fleet, Learned, MOST_STEPS, Past, forecast_all};
 pub use naive::seasonal_naive;
@@ -39,6 +39,21 @@ pub struct Forecast {
     pub values: Array2<f64>,
     /// What became of each member of the ensemble.
     pub members: Vec<Verdict>,
+}
+
+impl Forecast {
+    /// The forecast of these steps, counted from 0, in this order; of a step
+    /// beyond the horizon the last one.
+    #[must_use]
+    pub fn of_steps(self, steps: &[usize]) -> Forecast {
+        let last = self.mean.len().saturating_sub(1);
+        let steps: Vec<usize> = steps.iter().map(|step| (*step).min(last)).collect();
+        Forecast {
+            mean: self.mean.select(Axis(0), &steps),
+            values: self.values.select(Axis(0), &steps),
+            ..self
+        }
+    }
 }
 
 /// What became of one member of the ensemble.

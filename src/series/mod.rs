@@ -10,8 +10,10 @@ mod resample;
 mod seasons;
 pub mod stats;
 pub mod table;
+mod wall_clock;
 
 pub use counter::increases;
 pub use frame::{Frame, UsageSeries};
 pub use resample::{Aggregate, resample};
 pub use seasons::seasons;
+pub use wall_clock::WallClock;

@@ -71,6 +71,35 @@ fn a_counter_is_forecast_by_what_it_grows_by() {
 }
 
 #[test]
+fn a_forecast_follows_the_clock_on_the_wall_through_the_change_to_summer_time() {
+    // Berlin's clock is put forward on 29 March 2026; the work begins at eight there before and after.
+    // The first of the month is a Sunday.
+    let works = |local: usize| (8..18).contains(&(local % 24)) && ![0, 6].contains(&(local / 24 % 7));
+    let day = |local: usize| if works(local) { 10 } else { 2 };
+    let line = |n: usize| {
+        let (date, hour) = (n / 24, n % 24);
+        let ahead = if n > 28 * 24 { 2 } else { 1 };
+        let noise = (n * 7919 % 13) as f64 / 20.0;
+        format!("a,2026-03-{:02}T{hour:02}:00:00Z,{}\n", 1 + date, day(n + ahead) as f64 + noise)
+    };
+    let input = format!("unique_id,ds,y\n{}", (0..30 * 24).map(line).collect::<String>());
+    let misses = |zone: &str| {
+        let arguments = ["forecast", "--input", "-", "--horizon", "24", "--time-zone", zone, "--output", "-"];
+        let output = piped(&arguments, &input);
+        let found = rows(good(&output));
+        assert_eq!((found.len(), found[0][1]), (24, "2026-03-31T00:00:00Z"));
+        let expected = |n: usize| day(30 * 24 + n + 2) as f64 + 0.3;
+        let miss = |(n, row): (usize, &Vec<&str>)| (row[2].parse::<f64>().unwrap() - expected(n)).abs();
+        found.iter().enumerate().map(miss).sum::<f64>() / 24.0
+    };
+    let (utc, berlin) = (misses("UTC"), misses("Europe/Berlin"));
+    assert!(berlin < 0.4 && utc > 1.5 * berlin, "{berlin} {utc}");
+    let wrong =
+        piped(&["forecast", "--input", "-", "--horizon", "1", "--time-zone", "Mars", "--output", "-"], "");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("a time zone of the IANA database"), "{wrong:?}");
+}
+
+#[test]
 fn forecast_continues_integer_steps_and_orders_its_quantiles() {
     let input = format!("unique_id,ds,y\n{}short,1,4\nshort,2,6\nnone,1,\n", rhythm("day", 240, None));
     let output = piped(
