@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::workspace::Availability;
+use futures::future::try_join_all;
+
 use super::{Engine, EngineError};
 use crate::domain::applied::limit_at;
 use crate::domain::sla::{self, Breach, GoodShares, Objective, SlaState};
@@ -45,15 +46,25 @@ impl Engine {
         self.parts.source.knows_availability()
     }
 
+    /// The availability as the source knows it now; `None` where it has been
+    /// silent for too long for that.
     fn availability_of(&self, tenant: &Tenant) -> Option<SlaState> {
-        let known = self.workspace.availability.read();
-        let good: &GoodShares = known.as_ref()?.1.get(&tenant.id)?;
-        let promised = tenant.template.as_ref().and_then(|template| template.availability_percent);
-        let target = promised.unwrap_or_else(|| tenant.tier.availability_percent()) / 100.0;
-        Some(sla::judge(Objective::Availability, target, good, &self.settings.sla))
+        let heard_at = self.workspace.availability.read().heard_at?;
+        let fresh = self.now().since(heard_at) <= self.settings.sla.every * STALE_AFTER;
+        self.availability_heard(tenant).filter(|_| fresh)
     }
 
-    /// The tenants whose availability breaks its promise, or soon will.
+    /// The availability as it was heard last.
+    fn availability_heard(&self, tenant: &Tenant) -> Option<SlaState> {
+        let good = Arc::clone(&self.workspace.availability.read().good);
+        let promised = tenant.template.as_ref().and_then(|template| template.availability_percent);
+        let target = promised.unwrap_or_else(|| tenant.tier.availability_percent()) / 100.0;
+        Some(sla::judge(Objective::Availability, target, good.get(&tenant.id)?, &self.settings.sla))
+    }
+
+    /// The tenants whose availability breaks its promise, or soon will. What
+    /// can't be seen is not over: while the source is silent, what was heard
+    /// last stands.
     pub(super) async fn sla_breaches(
         &self,
         tenants: &[Tenant],
@@ -61,41 +72,46 @@ impl Engine {
         self.ask_availability().await;
         let now = self.now();
         let one = |tenant: &Tenant| {
-            let state = self.availability_of(tenant)?;
+            let state = self.availability_heard(tenant)?;
             Some((tenant.id.clone(), finding(&state, state.breach?, now)))
         };
         Ok(tenants.iter().filter_map(one).collect())
     }
 
-    /// Asks the source how available services were, where it is time. What it
-    /// said before stands for a while where it does not answer.
+    /// Asks the source how available services were, where it is time.
     async fn ask_availability(&self) {
-        let (now, settings) = (self.now(), &self.settings.sla);
-        let asked_at = self.workspace.availability.read().as_ref().map(|(at, _)| *at);
-        let due = asked_at.is_none_or(|at| now.since(at) >= settings.every);
-        if !due || !self.watches_availability() {
-            return;
+        let now = self.now();
+        {
+            let mut known = self.workspace.availability.write();
+            let due = known.asked_at.is_none_or(|at| now.since(at) >= self.settings.sla.every);
+            if !due || !self.watches_availability() {
+                return;
+            }
+            known.asked_at = Some(now);
         }
         match self.availability_now(now).await {
-            Ok(found) => *self.workspace.availability.write() = Some((now, found)),
+            Ok(good) => {
+                let mut known = self.workspace.availability.write();
+                (known.heard_at, known.good) = (Some(now), Arc::new(good));
+            }
             Err(error) => {
                 tracing::warn!("failed to {error}; how available services are is not known");
-                if asked_at.is_some_and(|at| now.since(at) > settings.every * STALE_AFTER) {
-                    *self.workspace.availability.write() = None;
-                }
             }
         }
     }
 
-    async fn availability_now(&self, now: Timestamp) -> Result<Availability, SourceError> {
+    /// All windows at once: the source keeps to its own limit on queries.
+    async fn availability_now(&self, now: Timestamp) -> Result<BTreeMap<TenantId, GoodShares>, SourceError> {
         let at = now.minus(self.settings.settle);
+        let windows = self.settings.sla.windows();
+        let answers = windows.iter().map(|window| self.parts.source.availability(*window, at));
         let mut found: BTreeMap<TenantId, GoodShares> = BTreeMap::new();
-        for window in self.settings.sla.windows() {
-            for (tenant, share) in self.parts.source.availability(window, at).await? {
-                found.entry(tenant).or_default().insert(window, share);
+        for (window, shares) in windows.iter().zip(try_join_all(answers).await?) {
+            for (tenant, share) in shares {
+                found.entry(tenant).or_default().insert(*window, share);
             }
         }
-        Ok(Arc::new(found))
+        Ok(found)
     }
 }
 
@@ -145,23 +161,4 @@ fn finding(state: &SlaState, breach: Breach, now: Timestamp) -> Finding {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::applied::tests::change;
-    use crate::domain::{Resource, Step};
-
-    #[test]
-    fn each_sample_is_held_against_the_quota_of_its_time() {
-        let start = Timestamp::from_seconds(0);
-        let usage =
-            UsageSeries { start, step: Step::HOUR, values: vec![5.0, 5.0, 5.0, f64::NAN, 5.0].into() };
-        let resource = Resource::CpuCores;
-        let quota = Quota { resource, limit: 4.0, generation: 2, changed_at: start, before: Some(8.0) };
-        let changes = [change(start.plus(Duration::from_secs(2 * 3600)), 8.0, 4.0)];
-        let hours = |n: u64| Duration::from_secs(n * 3600);
-        let windows = [hours(1), hours(10)];
-        let shares = |changes: &[AppliedChange]| below(&usage, &quota, changes, &windows);
-        assert_eq!(shares(&changes), GoodShares::from([(hours(1), 0.0), (hours(10), 0.5)]));
-        assert_eq!(shares(&[]), GoodShares::from([(hours(1), 0.0), (hours(10), 0.0)]));
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use super::{Compute, Engine, Ids, Parts, Settings, Silent};
 use crate::cost::{PriceBook, Prices, Settings as PriceSettings};
 use crate::domain::{Actor, ApplyMode, Budgets, Resource, Step, Tier, Timestamp};
 use crate::ports::hands::Hands;
-use crate::ports::{Clock, Store};
+use crate::ports::{Clock, Store, UsageSource};
 use crate::registry::{NewTenant, Registry, Remark};
 use crate::series::{Frame, UsageSeries};
 use crate::source::FileSource;
@@ -37,13 +37,29 @@ pub fn engine_over(
     settings: Settings,
     budgets: Budgets,
 ) -> Arc<Engine> {
+    engine_from(Arc::new(usage()), store, clock, settings, budgets)
+}
+
+/// The usage of `acme`.
+pub fn usage() -> FileSource {
     let usage = |hour: usize| if hour % 24 == 12 { 5.0 } else { 2.0 + 0.1 * (hour % 7) as f64 };
     let series = UsageSeries { start: start(), step: Step::HOUR, values: (0..24 * 60).map(usage).collect() };
     let mut frame = Frame::empty(Resource::CpuCores, Step::HOUR);
     frame.series.insert("acme".parse().unwrap(), series);
+    FileSource::from_frames(Step::HOUR, vec![frame])
+}
+
+/// An engine over a source and a store; a core costs 365 USD a month.
+pub fn engine_from(
+    source: Arc<dyn UsageSource>,
+    store: Arc<dyn Store>,
+    clock: &Arc<Hands>,
+    settings: Settings,
+    budgets: Budgets,
+) -> Arc<Engine> {
     let priced = PriceSettings { budgets, ..PriceSettings::default() };
     let parts = Parts {
-        source: Arc::new(FileSource::from_frames(Step::HOUR, vec![frame])),
+        source,
         history: Arc::new(NoHistory),
         registry: Registry::new(store, clock.clone()),
         target: Arc::new(RegistryTarget),

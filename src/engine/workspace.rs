@@ -228,8 +228,15 @@ pub struct SourceProblem {
 /// What is wrong with the spend of each tenant where something is.
 pub(super) type SpendFindings = Arc<BTreeMap<TenantId, Finding>>;
 
-/// How available each tenant's service was.
-pub(super) type Availability = Arc<BTreeMap<TenantId, GoodShares>>;
+/// How available each tenant's service was, as it was heard last.
+#[derive(Debug, Default)]
+pub(super) struct Availability {
+    /// When the source was asked last; `None` before the first time.
+    pub asked_at: Option<Timestamp>,
+    /// When it answered last.
+    pub heard_at: Option<Timestamp>,
+    pub good: Arc<BTreeMap<TenantId, GoodShares>>,
+}
 
 /// The memory of the engine.
 #[derive(Debug, Default)]
@@ -249,8 +256,7 @@ pub struct Workspace {
     last_cycle_at: RwLock<Option<Timestamp>>,
     /// When changes of quotas were measured last.
     pub(super) measured_at: Mutex<Option<Timestamp>>,
-    /// How available tenants' services were, and when that was asked.
-    pub(super) availability: RwLock<Option<(Timestamp, Availability)>>,
+    pub(super) availability: RwLock<Availability>,
     /// What is wrong with what tenants spend, and of which day that is.
     pub(super) spend: RwLock<Option<(Timestamp, SpendFindings)>>,
 }
