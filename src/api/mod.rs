@@ -36,6 +36,7 @@ mod sla;
 mod summary;
 mod template_files;
 mod templates;
+mod tenant_metrics;
 mod tenants;
 mod tokens;
 
@@ -272,6 +273,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(fleet::list))
         .routes(routes!(fleet::one))
         .routes(routes!(operations::metrics))
+        .routes(routes!(tenant_metrics::tenant_metrics))
 }
 
 fn open_routes() -> OpenApiRouter<ApiState> {

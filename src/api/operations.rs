@@ -45,6 +45,9 @@ pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
     (status, lines.join("\n") + "\n")
 }
 
+/// What metrics are written as.
+pub(super) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// Read the daemon's own metrics.
 #[utoipa::path(get, path = "/metrics", tag = "operations", security(("token" = [])),
     responses(
@@ -52,6 +55,5 @@ pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
         (status = 401, body = super::problem::Problem, content_type = "application/problem+json"),
     ))]
 pub async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], state.engine.metrics().render())
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], state.engine.metrics().render())
 }

@@ -15,6 +15,7 @@ mod flow;
 mod house;
 mod incident;
 mod kubernetes;
+mod monitoring;
 mod notebooks;
 mod one_shot;
 mod packaging;
