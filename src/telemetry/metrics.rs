@@ -225,7 +225,7 @@ impl Metrics {
     pub fn collected(&self, resource: &str, samples: usize, series_held: usize) {
         let labels = vec![("resource", resource.to_owned())];
         // A rate is known from the first failure on only where there was a 0 before.
-        self.source_failures.get_or_create(&labels);
+        drop(self.source_failures.get_or_create(&labels));
         self.samples.get_or_create(&labels).inc_by(samples as u64);
         self.series.get_or_create(&labels).set(i64::try_from(series_held).unwrap_or(i64::MAX));
     }
