@@ -86,9 +86,12 @@ pub async fn create(
             return Err(Problem::unprocessable(format!("{what} has 1 to {MOST_TEXT} bytes")));
         }
     }
-    let bad_share = |share: f64| !(0.0..=1.0).contains(&share);
-    if limits.is_some_and(|limits| bad_share(limits.violations)) {
-        return Err(Problem::unprocessable("limits.violations is a share from 0 to 1"));
+    for (name, share) in limits.iter().flat_map(|limits| {
+        [("violations", limits.violations), ("tenant_violations", limits.tenant_violations)]
+    }) {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Problem::unprocessable(format!("limits.{name} is a share from 0 to 1")));
+        }
     }
     if watch_seconds.is_some_and(|seconds| seconds > 366 * 86_400) {
         return Err(Problem::unprocessable("watch_seconds is at most a year"));
@@ -175,14 +178,14 @@ pub async fn pause(
     steer(state, caller, id, wish, |_| Steer::Pause).await
 }
 
-/// Let a halted rollout go on. Its stage is watched anew.
+/// Let a halted rollout go on; its stage is watched anew. One that has seen nothing of its stage goes on to the next.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/resume", tag = "rollouts", security(("token" = [])),
     params(("id" = RolloutId, Path, description = "The rollout's id")),
     request_body = Reason,
     responses(
         (status = 200, body = Rollout),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is not halted"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is not halted, and has seen its stage"),
     ))]
 pub async fn resume(
     state: State<ApiState>,

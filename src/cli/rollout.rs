@@ -40,7 +40,7 @@ enum What {
     Approve(Decision),
     /// Halt a rollout where it is
     Pause(Decision),
-    /// Let a halted rollout go on
+    /// Let a rollout go on that was halted, or that has seen nothing of its stage
     Resume(Decision),
     /// Switch to what a blue-green rollout has prepared
     Switch(Decision),
@@ -140,7 +140,8 @@ pub fn run(arguments: &Rollout, out: &mut impl Write) -> anyhow::Result<()> {
     }
     columns(&json!({ "items": [answer] }), &COLUMNS, out)?;
     if let Some(why) = answer.pointer("/state/why") {
-        writeln!(out, "taken back: {}", word(why))?;
+        let what = if answer["state"]["kind"] == "unseen" { "not seen" } else { "taken back" };
+        writeln!(out, "{what}: {}", word(why))?;
     }
     writeln!(out)?;
     columns(&json!({ "items": answer["changes"] }), &CHANGES, out)?;
@@ -159,7 +160,7 @@ fn show_watched(watched: &Value, out: &mut impl Write) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "\nat the quota: {} of {} samples since, {} of {} in the same time before; incidents {} since, {} before",
+        "\nat the quota: {} of {} samples since, {} of {} in the same time before; findings {} since, {} before",
         watched["since"]["above"],
         watched["since"]["samples"],
         watched["before"]["above"],

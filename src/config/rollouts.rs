@@ -31,6 +31,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RolloutSettings {
             default.watch,
             Duration::ZERO..=days(31),
         ),
+        wait_for_samples: section.duration(
+            "wait_for_samples",
+            "How much longer a stage is watched where no sample came of it; after that somebody has to say \
+             whether the rollout goes on.",
+            default.wait_for_samples,
+            Duration::ZERO..=days(31),
+        ),
         limits: WatchLimits {
             violations: section.number(
                 "most_violations",
@@ -39,9 +46,15 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RolloutSettings {
                 default.limits.violations,
                 0.0..=1.0,
             ),
+            tenant_violations: section.number(
+                "most_violations_of_a_tenant",
+                "By how much it may rise for a single tenant, with at least three samples at the quota.",
+                default.limits.tenant_violations,
+                0.0..=1.0,
+            ),
             incidents: section.count(
                 "most_incidents",
-                "How many more incidents may begin than in the same time before.",
+                "How many more findings of incidents may begin than in the same time before.",
                 0,
                 0..=10_000,
             ) as u64,

@@ -250,13 +250,12 @@ fn measured(
     let from = change.at.minus(LOOK).max(before.unwrap_or_default());
     let until = [next, change.left_at].into_iter().flatten().fold(change.at.plus(LOOK), Timestamp::min);
     let until = until.min(usage.end());
-    let within = |start: Timestamp, end: Timestamp| {
-        let inside = move |(index, _): &(usize, &f64)| (start..end).contains(&usage.at(*index));
-        usage.values.iter().enumerate().filter(inside).map(|(_, value)| *value)
+    let count = |start: Timestamp, end: Timestamp, limit: f64| {
+        Violations::count(usage.within(TimeRange { start, end }).iter().copied(), limit)
     };
     let measured = Measured {
-        before: Violations::count(within(from, change.at), change.before),
-        since: Violations::count(within(change.at, until), change.after),
+        before: count(from, change.at, change.before),
+        since: count(change.at, until, change.after),
         until,
     };
     (measured.before.samples + measured.since.samples > 0).then_some(measured)

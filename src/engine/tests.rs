@@ -37,15 +37,15 @@ pub fn engine_over(
     settings: Settings,
     budgets: Budgets,
 ) -> Arc<Engine> {
-    engine_from(Arc::new(usage()), store, clock, settings, budgets)
+    engine_from(Arc::new(usage_of(&["acme"])), store, clock, settings, budgets)
 }
 
-/// The usage of `acme`.
-pub fn usage() -> FileSource {
+/// That usage, of each of these tenants.
+pub fn usage_of(tenants: &[&str]) -> FileSource {
     let usage = |hour: usize| if hour % 24 == 12 { 5.0 } else { 2.0 + 0.1 * (hour % 7) as f64 };
     let series = UsageSeries { start: start(), step: Step::HOUR, values: (0..24 * 60).map(usage).collect() };
     let mut frame = Frame::empty(Resource::CpuCores, Step::HOUR);
-    frame.series.insert("acme".parse().unwrap(), series);
+    frame.series.extend(tenants.iter().map(|id| (id.parse().unwrap(), series.clone())));
     FileSource::from_frames(Step::HOUR, vec![frame])
 }
 

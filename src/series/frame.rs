@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Axis, Slice};
+use ndarray::{Array1, ArrayView1, Axis, Slice};
 
 use crate::domain::{Resource, Step, TenantId, TimeRange, Timestamp};
 
@@ -66,6 +66,13 @@ impl UsageSeries {
         let offset = at.millis() - self.start.millis();
         let index = usize::try_from(offset.div_euclid(self.step.millis())).ok()?;
         (index < self.len()).then_some(index)
+    }
+
+    /// The values from a range's start to just before its end.
+    pub fn within(&self, range: TimeRange) -> ArrayView1<'_, f64> {
+        let place = |at| TimeRange { start: self.start, end: at }.points(self.step).min(self.len());
+        let (from, until) = (place(range.start), place(range.end));
+        self.values.slice_axis(Axis(0), Slice::from(from..until.max(from)))
     }
 
     /// The last sample that is no gap.
@@ -189,6 +196,17 @@ mod tests {
         known.extend(&series(5, &[9.0, f64::NAN]));
         assert_eq!(known.len(), 5);
         assert_eq!(known.values[1], 9.0);
+    }
+
+    #[test]
+    fn a_range_holds_its_start_and_not_its_end() {
+        let known = series(10, &[1.0, 2.0, 3.0]);
+        let within =
+            |from, until| known.within(TimeRange { start: minutes(from), end: minutes(until) }).to_vec();
+        assert_eq!(within(10, 20), [1.0, 2.0]);
+        assert_eq!(within(0, 11), [1.0]);
+        assert_eq!(within(11, 60), [2.0, 3.0]);
+        assert_eq!([within(0, 10), within(25, 60), within(20, 10)], [const { Vec::<f64>::new() }; 3]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 pub use compare::{ArmFigures, Compared, Comparison, Interval};
 pub use plan::Wish;
 pub use settings::RolloutSettings;
-pub use watch::{WatchLimits, Watched};
+pub use watch::{TenantWatched, WatchLimits, Watched};
 
 use super::template::AssignedTemplate;
 use super::{Actor, FirstWord, QuotaChange, RecommendationId, Resource, RolloutId, TenantId, Timestamp};
@@ -176,6 +176,12 @@ pub enum RolloutState {
     Applying,
     /// The stage holds and is watched.
     Watching,
+    /// Its watch is over and has seen nothing; it waits for somebody to choose,
+    /// or for samples.
+    Unseen {
+        /// What was not seen.
+        why: String,
+    },
     /// It was watched to its end, and waits for somebody to choose.
     Undecided,
     /// What was changed is taken back.
@@ -200,11 +206,24 @@ impl RolloutState {
             RolloutState::Prepared => "prepared",
             RolloutState::Applying => "applying",
             RolloutState::Watching => "watching",
+            RolloutState::Unseen { .. } => "unseen",
             RolloutState::Undecided => "undecided",
             RolloutState::RollingBack { .. } => "rolling_back",
             RolloutState::RolledBack { .. } => "rolled_back",
             RolloutState::Done => "done",
         }
+    }
+
+    /// Whether what was changed so far is watched, and taken back where it does
+    /// harm.
+    pub fn is_under_watch(&self) -> bool {
+        matches!(
+            self,
+            RolloutState::Applying
+                | RolloutState::Watching
+                | RolloutState::Unseen { .. }
+                | RolloutState::Undecided
+        )
     }
 
     /// Whether nothing more will happen.
@@ -235,6 +254,9 @@ pub struct Rollout {
     pub strategy: Strategy,
     /// How long each stage is watched, in seconds.
     pub watch_seconds: u64,
+    /// How much longer samples are waited for where none came, in seconds.
+    #[serde(default)]
+    pub wait_seconds: u64,
     /// What may happen meanwhile.
     pub limits: WatchLimits,
     /// The plan, and what has become of it.
@@ -278,9 +300,9 @@ impl Rollout {
         self.changes.iter().map(|change| change.stage).max().unwrap_or(0)
     }
 
-    /// Whether the present stage has been watched for long enough.
-    pub fn is_watched(&self, now: Timestamp) -> bool {
-        now.since(self.since) >= Duration::from_secs(self.watch_seconds)
+    /// Whether the present stage has stood for so many seconds.
+    fn has_stood(&self, seconds: u64, now: Timestamp) -> bool {
+        now.since(self.since) >= Duration::from_secs(seconds)
     }
 
     /// Lets what has not been begun stay as it is.
@@ -308,28 +330,21 @@ impl Rollout {
         self.stage == 0 && self.last_stage() > 0 && !self.changes.iter().any(holds)
     }
 
-    /// Where it goes once nothing of the stage waits any more, or the stage was
-    /// watched: one step, and none where it stays.
+    /// Where it goes once nothing of the stage waits any more, the stage was
+    /// watched, or harm is seen: one step, and none where it stays.
     pub fn step(&mut self, watched: &Watched, now: Timestamp) {
+        // Stages that came before stay under watch until the end.
+        if self.state.is_under_watch()
+            && let Some(why) = watched.harm(&self.limits)
+        {
+            return self.take_back(why, Actor::Daemon, now);
+        }
         match self.state {
-            RolloutState::Applying => {
-                let waits =
-                    |change: &RolloutChange| change.stage == self.stage && change.outcome == Outcome::Waiting;
-                if self.changes.iter().any(waits) {
-                    return;
-                }
-                if self.has_proven_nothing() {
-                    let why = "none of the first stage's changes could be made".to_owned();
-                    self.take_back(why, Actor::Daemon, now);
-                } else {
+            RolloutState::Applying => self.step_from_applying(now),
+            RolloutState::Watching => self.step_from_watching(watched, now),
+            RolloutState::Unseen { .. } => {
+                if watched.unseen(self.stage).is_none() {
                     self.enter(RolloutState::Watching, now);
-                }
-            }
-            RolloutState::Watching | RolloutState::Undecided => {
-                if let Some(why) = watched.harm(&self.limits) {
-                    self.take_back(why, Actor::Daemon, now);
-                } else if self.state == RolloutState::Watching && self.is_watched(now) {
-                    self.after_watch(now);
                 }
             }
             RolloutState::RollingBack { ref why } => {
@@ -341,14 +356,44 @@ impl Rollout {
                     self.enter(RolloutState::RolledBack { why }, now);
                 }
             }
-            RolloutState::AwaitsSecond
+            RolloutState::Undecided
+            | RolloutState::AwaitsSecond
             | RolloutState::Prepared
             | RolloutState::RolledBack { .. }
             | RolloutState::Done => {}
         }
     }
 
-    fn after_watch(&mut self, now: Timestamp) {
+    fn step_from_applying(&mut self, now: Timestamp) {
+        let waits = |change: &RolloutChange| change.stage == self.stage && change.outcome == Outcome::Waiting;
+        if self.changes.iter().any(waits) {
+            return;
+        }
+        if self.has_proven_nothing() {
+            let why = "none of the first stage's changes could be made".to_owned();
+            self.take_back(why, Actor::Daemon, now);
+        } else {
+            self.enter(RolloutState::Watching, now);
+        }
+    }
+
+    /// A stage of which nothing was seen is not called watched, unless it was to
+    /// be watched for no time at all.
+    fn step_from_watching(&mut self, watched: &Watched, now: Timestamp) {
+        if !self.has_stood(self.watch_seconds, now) {
+            return;
+        }
+        match watched.unseen(self.stage).filter(|_| self.watch_seconds > 0) {
+            None => self.leave_stage(now),
+            Some(why) if self.has_stood(self.watch_seconds.saturating_add(self.wait_seconds), now) => {
+                self.enter(RolloutState::Unseen { why }, now);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Goes on to the next stage, or to the end.
+    pub fn leave_stage(&mut self, now: Timestamp) {
         if self.stage < self.last_stage() {
             self.stage += 1;
             self.enter(RolloutState::Applying, now);

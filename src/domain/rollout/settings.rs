@@ -15,6 +15,8 @@ pub struct RolloutSettings {
     pub check_every: Duration,
     /// How long a stage is watched where nobody says.
     pub watch: Duration,
+    /// How much longer samples are waited for where none came.
+    pub wait_for_samples: Duration,
     /// What may happen meanwhile, where nobody says.
     pub limits: WatchLimits,
 }
@@ -26,6 +28,7 @@ impl Default for RolloutSettings {
             max_open: 10,
             check_every: Duration::from_secs(10),
             watch: Duration::from_secs(3600),
+            wait_for_samples: Duration::from_secs(3600),
             limits: WatchLimits::default(),
         }
     }

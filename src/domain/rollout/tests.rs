@@ -25,6 +25,7 @@ fn rollout(strategy: Strategy, tenants: usize) -> Rollout {
         reason: "a test".to_owned(),
         strategy,
         watch_seconds: 600,
+        wait_seconds: 300,
         limits: WatchLimits::default(),
         changes: Rollout::plan(id(7), strategy, wishes),
         by: Actor::Daemon,
@@ -98,7 +99,7 @@ fn harm_takes_it_back() {
     rollout.step(&one, at(10));
     assert_eq!(rollout.state, RolloutState::Watching, "one sample says nothing");
     let many = Watched { since: Violations { samples: 20, above: 5 }, ..Watched::default() };
-    let before = Watched { before: Violations { samples: 20, above: 5 }, ..many };
+    let before = Watched { before: Violations { samples: 20, above: 5 }, ..many.clone() };
     rollout.step(&before, at(20));
     assert_eq!(rollout.state, RolloutState::Watching, "it was the same before");
     rollout.step(&many, at(30));
@@ -116,12 +117,12 @@ fn harm_takes_it_back() {
 
 #[test]
 fn incidents_count_against_those_before() {
-    let limits = WatchLimits { violations: 0.02, incidents: 1 };
+    let limits = WatchLimits { incidents: 1, ..WatchLimits::default() };
     let seen =
         |before, since| Watched { incidents_before: before, incidents_since: since, ..Watched::default() };
     assert_eq!(seen(0, 1).harm(&limits), None);
     assert_eq!(seen(2, 3).harm(&limits), None);
-    assert!(seen(0, 2).harm(&limits).unwrap().contains("2 incidents began since"));
+    assert!(seen(0, 2).harm(&limits).unwrap().contains("2 findings of incidents began since"));
 }
 
 #[test]
@@ -170,6 +171,82 @@ fn what_rises_everywhere_is_not_the_rollouts_doing() {
     assert!(alone.harm(&WatchLimits::default()).is_some());
     let with_all = Watched { rest_before: seen(0), rest_since: seen(9), ..alone };
     assert_eq!(with_all.harm(&WatchLimits::default()), None);
+}
+
+fn seen_of(tenant: &str, stage: usize, before: u64, samples: u64, above: u64) -> TenantWatched {
+    let before = Violations { samples: before, above: 0 };
+    TenantWatched { tenant: tenant.parse().unwrap(), stage, before, since: Violations { samples, above } }
+}
+
+#[test]
+fn what_one_tenant_suffers_is_not_averaged_away() {
+    let mut tenants: Vec<TenantWatched> =
+        (0..99).map(|number| seen_of(&format!("t{number}"), 0, 12, 12, 0)).collect();
+    tenants.push(seen_of("acme", 0, 12, 12, 2));
+    let mut watched = Watched {
+        before: Violations { samples: 1200, above: 0 },
+        since: Violations { samples: 1200, above: 2 },
+        tenants,
+        ..Watched::default()
+    };
+    let limits = WatchLimits::default();
+    assert_eq!(watched.harm(&limits), None, "two samples of one tenant say nothing");
+    watched.tenants.last_mut().unwrap().since.above = 6;
+    watched.since.above = 6;
+    let why = watched.harm(&limits).unwrap();
+    assert!(why.starts_with("of acme, 6 of 12 samples"), "{why}");
+    watched.rest_before = Violations { samples: 100, above: 0 };
+    watched.rest_since = Violations { samples: 100, above: 50 };
+    assert_eq!(watched.harm(&limits), None, "it rose for those that were not changed as well");
+}
+
+#[test]
+fn a_stage_of_which_nothing_was_seen_waits_and_then_asks() {
+    let mut rollout = rollout(Strategy::Canary { share: 0.2 }, 10);
+    apply_stage(&mut rollout, at(0));
+    let blind =
+        Watched { tenants: vec![seen_of("t1", 0, 0, 0, 0), seen_of("t2", 0, 0, 0, 0)], ..Watched::default() };
+    rollout.step(&blind, at(0));
+    rollout.step(&blind, at(899));
+    assert_eq!((&rollout.state, rollout.stage), (&RolloutState::Watching, 0), "it waits for samples");
+    rollout.step(&blind, at(900));
+    let why = "no sample of t1, t2 came since the change".to_owned();
+    assert_eq!(rollout.state, RolloutState::Unseen { why });
+    rollout.step(&blind, at(9000));
+    assert_eq!(rollout.state.name(), "unseen", "somebody has to choose");
+    let seen = Watched { tenants: vec![seen_of("t1", 0, 0, 5, 0)], ..Watched::default() };
+    rollout.step(&seen, at(9001));
+    assert_eq!(
+        (&rollout.state, rollout.since),
+        (&RolloutState::Watching, at(9001)),
+        "samples came: watched anew"
+    );
+    rollout.step(&seen, at(9601));
+    assert_eq!((&rollout.state, rollout.stage), (&RolloutState::Applying, 1));
+}
+
+#[test]
+fn samples_that_stopped_are_missed_and_idle_tenants_hold_nobody_up() {
+    let of = |tenants| Watched { tenants, ..Watched::default() }.unseen(0);
+    assert_eq!(of(vec![seen_of("busy", 0, 12, 12, 0), seen_of("idle", 0, 0, 0, 0)]), None);
+    assert_eq!(of(vec![seen_of("later", 1, 12, 0, 0)]), None, "it is of another stage");
+    let stopped =
+        of(vec![seen_of("busy", 0, 12, 12, 0), seen_of("idle", 0, 0, 0, 0), seen_of("gone", 0, 12, 0, 0)]);
+    assert_eq!(stopped.unwrap(), "no sample of gone came since the change");
+    let many = (0..5).map(|number| seen_of(&format!("t{number}"), 0, 0, 0, 0)).collect();
+    assert_eq!(of(many).unwrap(), "no sample of t0, t1, t2 and 2 more came since the change");
+}
+
+#[test]
+fn earlier_stages_stay_under_watch_while_a_later_one_is_applied() {
+    let mut rollout = rollout(Strategy::Canary { share: 0.2 }, 10);
+    apply_stage(&mut rollout, at(0));
+    rollout.step(&Watched::default(), at(0));
+    rollout.step(&Watched::default(), at(600));
+    assert_eq!((&rollout.state, rollout.stage), (&RolloutState::Applying, 1));
+    let many = Watched { since: Violations { samples: 20, above: 5 }, ..Watched::default() };
+    rollout.step(&many, at(601));
+    assert_eq!(rollout.state.name(), "rolling_back");
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub enum Steer {
     Approve,
     /// Halt it where it is.
     Pause,
-    /// Let it go on.
+    /// Let it go on, also where nothing was seen of its stage.
     Resume,
     /// Switch what was prepared.
     Switch,
@@ -122,6 +122,7 @@ impl Engine {
             reason: wish.reason,
             strategy: wish.strategy,
             watch_seconds: wish.watch.unwrap_or(settings.watch).as_secs(),
+            wait_seconds: settings.wait_for_samples.as_secs(),
             limits: wish.limits.unwrap_or(settings.limits),
             changes,
             template: wish.template,
@@ -233,10 +234,19 @@ impl Engine {
                 rollout.since = now;
                 return Ok(AuditAction::RolloutResumed);
             }
+            Steer::Resume if matches!(rollout.state, RolloutState::Unseen { .. }) => {
+                rollout.leave_stage(now);
+                return Ok(AuditAction::RolloutResumed);
+            }
             Steer::Switch if rollout.state == RolloutState::Prepared => {
                 rollout.enter(RolloutState::Applying, now);
             }
-            Steer::Finish if matches!(rollout.state, RolloutState::Watching | RolloutState::Undecided) => {
+            Steer::Finish
+                if matches!(
+                    rollout.state,
+                    RolloutState::Watching | RolloutState::Unseen { .. } | RolloutState::Undecided
+                ) =>
+            {
                 rollout.leave_the_rest();
                 rollout.enter(RolloutState::Done, now);
             }
@@ -280,14 +290,13 @@ impl Engine {
             return Ok(false);
         }
         let before = rollout.clone();
+        let under_watch = rollout.state.is_under_watch();
+        let watched = if under_watch { self.watched(&rollout).await? } else { Watched::default() };
+        let is_calm = watched.harm(&rollout.limits).is_none();
         let more = match rollout.state {
-            RolloutState::Applying => self.apply_some(&mut rollout, AT_ONCE).await?,
+            RolloutState::Applying if is_calm => self.apply_some(&mut rollout, AT_ONCE).await?,
             RolloutState::RollingBack { .. } => self.take_some_back(&mut rollout, AT_ONCE).await?,
             _ => false,
-        };
-        let watched = match rollout.state {
-            RolloutState::Watching | RolloutState::Undecided => self.watched(&rollout).await?,
-            _ => Watched::default(),
         };
         rollout.step(&watched, self.now());
         if rollout == before {
@@ -296,7 +305,9 @@ impl Engine {
         let moved = rollout.state != before.state || rollout.stage != before.stage;
         let done = moved.then(|| {
             let comment = match &rollout.state {
-                RolloutState::RollingBack { why } | RolloutState::RolledBack { why } => Some(why.clone()),
+                RolloutState::RollingBack { why }
+                | RolloutState::RolledBack { why }
+                | RolloutState::Unseen { why } => Some(why.clone()),
                 _ => None,
             };
             let remark = Remark { by: Actor::Daemon, comment, request_id: None };

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::super::EngineError;
 use super::Engine;
-use crate::domain::rollout::{Arm, ArmFigures, Comparison, Outcome, Rollout, RolloutChange, Watched};
-use crate::domain::{FindingKind, Incident, TenantId, Timestamp, Violations};
+use crate::domain::rollout::{
+    Arm, ArmFigures, Comparison, Outcome, Rollout, RolloutChange, TenantWatched, Watched,
+};
+use crate::domain::{FindingKind, Incident, IncidentId, TenantId, TimeRange, Timestamp, Violations};
 use crate::registry::{IncidentFilter, RegistryError};
 use crate::series::UsageSeries;
 
@@ -24,27 +26,33 @@ impl Engine {
     /// Where the state can't be read.
     pub async fn watched(&self, rollout: &Rollout) -> Result<Watched, EngineError> {
         let (now, mut watched) = (self.now(), Watched::default());
+        let changed = changed_at(rollout);
+        let Some(first) = changed.values().min().copied() else { return Ok(watched) };
+        let mut tenants: BTreeMap<&TenantId, TenantWatched> = BTreeMap::new();
         for change in &rollout.changes {
             match (change.applied_at(), &change.outcome) {
                 (Some(at), _) => {
                     let (before, since) = self.around(change, at, now, change.to);
                     watched.before = watched.before.plus(before);
                     watched.since = watched.since.plus(since);
+                    let one = tenants.entry(&change.tenant).or_insert_with(|| unwatched(change));
+                    one.before = one.before.plus(before);
+                    one.since = one.since.plus(since);
                 }
                 (None, Outcome::Waiting | Outcome::Kept) => {
-                    let (before, since) = self.around(change, rollout.since, now, change.from);
+                    let (before, since) = self.around(change, first, now, change.from);
                     watched.rest_before = watched.rest_before.plus(before);
                     watched.rest_since = watched.rest_since.plus(since);
                 }
                 _ => {}
             }
         }
-        let changed = changed_at(rollout);
-        for (tenant, opened_at) in self.begun_incidents().await? {
+        watched.tenants = tenants.into_values().collect();
+        for (tenant, began) in self.begun_findings().await? {
             let Some(at) = changed.get(&tenant) else { continue };
             let long = now.since(*at);
-            watched.incidents_since += u64::from(opened_at >= *at);
-            watched.incidents_before += u64::from((at.minus(long)..*at).contains(&opened_at));
+            watched.incidents_since += u64::from(began >= *at);
+            watched.incidents_before += u64::from((at.minus(long)..*at).contains(&began));
         }
         Ok(watched)
     }
@@ -55,7 +63,7 @@ impl Engine {
     /// Where the state can't be read.
     pub async fn compare_rollout(&self, rollout: &Rollout) -> Result<Option<Comparison>, EngineError> {
         let mut halves: BTreeMap<Arm, BTreeMap<TenantId, Figures>> = BTreeMap::new();
-        let (now, begun) = (self.now(), self.begun_incidents().await?);
+        let (now, begun) = (self.now(), self.begun_findings().await?);
         for change in &rollout.changes {
             let Some(arm) = change.arm else { return Ok(None) };
             let (at, limit) = match (change.applied_at(), &change.outcome) {
@@ -93,9 +101,8 @@ impl Engine {
 
     fn at_quota(&self, change: &RolloutChange, from: Timestamp, until: Timestamp, limit: f64) -> Violations {
         self.with_usage(change, |usage| {
-            let within = usage.values.iter().enumerate();
-            let values = within.filter(|(index, _)| (from..until).contains(&usage.at(*index)));
-            Violations::count(values.map(|(_, value)| *value), limit)
+            let values = usage.within(TimeRange { start: from, end: until });
+            Violations::count(values.iter().copied(), limit)
         })
         .unwrap_or_default()
     }
@@ -117,16 +124,29 @@ impl Engine {
         frame.series.get(&change.tenant).map(look)
     }
 
-    /// Whose incident began when, of those that quotas can bring about.
-    async fn begun_incidents(&self) -> Result<Vec<(TenantId, Timestamp)>, RegistryError> {
-        let found = self.parts.registry.incidents(&IncidentFilter::default(), None, INCIDENTS).await?;
-        let counts = |incident: &Incident| {
-            let of_usage =
-                [FindingKind::UnusualUsage, FindingKind::PinnedAtQuota, FindingKind::ForecastBreach];
-            incident.findings.iter().any(|finding| of_usage.contains(&finding.kind))
-        };
-        Ok(found.into_iter().filter(counts).map(|one| (one.tenant, one.opened_at)).collect())
+    /// Whose finding began when, of those that quotas can bring about. One that
+    /// joined an incident that was open already counts like any other; what a
+    /// person called nothing does not.
+    async fn begun_findings(&self) -> Result<Vec<(TenantId, Timestamp)>, RegistryError> {
+        let registry = &self.parts.registry;
+        let newest = registry.incidents(&IncidentFilter::default(), None, INCIDENTS).await?;
+        let open = registry.open_incidents().await?.into_values().map(|(incident, _)| incident);
+        let all: BTreeMap<IncidentId, Incident> =
+            newest.into_iter().chain(open).map(|incident| (incident.id, incident)).collect();
+        let of_usage = [FindingKind::UnusualUsage, FindingKind::PinnedAtQuota, FindingKind::ForecastBreach];
+        let mut begun = Vec::new();
+        for incident in all.into_values().filter(|incident| !incident.is_false()) {
+            let counted = incident.findings.iter().filter(|finding| of_usage.contains(&finding.kind));
+            begun.extend(counted.map(|finding| (incident.tenant.clone(), finding.since)));
+        }
+        Ok(begun)
     }
+}
+
+/// A tenant of which nothing was seen yet.
+fn unwatched(change: &RolloutChange) -> TenantWatched {
+    let nothing = Violations::default();
+    TenantWatched { tenant: change.tenant.clone(), stage: change.stage, before: nothing, since: nothing }
 }
 
 #[derive(Default)]

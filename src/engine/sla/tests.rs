@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::domain::applied::tests::change;
 use crate::domain::{ApplyMode, Budgets, Resource, Step, TimeRange};
-use crate::engine::tests::{HOUR, engine_from, pass, register, usage};
+use crate::engine::tests::{HOUR, engine_from, pass, register, usage_of};
 use crate::engine::{Settings, tests::clock};
 use crate::ports::{Fetched, UsageSource};
 use crate::source::FileSource;
@@ -67,7 +67,7 @@ impl UsageSource for Wavering {
 
 #[tokio::test]
 async fn a_breach_stays_while_the_source_is_silent_and_it_is_not_asked_more_often() {
-    let usage = usage();
+    let usage = usage_of(&["acme"]);
     let source = Arc::new(Wavering { usage, is_silent: AtomicBool::new(false), asked: AtomicUsize::new(0) });
     let mut settings = Settings::default();
     settings.sla.every = Duration::from_secs(2 * HOUR);
