@@ -205,9 +205,10 @@ impl From<RolloutError> for Problem {
             RolloutError::Empty | RolloutError::TooLarge(..) | RolloutError::BadStrategy(_) => {
                 Problem::unprocessable(detail)
             }
-            RolloutError::TooMany(_) | RolloutError::SamePersonTwice(_) | RolloutError::NotNow { .. } => {
-                Problem::new(StatusCode::CONFLICT, detail)
-            }
+            RolloutError::TooMany(_)
+            | RolloutError::Taken { .. }
+            | RolloutError::SamePersonTwice(_)
+            | RolloutError::NotNow { .. } => Problem::new(StatusCode::CONFLICT, detail),
             RolloutError::Registry(error) => error.into(),
             RolloutError::Engine(error) => Problem::internal(&error),
         }

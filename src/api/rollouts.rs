@@ -72,7 +72,7 @@ const MOST_TEXT: usize = 1_000;
         (status = 200, body = Rollout, description = "The plan; nothing was begun"),
         (status = 201, body = Rollout, headers(("Location", description = "where it is"))),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such tenant, quota or template"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "Too many are not over"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Too many are not over, or another one is at a quota of it"),
     ))]
 pub async fn create(
     State(state): State<ApiState>,

@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Actor, Budgets, FreezeWindow, Money, PerMonth, QuotaChange, Resource, Tier, Timestamp, WhyTwo};
+use super::{
+    Actor, Budgets, FreezeWindow, Money, PerMonth, QuotaChange, Resource, RolloutId, Tier, Timestamp, WhyTwo,
+};
 
 /// The limits inside which the daemon may apply a recommendation by itself.
 #[derive(Debug, Clone)]
@@ -163,6 +165,13 @@ pub enum Objection {
         /// When the first of them no longer does.
         until: Timestamp,
     },
+    /// A rollout that is not over is at the quota.
+    InRollout {
+        /// Which.
+        rollout: RolloutId,
+        /// Its name.
+        name: String,
+    },
     /// One person's word is not enough, and the daemon's is none.
     NeedsTwoPeople {
         /// Why.
@@ -229,6 +238,9 @@ impl fmt::Display for Objection {
                 f,
                 "{rollbacks} changes of this tenant were rolled back within a week, so a person decides until {until}"
             ),
+            Objection::InRollout { rollout, name } => {
+                write!(f, "the quota is part of the rollout \"{name}\" ({rollout}), which is not over")
+            }
             Objection::NeedsTwoPeople { because } => {
                 write!(f, "two different people must approve it, since {because}")
             }
@@ -265,6 +277,7 @@ impl fmt::Display for Verdict {
 
 /// What holds for anyone, also for a person: the quota still stands where the
 /// change starts, the recommendation has not expired, and the tier allows it.
+/// What stood before may always come back, whatever the tier says by now.
 pub fn judge_for_person(
     change: &QuotaChange,
     tier: Tier,
@@ -279,14 +292,19 @@ pub fn judge_for_person(
     if let Some(at) = expires_at.filter(|at| *at <= now) {
         objections.push(Objection::Expired { at });
     }
-    let floor = tier.floor(change.resource);
-    if change.to < floor {
-        objections.push(Objection::BelowFloor { floor });
-    }
-    if let Some(ceiling) = tier.ceiling(change.resource).filter(|ceiling| change.to > *ceiling) {
-        objections.push(Objection::AboveCeiling { ceiling });
+    if !change.rolls_back {
+        objections.extend(out_of_tier(change, tier));
     }
     Verdict { objections }
+}
+
+fn out_of_tier(change: &QuotaChange, tier: Tier) -> Option<Objection> {
+    let floor = tier.floor(change.resource);
+    if change.to < floor {
+        return Some(Objection::BelowFloor { floor });
+    }
+    let ceiling = tier.ceiling(change.resource).filter(|ceiling| change.to > *ceiling)?;
+    Some(Objection::AboveCeiling { ceiling })
 }
 
 /// What the daemon must know to act alone.
@@ -313,6 +331,8 @@ pub struct Facts {
     pub rollbacks: Vec<Timestamp>,
     /// What of the month's rise would be too dear with this change.
     pub too_dear: Option<Objection>,
+    /// The rollout that is at the quota.
+    pub in_rollout: Option<Objection>,
     /// The present.
     pub now: Timestamp,
 }
@@ -353,6 +373,7 @@ pub fn judge_for_daemon(change: &QuotaChange, facts: &Facts, guardrails: &Guardr
     objections.extend(out_of_bounds(change, guardrails));
     objections.extend(frozen(change, facts, guardrails));
     objections.extend(facts.too_dear.clone());
+    objections.extend(facts.in_rollout.clone());
     objections.extend(rolled_back_too_often(facts, guardrails));
     verdict
 }
@@ -416,6 +437,7 @@ mod tests {
             stale_after: Duration::from_secs(3600),
             rollbacks: Vec::new(),
             too_dear: None,
+            in_rollout: None,
             now,
         }
     }
@@ -449,6 +471,16 @@ mod tests {
         assert!(matches!(rules(&change(8.0, 7.0), &old)[..], [O::StaleData { .. }]));
         let late = Facts { expires_at: now, ..facts() };
         assert!(matches!(rules(&change(8.0, 7.0), &late)[..], [O::Expired { .. }]));
+    }
+
+    #[test]
+    fn what_stood_before_may_come_back_whatever_the_tier_says() {
+        let back = QuotaChange { rolls_back: true, ..change(4.0, 100.0) };
+        let judged = |change: &QuotaChange| judge_for_person(change, Tier::Premium, 3, None, facts().now);
+        assert!(matches!(judged(&change(4.0, 100.0)).objections[..], [Objection::AboveCeiling { .. }]));
+        assert!(matches!(judged(&change(4.0, 0.01)).objections[..], [Objection::BelowFloor { .. }]));
+        assert!(judged(&back).is_clean());
+        assert!(judged(&QuotaChange { to: 0.01, ..back }).is_clean());
     }
 
     #[test]

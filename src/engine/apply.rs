@@ -1,6 +1,7 @@
 //! Sees approved changes of quotas through: written down, carried out at the
 //! target, finished. Every change goes this one way, whoever asked for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::rails::Risen;
@@ -8,7 +9,8 @@ use super::{Engine, EngineError, SeriesKey};
 use crate::domain::approval::approve;
 use crate::domain::policy::{Facts, judge_for_daemon};
 use crate::domain::{
-    Actor, ApplyMode, Approved, Incident, Quota, QuotaChange, RecommendationState, Resource, Tenant,
+    Actor, ApplyMode, Approved, Incident, Objection, Quota, QuotaChange, RecommendationState, Resource,
+    RolloutId, Tenant,
 };
 use crate::ports::{StoreError, TargetError};
 use crate::registry::{ChangeOutcome, RecommendationRecord, RegistryError, Remark};
@@ -25,6 +27,21 @@ pub enum ApplyError {
     /// The target will not have it.
     #[error(transparent)]
     Target(TargetError),
+}
+
+impl ApplyError {
+    /// Whether somebody was quicker, or all changes are stopped: it may be asked
+    /// for again.
+    pub(super) fn is_for_another_time(&self) -> bool {
+        let ApplyError::Registry(error) = self else { return false };
+        matches!(
+            error,
+            RegistryError::Busy(..)
+                | RegistryError::Paused(_)
+                | RegistryError::AlreadyDecided { .. }
+                | RegistryError::Store(StoreError::Conflict { .. })
+        )
+    }
 }
 
 /// Marks a change as being carried out by this process, until it is dropped.
@@ -47,8 +64,18 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Engine {
+    /// Begins an approved change, and carries it out.
+    pub(super) async fn make(&self, approved: &Approved<QuotaChange>) -> Result<Quota, ApplyError> {
+        let change = approved.item();
+        // Whoever marked it is at the target with this quota right now.
+        let busy = || RegistryError::Busy(change.tenant.clone(), change.resource);
+        let _under_way = UnderWay::mark(self, change).ok_or_else(busy)?;
+        self.parts.registry.begin_change(approved).await?;
+        self.carry_out(approved).await
+    }
+
     /// Carries a change out that was begun, and ends it.
-    pub(super) async fn carry_out(&self, approved: &Approved<QuotaChange>) -> Result<Quota, ApplyError> {
+    async fn carry_out(&self, approved: &Approved<QuotaChange>) -> Result<Quota, ApplyError> {
         let by = match approved.by() {
             Actor::Person(_) => "person",
             Actor::Daemon => "daemon",
@@ -119,9 +146,10 @@ impl Engine {
         let mut applied = 0;
         let tenants = self.parts.registry.all_tenants().await?;
         let mut risen = self.risen(&tenants).await?;
+        let held = self.quotas_in_rollouts().await?;
         for tenant in tenants.iter().filter(|tenant| tenant.apply_mode == ApplyMode::Approved) {
             for resource in self.parts.source.resources() {
-                applied += usize::from(self.apply_one(tenant, resource, &mut risen).await?);
+                applied += usize::from(self.apply_one(tenant, resource, &mut risen, &held).await?);
             }
         }
         Ok(applied)
@@ -132,6 +160,7 @@ impl Engine {
         tenant: &Tenant,
         resource: Resource,
         risen: &mut Risen,
+        held: &BTreeMap<SeriesKey, (RolloutId, String)>,
     ) -> Result<bool, EngineError> {
         let Some((waiting, _)) = self.parts.registry.waiting(&tenant.id, resource).await? else {
             return Ok(false);
@@ -143,7 +172,9 @@ impl Engine {
         let quota = self.parts.registry.quota(&tenant.id, resource).await?;
         let change = waiting.recommendation.change();
         let too_dear = self.too_dear(risen, tenant, &change);
-        let facts = Facts { too_dear, ..self.facts(tenant, &quota, &waiting, &key).await? };
+        let in_rollout =
+            held.get(&key).cloned().map(|(rollout, name)| Objection::InRollout { rollout, name });
+        let facts = Facts { too_dear, in_rollout, ..self.facts(tenant, &quota, &waiting, &key).await? };
         let verdict = judge_for_daemon(&change, &facts, &self.settings.guardrails);
         let remark = Remark { by: Actor::Daemon, comment: None, request_id: None };
         let approval = self.word(tenant, &change, remark, None);
@@ -154,24 +185,14 @@ impl Engine {
                 return Ok(false);
             }
         };
-        let Some(_under_way) = UnderWay::mark(self, approved.item()) else { return Ok(false) };
-        match self.parts.registry.begin_change(&approved).await {
-            Ok(()) => {}
-            // A person was quicker.
-            Err(
-                RegistryError::Busy(..)
-                | RegistryError::Paused(_)
-                | RegistryError::Refused(_)
-                | RegistryError::AlreadyDecided { .. }
-                | RegistryError::Store(StoreError::Conflict { .. }),
-            ) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        }
-        match self.carry_out(&approved).await {
+        match self.make(&approved).await {
             Ok(_) => {
                 self.count_rise(risen, tenant, approved.item());
                 Ok(true)
             }
+            // A person was quicker.
+            Err(ApplyError::Registry(RegistryError::Refused(_))) => Ok(false),
+            Err(error) if error.is_for_another_time() => Ok(false),
             Err(ApplyError::Registry(error)) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(tenant = %tenant.id, %resource, "failed to {error}");
@@ -201,6 +222,7 @@ impl Engine {
             stale_after: self.settings.stale_after,
             rollbacks: self.rollbacks(tenant).await?,
             too_dear: None,
+            in_rollout: None,
             now: self.now(),
         })
     }

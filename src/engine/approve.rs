@@ -2,7 +2,6 @@
 //! back. Where a change needs two people the first one's word is kept, and the
 //! second one's carries it out.
 
-use super::apply::UnderWay;
 use super::{ApplyError, Engine};
 use crate::domain::approval::{Approval, approve};
 use crate::domain::policy::judge_for_person;
@@ -237,11 +236,7 @@ impl Engine {
                 };
             }
         };
-        // Whoever marked it is at the target with this quota right now.
-        let busy = || RegistryError::Busy(approved.item().tenant.clone(), approved.item().resource);
-        let _under_way = UnderWay::mark(self, approved.item()).ok_or_else(busy)?;
-        self.parts.registry.begin_change(&approved).await?;
-        self.carry_out(&approved).await.map(Outcome::Applied)
+        self.make(&approved).await.map(Outcome::Applied)
     }
 
     fn new_request(&self, change: QuotaChange, needs_two: WhyTwo, remark: &Remark) -> ChangeRequest {

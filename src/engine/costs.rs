@@ -192,6 +192,7 @@ impl Engine {
             return Ok(());
         }
         registry.forget_applied_before(now.minus(self.settings.keep_changes)).await?;
+        registry.forget_rollouts_before(now.minus(self.settings.keep)).await?;
         let since = now.minus(self.settings.window);
         for tenant in registry.all_tenants().await? {
             for quota in registry.quotas(&tenant.id).await? {

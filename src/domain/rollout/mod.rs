@@ -155,6 +155,11 @@ impl RolloutChange {
         }
     }
 
+    /// Whether the quota is the rollout's until that is over.
+    pub fn is_held(&self) -> bool {
+        matches!(self.outcome, Outcome::Waiting | Outcome::Kept | Outcome::Applied { .. })
+    }
+
     /// Since when the new limit holds, where it does.
     pub fn applied_at(&self) -> Option<Timestamp> {
         match self.outcome {

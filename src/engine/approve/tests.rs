@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{Actor, ApplyMode, ApprovalRules, AuditAction, Budgets, Tier, TwoPeople};
+use crate::engine::apply::UnderWay;
 use crate::engine::tests::{self, HOUR, pass};
 use crate::engine::{AssessmentKind, SeriesKey, Settings};
 use crate::ports::Clock;

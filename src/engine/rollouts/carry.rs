@@ -3,13 +3,12 @@
 //! done.
 
 use super::super::EngineError;
-use super::super::apply::{ApplyError, UnderWay};
+use super::super::apply::ApplyError;
 use super::Engine;
 use crate::domain::approval::approve;
 use crate::domain::policy::judge_for_person;
 use crate::domain::rollout::{Outcome, Rollout, RolloutChange};
 use crate::domain::{QuotaChange, RecommendationState, Tenant, Timestamp};
-use crate::ports::StoreError;
 use crate::registry::{RegistryError, Remark, TenantEdit};
 
 /// What came of the attempt at one change.
@@ -130,42 +129,54 @@ impl Engine {
             Ok(approved) => approved,
             Err(verdict) => return Ok(Turn::Never(verdict.to_string())),
         };
-        let Some(_under_way) = UnderWay::mark(self, approved.item()) else { return Ok(Turn::Later) };
-        match registry.begin_change(&approved).await {
-            Ok(()) => {}
-            Err(
-                RegistryError::Busy(..)
-                | RegistryError::Paused(_)
-                | RegistryError::AlreadyDecided { .. }
-                | RegistryError::Store(StoreError::Conflict { .. }),
-            ) => return Ok(Turn::Later),
-            Err(RegistryError::Refused(verdict)) => return Ok(Turn::Never(verdict.to_string())),
-            Err(error) => return Err(error.into()),
-        }
-        match self.carry_out(&approved).await {
+        match self.make(&approved).await {
             Ok(quota) => Ok(Turn::Made(quota.changed_at)),
-            Err(ApplyError::Later(_)) => Ok(Turn::Later),
+            Err(ApplyError::Registry(RegistryError::Refused(verdict))) => {
+                Ok(Turn::Never(verdict.to_string()))
+            }
             Err(ApplyError::Target(error)) => Ok(Turn::Never(error.to_string())),
+            Err(ApplyError::Later(_)) => Ok(Turn::Later),
+            Err(error) if error.is_for_another_time() => Ok(Turn::Later),
             Err(ApplyError::Registry(error)) => Err(error.into()),
         }
     }
 
     /// Why a recommendation's change must not be made any more. One that has
-    /// only been replaced or has expired since is made without it: a person has
-    /// approved the change with the rollout.
+    /// only expired since, or was replaced by one that asks for no more, is made
+    /// without it: a person has approved the change with the rollout.
     async fn withdrawn(&self, change: &mut QuotaChange) -> Result<Option<String>, EngineError> {
         let Some(id) = change.recommendation else { return Ok(None) };
-        Ok(match self.parts.registry.recommendation(id).await.map(|record| record.state) {
-            Ok(RecommendationState::Proposed) => None,
+        let why = match self.parts.registry.recommendation(id).await.map(|record| record.state) {
+            Ok(RecommendationState::Proposed) => return Ok(None),
             Ok(RecommendationState::Rejected { by, reason, .. }) => {
                 Some(format!("{by} rejected its recommendation: {reason}"))
             }
-            Ok(_) | Err(RegistryError::NoSuchRecommendation(_)) => {
-                change.recommendation = None;
-                None
-            }
+            Ok(RecommendationState::Superseded { by: None }) if change.to < change.from => Some(
+                "its recommendation was taken back: the quota fits as it is, or nothing can be said of it any more"
+                    .to_owned(),
+            ),
+            Ok(_) | Err(RegistryError::NoSuchRecommendation(_)) => self.newer_asks_for_more(change).await?,
             Err(error) => return Err(error.into()),
-        })
+        };
+        if why.is_none() {
+            change.recommendation = None;
+        }
+        Ok(why)
+    }
+
+    /// What a newer recommendation says against a cut.
+    async fn newer_asks_for_more(&self, change: &QuotaChange) -> Result<Option<String>, EngineError> {
+        let waiting = self.parts.registry.waiting(&change.tenant, change.resource).await?;
+        let Some((newer, _)) = waiting.filter(|(newer, _)| newer.state.is_open()) else { return Ok(None) };
+        let newer = newer.recommendation;
+        let is_of_this = newer.parent_generation == change.parent_generation;
+        let asks_for_more = change.to < change.from && newer.proposed > change.to;
+        Ok((is_of_this && asks_for_more).then(|| {
+            format!(
+                "the newer recommendation {} asks for {}, more than the {} of this cut",
+                newer.id, newer.proposed, change.to
+            )
+        }))
     }
 
     /// Gives a tenant the rollout's template, or the one that it had before.

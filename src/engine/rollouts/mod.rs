@@ -11,17 +11,18 @@ mod driver;
 mod watch;
 mod wishes;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use driver::drive_rollouts;
 pub use wishes::Take;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, SeriesKey};
 use crate::domain::policy::judge_for_person;
 use crate::domain::rollout::{
-    Outcome, Rollout, RolloutState, Strategy, TemplateChange, WatchLimits, Watched, Wish,
+    Outcome, Rollout, RolloutChange, RolloutState, Strategy, TemplateChange, WatchLimits, Watched, Wish,
 };
-use crate::domain::{Actor, AuditAction, FirstWord, RolloutId};
+use crate::domain::{Actor, AuditAction, FirstWord, Resource, RolloutId, TenantId};
 use crate::ports::StoreError;
 use crate::registry::{RegistryError, Remark};
 
@@ -78,6 +79,20 @@ pub enum RolloutError {
     /// Too many go on.
     #[error("begin the rollout: {0} are not over, as many as rollouts.max_open allows")]
     TooMany(usize),
+    /// Another one is at a quota of it.
+    #[error(
+        "begin the rollout: {resource} of {tenant} is part of the rollout \"{name}\" ({id}), which is not over"
+    )]
+    Taken {
+        /// Whose quota.
+        tenant: TenantId,
+        /// Which quota.
+        resource: Resource,
+        /// The other one.
+        id: RolloutId,
+        /// Its name.
+        name: String,
+    },
     /// A share or a batch that can't be.
     #[error("plan the rollout: {0}")]
     BadStrategy(&'static str),
@@ -151,7 +166,39 @@ impl Engine {
             rollout.state = rollout.beginning();
         }
         let waits = rollout.changes.iter().any(|change| change.outcome == Outcome::Waiting);
-        if waits { Ok(rollout) } else { Err(RolloutError::Empty) }
+        if !waits {
+            return Err(RolloutError::Empty);
+        }
+        self.check_alone(&rollout).await?;
+        Ok(rollout)
+    }
+
+    /// Whether no other rollout is at one of its quotas.
+    async fn check_alone(&self, rollout: &Rollout) -> Result<(), RolloutError> {
+        let held = self.quotas_in_rollouts().await?;
+        for change in rollout.changes.iter().filter(|change| change.is_held()) {
+            let (tenant, resource) = (change.tenant.clone(), change.resource);
+            let key = SeriesKey { tenant: tenant.clone(), resource };
+            if let Some((id, name)) = held.get(&key).cloned() {
+                return Err(RolloutError::Taken { tenant, resource, id, name });
+            }
+        }
+        Ok(())
+    }
+
+    /// The quotas that are a rollout's until it is over, with its id and name.
+    pub(super) async fn quotas_in_rollouts(
+        &self,
+    ) -> Result<BTreeMap<SeriesKey, (RolloutId, String)>, RegistryError> {
+        let mut held = BTreeMap::new();
+        for id in self.parts.registry.open_rollouts().await? {
+            let (rollout, _) = self.parts.registry.rollout(id).await?;
+            for change in rollout.changes.into_iter().filter(RolloutChange::is_held) {
+                let key = SeriesKey { tenant: change.tenant, resource: change.resource };
+                held.insert(key, (id, rollout.name.clone()));
+            }
+        }
+        Ok(held)
     }
 
     /// Begins a rollout that was planned.
@@ -166,6 +213,7 @@ impl Engine {
             if open >= self.settings.rollouts.max_open {
                 return Err(RolloutError::TooMany(open));
             }
+            self.check_alone(&rollout).await?;
             let remark = Remark { comment: Some(rollout.reason.clone()), ..remark };
             self.parts
                 .registry
@@ -271,7 +319,7 @@ impl Engine {
         }
         let open = self.parts.registry.open_rollouts().await?.len();
         self.parts.metrics.open_rollouts(open);
-        Ok(self.parts.registry.forget_rollouts_before(self.now().minus(self.settings.keep)).await?)
+        Ok(())
     }
 
     async fn advance_rollout(&self, id: RolloutId) -> Result<(), EngineError> {

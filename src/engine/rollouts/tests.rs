@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+mod standing;
 mod watching;
 
 use super::*;
@@ -41,6 +42,10 @@ async fn wish(engine: &Engine, strategy: Strategy, to: f64) -> RolloutWish {
         let quota = engine.registry().quota(&tenant, CPU).await.unwrap();
         wishes.push(Wish { tenant, quota, to, alternative: Some(7.0), recommendation: None });
     }
+    made_of(wishes, strategy)
+}
+
+fn made_of(wishes: Vec<Wish>, strategy: Strategy) -> RolloutWish {
     RolloutWish {
         name: "smaller".to_owned(),
         reason: "a test".to_owned(),
@@ -149,19 +154,10 @@ async fn recommendations_that_need_two_people_are_rolled_out_once_both_have_spok
     pass(&engine, &clock, 1).await;
     let take =
         Take::Recommendations { tier: None, resource: Some(CPU), tenants: Vec::new(), alternative: None };
-    let (wishes, template) = engine.wishes(&take).await.unwrap();
+    let (wishes, _) = engine.wishes(&take).await.unwrap();
     let [wanted] = wishes.as_slice() else { panic!("{wishes:?}") };
     let (to, acme) = (wanted.to, wanted.tenant.clone());
-    let wish = RolloutWish {
-        name: "smaller".to_owned(),
-        reason: "a test".to_owned(),
-        strategy: Strategy::AllAtOnce,
-        watch: None,
-        limits: None,
-        wishes,
-        template,
-    };
-    let planned = engine.plan_rollout(wish, &me()).await.unwrap();
+    let planned = engine.plan_rollout(made_of(wishes, Strategy::AllAtOnce), &me()).await.unwrap();
     let rollout = engine.begin_rollout(planned, me()).await.unwrap();
     assert_eq!(rollout.state, RolloutState::AwaitsSecond);
     let ann = Remark { by: Actor::Person("ann".to_owned()), ..me() };
