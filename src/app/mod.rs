@@ -3,6 +3,7 @@
 
 mod clock;
 mod demo;
+pub mod doctor;
 mod outlet;
 mod parts;
 mod prices;

@@ -67,7 +67,7 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
     Ok((Arc::new(Engine::new(parts, engine_settings(config))), closing))
 }
 
-async fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaTarget>> {
+pub(super) async fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaTarget>> {
     Ok(match place {
         TargetPlace::Registry => Arc::new(RegistryTarget),
         TargetPlace::File { folder, as_json } => {
@@ -95,7 +95,13 @@ async fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaTarget>> {
     })
 }
 
-async fn open_stores(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn History>, Closing)> {
+/// The state and the history, and how they are closed.
+///
+/// # Errors
+/// Where they are in use, broken, or can't be written to.
+pub(super) async fn open_stores(
+    config: &Config,
+) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn History>, Closing)> {
     if config.store.kind == StoreKind::Memory {
         return Ok((Arc::new(MemoryStore::default()), Arc::new(NoHistory), Closing(None)));
     }

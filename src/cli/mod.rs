@@ -14,6 +14,7 @@ mod costs;
 mod decision;
 mod demo;
 pub mod detect;
+mod doctor;
 pub mod explain;
 mod fleet;
 pub mod forecast;
@@ -115,6 +116,8 @@ enum Command {
     },
     /// Say whether a config can be used, and what it means
     CheckConfig(ConfigFile),
+    /// Try what a config names: Prometheus, store, target, receivers; say what to mend
+    Doctor(doctor::Doctor),
 }
 
 /// Where the config is.
@@ -205,6 +208,10 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::CheckConfig(arguments) => {
             let valid = check_config::run(&arguments.file, out)?;
             return Ok(if valid { DONE } else { BAD_INPUT });
+        }
+        Command::Doctor(arguments) => {
+            let works = doctor::run(&arguments, out)?;
+            return Ok(if works { DONE } else { FAILED });
         }
     }
     Ok(DONE)

@@ -9,6 +9,7 @@ mod costs;
 mod crash;
 mod dashboard;
 mod demo;
+mod doctor;
 mod document;
 mod exports;
 mod flow;
