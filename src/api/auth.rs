@@ -186,17 +186,40 @@ impl Caller {
     /// # Errors
     /// 403 with what is missing.
     pub async fn admit(&self, state: &ApiState, id: &TenantId) -> Result<(), Problem> {
+        self.admit_all(state, [id]).await
+    }
+
+    /// Whether the caller may act for all of these tenants with one request. The
+    /// code of a second factor counts once: for this request, however many of
+    /// them ask for it, and for no other.
+    ///
+    /// # Errors
+    /// 403 with what is missing; the code is not used up where a tenant is out
+    /// of reach.
+    pub async fn admit_all(
+        &self,
+        state: &ApiState,
+        ids: impl IntoIterator<Item = &TenantId>,
+    ) -> Result<(), Problem> {
+        let mut asked = false;
+        for id in ids {
+            asked |= self.check_tenant(state, id).await?;
+        }
+        if asked && self.rule.decides { self.check_code(state).await } else { Ok(()) }
+    }
+
+    /// Whether a tenant that the caller reaches asks for a second factor.
+    async fn check_tenant(&self, state: &ApiState, id: &TenantId) -> Result<bool, Problem> {
         if !self.tenants.is_empty() && !self.tenants.contains(id) {
             let names: Vec<&str> = self.tenants.iter().map(TenantId::as_str).collect();
             return Err(forbidden(format!("this token is for {} only, not for {id}", names.join(", "))));
         }
         let tenant = match state.engine.registry().standing_tenant(id).await {
-            Err(RegistryError::NoSuchTenant(_)) => return Ok(()),
+            Err(RegistryError::NoSuchTenant(_)) => return Ok(false),
             other => other?,
         };
         self.check_address(&tenant)?;
-        let asked = tenant.template.as_ref().is_some_and(|template| template.mfa_required);
-        if asked && self.rule.decides { self.check_code(state).await } else { Ok(()) }
+        Ok(tenant.template.as_ref().is_some_and(|template| template.mfa_required))
     }
 
     /// Whether a caller that has waited may still have its answer: its token

@@ -268,10 +268,11 @@ async fn steer(
 /// ask for nothing.
 async fn admit(state: &ApiState, caller: &Caller, rollout: &Rollout) -> Result<(), Problem> {
     let tenants: BTreeSet<&TenantId> = rollout.changes.iter().map(|change| &change.tenant).collect();
+    let mut present = Vec::new();
     for tenant in tenants {
         if state.engine.registry().tenant(tenant).await.is_ok() {
-            caller.admit(state, tenant).await?;
+            present.push(tenant);
         }
     }
-    Ok(())
+    caller.admit_all(state, present).await
 }

@@ -96,6 +96,9 @@ struct Create {
     /// The quotas of a template in place of recommendations, for the tenants that have another version: name, or name@version
     #[arg(long)]
     template: Option<Extends>,
+    /// Of a template: also change quotas that were right-sized or set since
+    #[arg(long, requires = "template")]
+    overwrite: bool,
     /// Only say what would be changed when
     #[arg(long)]
     dry_run: bool,
@@ -229,7 +232,9 @@ fn begin(server: &Server, create: &Create) -> anyhow::Result<Value> {
 
 fn take(create: &Create) -> anyhow::Result<Value> {
     if let Some(template) = &create.template {
-        return Ok(json!({ "kind": "template", "template": template.to_string() }));
+        return Ok(
+            json!({ "kind": "template", "template": template.to_string(), "overwrite": create.overwrite }),
+        );
     }
     if create.limits.is_empty() {
         return Ok(json!({

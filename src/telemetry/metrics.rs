@@ -30,7 +30,7 @@ pub struct Metrics {
     paused: Gauge,
     outcomes: Family<Labels, Gauge>,
     open_incidents: Gauge,
-    open_rollouts: Gauge,
+    open_rollouts: Family<Labels, Gauge>,
     forecast_loss: Family<Labels, FloatGauge>,
     forecast_cover: Family<Labels, FloatGauge>,
     model_version: Family<Labels, Gauge>,
@@ -66,7 +66,7 @@ impl Default for Metrics {
             paused: Gauge::default(),
             outcomes: Family::default(),
             open_incidents: Gauge::default(),
-            open_rollouts: Gauge::default(),
+            open_rollouts: Family::default(),
             forecast_loss: Family::default(),
             forecast_cover: Family::default(),
             model_version: Family::default(),
@@ -170,7 +170,11 @@ impl Metrics {
     }
 
     fn register_incidents(&self, registry: &mut Registry) {
-        registry.register("open_rollouts", "Rollouts that are not over", self.open_rollouts.clone());
+        registry.register(
+            "open_rollouts",
+            "Rollouts that are not over, by state",
+            self.open_rollouts.clone(),
+        );
         registry.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         registry.register("incidents", "Changes of incidents by what became of them", self.incidents.clone());
         registry.register(
@@ -251,9 +255,10 @@ impl Metrics {
         self.outcomes.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// How many rollouts are not over.
-    pub fn open_rollouts(&self, count: usize) {
-        self.open_rollouts.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// How many rollouts that are not over stand in a state.
+    pub fn open_rollouts(&self, state: &'static str, count: usize) {
+        let labels = vec![("state", state.to_owned())];
+        self.open_rollouts.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// How many incidents are open.

@@ -62,6 +62,9 @@ async fn a_rollout_is_planned_begun_halted_and_taken_back_from_the_command_line(
     let id = begun["id"].as_str().unwrap();
     assert_eq!(begun["state"]["kind"], "watching");
     assert_eq!(limits(&caller).await.iter().filter(|limit| **limit == 6.0).count(), 3);
+    let gauge = |count: usize| format!("plimsoll_open_rollouts{{state=\"watching\"}} {count}\n");
+    let counted = async |count: usize| caller.text("/metrics").await.1.contains(&gauge(count));
+    caller.wait_until("it is counted where it stands", || counted(1)).await;
     json_of(&daemon, &["pause", id, "--reason", "wait"]);
     let shown = printed(&daemon, &["rollout", "get", id]);
     assert!(
@@ -80,8 +83,35 @@ async fn a_rollout_is_planned_begun_halted_and_taken_back_from_the_command_line(
     };
     assert_eq!((count("rollout_begun"), count("rollout_paused"), count("quota_changed")), (1, 1, 6));
     assert!(count("rollout_moved") >= 3, "{audit:#}");
-    let none_open = || async { caller.text("/metrics").await.1.contains("plimsoll_open_rollouts 0\n") };
-    caller.wait_until("no rollout is open", none_open).await;
+    caller.wait_until("no rollout is open", || counted(0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_leaves_quotas_alone_that_were_right_sized_since() {
+    let daemon = Daemon::start(&config_for(&nowhere(), "")).await;
+    let caller = Caller::of(&daemon);
+    let gold =
+        |cores: f64| json!({"name": "gold", "tier": "PREMIUM", "resource_quotas": {"cpu_cores": cores}});
+    assert_eq!(caller.post("/v1/templates", &gold(12.0)).await.0, 201);
+    for id in ["plain", "sized"] {
+        assert_eq!(caller.post("/v1/tenants", &json!({"id": id, "template": "gold"})).await.0, 201);
+    }
+    let sized = "/v1/tenants/sized/quotas/cpu_cores";
+    assert_eq!(caller.put(sized, Some("\"1\""), &json!({"limit": 5.0})).await.0, 200);
+    assert_eq!(caller.put("/v1/templates/gold", Some("\"1\""), &gold(10.0)).await.0, 200);
+    let create =
+        ["create", "new gold", "--reason", "a test", "--template", "gold", "--strategy", "all-at-once"];
+    let taken = |more: &[&str]| {
+        let planned = json_of(&daemon, &[&create[..], &["--dry-run"], more].concat());
+        let changes = planned["changes"].as_array().unwrap().clone();
+        changes.iter().map(|one| one["tenant"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&["--overwrite"]), ["plain", "sized"]);
+    assert_eq!(taken(&[]), ["plain"]);
+    json_of(&daemon, &create);
+    let limit = async |path: &str| caller.get(path).await.1["limit"].as_f64().unwrap();
+    assert_eq!(limit("/v1/tenants/plain/quotas/cpu_cores").await, 10.0);
+    assert_eq!(limit(sized).await, 5.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

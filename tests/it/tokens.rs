@@ -175,6 +175,43 @@ async fn decisions_need_the_second_factor_that_the_template_asks_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_code_counts_once_for_all_tenants_of_one_request() {
+    let (daemon, admin) = daemon().await;
+    let strict = json!({"name": "strict", "tier": "PREMIUM", "security_config": {"mfa_required": true}});
+    assert_eq!(admin.post("/v1/templates", &strict).await.0, 201);
+    for id in ["acme", "beta"] {
+        let follow = json!({"template": "strict"});
+        let path = format!("/v1/tenants/{id}");
+        assert_eq!(admin.call(Method::PATCH, &path, None, Some(&follow)).await.unwrap().0, 200);
+    }
+    let (_, made) = admin.post("/v1/tokens", &json!({"name": "ada", "role": "approver"})).await;
+    let token = made["token"].as_str().unwrap().to_owned();
+    let post = async |path: &str, code: Option<&str>, body: &Value| {
+        let request = daemon.http().post(format!("{}{path}", daemon.url)).bearer_auth(&token).json(body);
+        let request = code.into_iter().fold(request, |request, code| request.header("x-totp-code", code));
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap_or_default())
+    };
+    let (_, factor) = post("/v1/token/second-factor", None, &Value::Null).await;
+    let secret = factor["secret"].as_str().unwrap();
+    let confirm = json!({"code": code(secret, 0)});
+    assert_eq!(post("/v1/token/second-factor/confirm", None, &confirm).await.0, 204);
+    let limit = |tenant: &str| json!({"tenant": tenant, "resource": "cpu_cores", "limit": 6.0});
+    let wish = json!({
+        "name": "smaller", "reason": "a test", "strategy": {"kind": "blue_green"},
+        "take": {"kind": "changes", "changes": [limit("acme"), limit("beta")]},
+    });
+    assert_eq!(post("/v1/rollouts", None, &wish).await.0, 403, "both ask for a code");
+    let next = code(secret, 1);
+    let (status, begun) = post("/v1/rollouts", Some(&next), &wish).await;
+    assert_eq!(status, 201, "one code for the one request: {begun:#}");
+    let switch = format!("/v1/rollouts/{}/switch", begun["id"].as_str().unwrap());
+    assert_eq!(post(&switch, Some(&next), &json!({"reason": "go"})).await.0, 403, "never again");
+    let (_, quota) = admin.get(QUOTA).await;
+    assert_eq!(quota["limit"], json!(8.0), "{quota:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_and_written_down_and_locks_nobody_out() {
     let (daemon, admin) = daemon().await;
     let mut statuses = Vec::new();

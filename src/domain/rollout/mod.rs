@@ -219,6 +219,10 @@ impl RolloutState {
         }
     }
 
+    /// The names of the states in which it is not over.
+    pub const OPEN: [&'static str; 7] =
+        ["awaits_second", "prepared", "applying", "watching", "unseen", "undecided", "rolling_back"];
+
     /// Whether what was changed so far is watched, and taken back where it does
     /// harm.
     pub fn is_under_watch(&self) -> bool {
@@ -321,6 +325,13 @@ impl Rollout {
     pub fn enter(&mut self, state: RolloutState, now: Timestamp) {
         self.state = state;
         self.since = now;
+    }
+
+    /// Ends it where the second person has not come: nothing was begun.
+    pub fn lapse(&mut self, now: Timestamp) {
+        self.leave_the_rest();
+        let why = "no second person approved it in time".to_owned();
+        self.enter(RolloutState::RolledBack { why }, now);
     }
 
     /// Begins to take it back.

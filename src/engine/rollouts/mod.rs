@@ -259,7 +259,7 @@ impl Engine {
         let not_now = |what| RolloutError::NotNow { what, id, state };
         let goes_on = !rollout.state.is_over() && !matches!(rollout.state, RolloutState::RollingBack { .. });
         match steer {
-            Steer::Approve if rollout.state == RolloutState::AwaitsSecond => {
+            Steer::Approve if rollout.state == RolloutState::AwaitsSecond && !self.has_lapsed(rollout) => {
                 if rollout.by == remark.by {
                     return Err(RolloutError::SamePersonTwice(id));
                 }
@@ -317,9 +317,21 @@ impl Engine {
         for id in self.parts.registry.open_rollouts().await? {
             self.advance_rollout(id).await?;
         }
-        let open = self.parts.registry.open_rollouts().await?.len();
-        self.parts.metrics.open_rollouts(open);
+        let mut counts = BTreeMap::from(RolloutState::OPEN.map(|state| (state, 0)));
+        for id in self.parts.registry.open_rollouts().await? {
+            let (rollout, _) = self.parts.registry.rollout(id).await?;
+            *counts.entry(rollout.state.name()).or_default() += 1;
+        }
+        for (state, count) in counts {
+            self.parts.metrics.open_rollouts(state, count);
+        }
         Ok(())
+    }
+
+    /// Whether the first person's word counts no more.
+    fn has_lapsed(&self, rollout: &Rollout) -> bool {
+        let waited = self.now().since(rollout.since);
+        rollout.state == RolloutState::AwaitsSecond && waited >= self.settings.approval.second_within
     }
 
     async fn advance_rollout(&self, id: RolloutId) -> Result<(), EngineError> {
@@ -346,6 +358,9 @@ impl Engine {
             RolloutState::RollingBack { .. } => self.take_some_back(&mut rollout, AT_ONCE).await?,
             _ => false,
         };
+        if self.has_lapsed(&rollout) {
+            rollout.lapse(self.now());
+        }
         rollout.step(&watched, self.now());
         if rollout == before {
             return Ok(false);

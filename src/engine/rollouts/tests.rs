@@ -294,6 +294,36 @@ async fn what_needs_two_people_waits_for_the_second() {
     assert_eq!(limits(&engine).await, [8.0; 6]);
 }
 
+#[tokio::test]
+async fn what_waits_for_a_second_person_lapses_or_is_cancelled() {
+    for cancelled in [false, true] {
+        let clock = clock();
+        let mut settings = Settings::default();
+        settings.approval.two_people.tiers = vec![crate::domain::Tier::Premium];
+        settings.approval.second_within = Duration::from_secs(2 * 3600);
+        let engine = engine_over(Arc::new(MemoryStore::default()), &clock, settings, Budgets::default());
+        for id in TENANTS {
+            register(&engine, id, ApplyMode::Review, &[(CPU, 8.0)]).await;
+        }
+        let rollout = begin(&engine, Strategy::AllAtOnce, 6.0).await;
+        go_on(&engine, &clock, 1).await;
+        assert_eq!(now_of(&engine, &rollout).await.state, RolloutState::AwaitsSecond);
+        if cancelled {
+            engine.steer_rollout(rollout.id, Steer::RollBack("never mind".to_owned()), me()).await.unwrap();
+        } else {
+            go_on(&engine, &clock, 1).await;
+        }
+        let over = now_of(&engine, &rollout).await;
+        let RolloutState::RolledBack { why } = &over.state else { panic!("{:?}", over.state) };
+        assert_eq!(why, if cancelled { "never mind" } else { "no second person approved it in time" });
+        assert!(over.changes.iter().all(|change| change.outcome == Outcome::Kept));
+        let ann = Remark { by: Actor::Person("ann".to_owned()), ..me() };
+        let late = engine.steer_rollout(rollout.id, Steer::Approve, ann).await.unwrap_err();
+        assert!(late.to_string().contains("it is rolled_back"), "{late}");
+        assert_eq!(limits(&engine).await, [8.0; 6]);
+    }
+}
+
 /// Runs a rollout to its end, and takes it back where `back` says so.
 async fn run(engine: &Engine, back: bool) -> Result<(), RolloutError> {
     let open = engine.registry().open_rollouts().await?;

@@ -2,6 +2,7 @@
 //! somebody names, a version of a template.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -9,7 +10,7 @@ use utoipa::ToSchema;
 use super::Engine;
 use crate::domain::quota::checked_limit;
 use crate::domain::rollout::{TemplateChange, Wish};
-use crate::domain::template::{AssignedTemplate, Extends};
+use crate::domain::template::{AssignedTemplate, Extends, Resolved};
 use crate::domain::{Resource, TenantId, Tier};
 use crate::registry::{Filter, RecommendationRecord, RegistryError};
 
@@ -42,6 +43,10 @@ pub enum Take {
         /// The template, as `gold` for the newest version or `gold@3`.
         #[schema(value_type = String)]
         template: Extends,
+        /// Also change quotas that are no longer what the tenant's present
+        /// version says. Left out, what was right-sized or set since stays.
+        #[serde(default)]
+        overwrite: bool,
     },
 }
 
@@ -94,7 +99,7 @@ impl Engine {
                 }
                 Ok((wishes.into_values().collect(), None))
             }
-            Take::Template { template } => self.wishes_of_template(template).await,
+            Take::Template { template, overwrite } => self.wishes_of_template(template, *overwrite).await,
         }
     }
 
@@ -121,14 +126,19 @@ impl Engine {
         }))
     }
 
+    /// A quota is the template's while it stands where the tenant's present
+    /// version puts it. What has been right-sized or set since is not, and stays
+    /// unless `overwrite` says otherwise.
     async fn wishes_of_template(
         &self,
         template: &Extends,
+        overwrite: bool,
     ) -> Result<(Vec<Wish>, Option<TemplateChange>), RegistryError> {
         let registry = &self.parts.registry;
         let record = registry.template_named(template).await?;
         let resolved = registry.resolved(&record).await?;
-        let limits = resolved.settings.resource_quotas.clone().unwrap_or_default().0;
+        let limits = limits_of(&resolved);
+        let mut present: BTreeMap<u64, BTreeMap<Resource, f64>> = BTreeMap::new();
         let to: AssignedTemplate = resolved.assigned(record.template.name.clone(), record.version);
         let (mut wishes, mut from) = (Vec::new(), BTreeMap::new());
         for tenant in registry.all_tenants().await? {
@@ -136,10 +146,18 @@ impl Engine {
             else {
                 continue;
             };
+            if let Entry::Vacant(unknown) = present.entry(before.version) {
+                let version = registry.template_version(&before.name, before.version).await?;
+                unknown.insert(limits_of(&registry.resolved(&version).await?));
+            }
             for quota in registry.quotas(&tenant.id).await? {
                 let Some(to) = limits.get(&quota.resource).copied().filter(|to| *to != quota.limit) else {
                     continue;
                 };
+                let put = present.get(&before.version).and_then(|limits| limits.get(&quota.resource));
+                if !overwrite && put != Some(&quota.limit) {
+                    continue;
+                }
                 let tenant = tenant.id.clone();
                 wishes.push(Wish { tenant, quota, to, alternative: None, recommendation: None });
             }
@@ -147,4 +165,8 @@ impl Engine {
         }
         Ok((wishes, Some(TemplateChange { to, from })))
     }
+}
+
+fn limits_of(resolved: &Resolved) -> BTreeMap<Resource, f64> {
+    resolved.settings.resource_quotas.clone().unwrap_or_default().0
 }
