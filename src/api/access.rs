@@ -66,6 +66,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/v1/costs/savings", Viewer, Fleet),
     rule("GET", "/v1/costs/plan", Viewer, Fleet),
     rule("GET", "/v1/costs/focus", Viewer, Query),
+    rule("GET", "/allocation", Viewer, Fleet),
     rule("GET", "/v1/tenants", Viewer, Fleet),
     rule("POST", "/v1/tenants", Operator, Fleet),
     rule("GET", "/v1/tenants/{id}", Viewer, Path),

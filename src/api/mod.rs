@@ -6,6 +6,7 @@
 //! can't differ.
 
 mod access;
+mod allocation;
 mod analysis;
 mod audit;
 mod auth;
@@ -250,6 +251,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(costs::savings))
         .routes(routes!(costs::plan))
         .routes(routes!(costs::focus))
+        .routes(routes!(allocation::allocation))
         .routes(routes!(reports::list))
         .routes(routes!(reports::fleet))
         .routes(routes!(reports::of_tenant))

@@ -56,8 +56,9 @@ impl Checked {
 
 /// Tries all parts that a config names.
 pub async fn examine(config: &Config) -> Vec<Checked> {
-    let mut all = vec![around::server(config).await];
-    all.extend(around::store(config).await);
+    let is_running = around::is_running(config).await;
+    let mut all = vec![around::server(config, is_running).await];
+    all.extend(around::store(config, is_running).await);
     all.extend(usage::clock(config).await);
     all.extend(usage::expressions(config).await);
     all.push(prices(config));

@@ -96,7 +96,32 @@ pub struct Charge<'t> {
     purchase: Purchase,
 }
 
-impl Charge<'_> {
+impl<'t> Charge<'t> {
+    /// Whose quota.
+    pub fn tenant(&self) -> &'t Tenant {
+        self.tenant
+    }
+
+    /// Of what.
+    pub fn resource(&self) -> Resource {
+        self.resource
+    }
+
+    /// The day, or the part of it.
+    pub fn period(&self) -> TimeRange {
+        self.period
+    }
+
+    /// Units times hours.
+    pub fn quantity(&self) -> Decimal {
+        self.quantity
+    }
+
+    /// The provider and region whose prices apply.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.provider, self.region)
+    }
+
     /// What it costs, in the currency of the prices.
     pub fn cost(&self) -> Decimal {
         self.price * self.quantity

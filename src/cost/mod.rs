@@ -1,6 +1,7 @@
 //! What quotas cost: price books, the cost of the fleet and of each tenant, what
 //! changes have saved, how a budget is best spent, and the export for other tools.
 
+mod allocation;
 mod book;
 #[cfg(test)]
 mod example;
@@ -13,6 +14,7 @@ mod saving;
 mod shipped;
 mod span;
 
+pub use allocation::{AllocateBy, Allocation, allocations, window};
 pub use book::{ANY_REGION, NoPrice, PriceBook, UnitPrice};
 pub use fleet::{
     BudgetState, Costs, FleetCosts, Line, TenantCosts, Unpriced, budgets, month_of, of_fleet, of_tenant,

@@ -63,6 +63,27 @@ async fn costs_are_exported_as_focus() {
     // The tenants are some seconds old, and a little older when /v1/costs is asked.
     assert!(billed > 0.0 && billed <= total + 1e-6, "{billed} of {total}");
 
+    // OpenCost's shape says the same of the same time.
+    let window = format!("/allocation?window=2026-01-01T00:00:00Z,{}", now.replace("+00:00", "Z"));
+    let (status, answer) = caller.get(&window).await;
+    assert_eq!((status, &answer["code"]), (200, &json!(200)), "{answer:#}");
+    let set = answer["data"][0].as_object().unwrap();
+    assert_eq!(set.keys().collect::<Vec<_>>(), ["acme", "best"]);
+    let allocated: f64 = set.values().map(|one| one["totalCost"].as_f64().unwrap()).sum();
+    assert!((allocated - billed).abs() < 1e-9, "{allocated} {billed}");
+    let acme = &set["acme"];
+    assert_eq!(
+        (&acme["properties"]["namespace"], &acme["properties"]["cluster"]),
+        (&json!("acme"), &json!("aws/eu-central-1"))
+    );
+    assert!((4.0..=8.0).contains(&acme["cpuCores"].as_f64().unwrap()), "{acme:#}");
+    let (_, tiers) = caller.get(&format!("{window}&aggregate=label:tier&step=1d")).await;
+    let total: f64 = tiers["data"][0]["PREMIUM"]["totalCost"].as_f64().unwrap();
+    assert!((total - billed).abs() < 1e-9 || tiers["data"].as_array().unwrap().len() > 1, "{tiers:#}");
+    for wrong in ["window=fortnight", "window=today&aggregate=pod", "window=today&step=1h", "step=1d"] {
+        assert_eq!(caller.get(&format!("/allocation?{wrong}")).await.0, 400, "{wrong}");
+    }
+
     let (code, said) = run(&daemon, &["costs", "--focus", "-", "--tenant", "acme"]);
     assert!(code == 0 && said.lines().skip(1).all(|row| row.contains("acme/")), "{said}");
     let (code, said) = run(&daemon, &["costs", "--focus", "costs.xlsx"]);

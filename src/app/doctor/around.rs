@@ -22,9 +22,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const NOBODY: &str = "plimsoll-doctor";
 
 /// Whether the address is free, or a daemon of ours listens there.
-pub(super) async fn server(config: &Config) -> Checked {
+pub(super) async fn server(config: &Config, is_running: bool) -> Checked {
     let address = config.server.listen_address;
-    if is_running(config).await {
+    if is_running {
         return Checked::good("address", format!("a daemon answers at {address}"));
     }
     match TcpListener::bind(address).await {
@@ -37,7 +37,8 @@ pub(super) async fn server(config: &Config) -> Checked {
     }
 }
 
-async fn is_running(config: &Config) -> bool {
+/// Whether a daemon answers at the address.
+pub(super) async fn is_running(config: &Config) -> bool {
     let address = config.server.listen_address;
     let client = reqwest::Client::builder().timeout(CONNECT_WITHIN).no_proxy().build();
     let Ok(client) = client else { return false };
@@ -46,14 +47,14 @@ async fn is_running(config: &Config) -> bool {
 }
 
 /// Whether the store can be written to, has room, and is whole.
-pub(super) async fn store(config: &Config) -> Vec<Checked> {
+pub(super) async fn store(config: &Config, is_running: bool) -> Vec<Checked> {
     if config.store.kind == StoreKind::Memory {
         let mend = "set store.kind to \"sled\" unless this is a trial";
         return vec![Checked::doubtful("store", "in memory: all is lost at the end", mend)];
     }
     let folder = &config.store.path;
     let mut all = vec![room(folder)];
-    if is_running(config).await {
+    if is_running {
         all.push(Checked::good("state", "in use by the daemon that answers"));
         return all;
     }
