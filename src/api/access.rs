@@ -86,6 +86,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/v1/tenants/{id}/resources/{resource}/usage", Viewer, Path),
     rule("GET", "/v1/recommendations", Viewer, Query),
     rule("GET", "/v1/recommendations/{id}", Viewer, Record),
+    deciding("POST", "/v1/recommendations/approve", Approver, Record),
     deciding("POST", "/v1/recommendations/{id}/approve", Approver, Record),
     deciding("POST", "/v1/recommendations/{id}/reject", Approver, Record),
     rule("GET", "/v1/change-requests", Viewer, Query),

@@ -201,11 +201,40 @@ impl Caller {
         state: &ApiState,
         ids: impl IntoIterator<Item = &TenantId>,
     ) -> Result<(), Problem> {
+        let asked = self.check_tenants(state, ids).await?;
+        if asked && self.rule.decides { self.check_code(state).await } else { Ok(()) }
+    }
+
+    /// The tenants that the token is for; none where it is for all.
+    pub fn tenants(&self) -> &[TenantId] {
+        &self.tenants
+    }
+
+    /// Whether the caller may look at all of these tenants. No second factor is
+    /// asked for, so it is nothing to change them by.
+    ///
+    /// # Errors
+    /// 403 with what is missing.
+    pub async fn reach_all(
+        &self,
+        state: &ApiState,
+        ids: impl IntoIterator<Item = &TenantId>,
+    ) -> Result<(), Problem> {
+        self.check_tenants(state, ids).await.map(drop)
+    }
+
+    /// Whether any of some tenants, all of which the caller reaches, asks for a
+    /// second factor.
+    async fn check_tenants(
+        &self,
+        state: &ApiState,
+        ids: impl IntoIterator<Item = &TenantId>,
+    ) -> Result<bool, Problem> {
         let mut asked = false;
         for id in ids {
             asked |= self.check_tenant(state, id).await?;
         }
-        if asked && self.rule.decides { self.check_code(state).await } else { Ok(()) }
+        Ok(asked)
     }
 
     /// Whether a tenant that the caller reaches asks for a second factor.

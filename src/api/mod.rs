@@ -10,6 +10,7 @@ mod allocation;
 mod analysis;
 mod audit;
 mod auth;
+mod batch;
 mod change_requests;
 mod costs;
 mod document;
@@ -229,6 +230,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(pause::get, pause::put, pause::remove))
         .routes(routes!(recommendations::list))
         .routes(routes!(recommendations::get))
+        .routes(routes!(batch::approve))
         .routes(routes!(recommendations::approve))
         .routes(routes!(recommendations::reject))
         .routes(routes!(analysis::assessments))

@@ -101,10 +101,12 @@ pub async fn create(
     let wish = RolloutWish { name, reason, strategy, watch, limits, wishes, template };
     let remark = caller.remark(None);
     let planned = state.engine.plan_rollout(wish, &remark).await?;
-    admit(&state, &caller, &planned).await?;
+    let concerned = present(&state, &planned).await;
     if query.dry_run {
+        caller.reach_all(&state, &concerned).await?;
         return Ok(Json(planned).into_response());
     }
+    caller.admit_all(&state, &concerned).await?;
     let begun = state.engine.begin_rollout(planned, remark).await?;
     let location = format!("/v1/rollouts/{}", begun.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(begun)).into_response())
@@ -267,12 +269,17 @@ async fn steer(
 /// Whether the caller may decide for all of its tenants. Those that have left
 /// ask for nothing.
 async fn admit(state: &ApiState, caller: &Caller, rollout: &Rollout) -> Result<(), Problem> {
+    caller.admit_all(state, &present(state, rollout).await).await
+}
+
+/// The tenants of a rollout that are still there.
+async fn present(state: &ApiState, rollout: &Rollout) -> Vec<TenantId> {
     let tenants: BTreeSet<&TenantId> = rollout.changes.iter().map(|change| &change.tenant).collect();
     let mut present = Vec::new();
     for tenant in tenants {
         if state.engine.registry().tenant(tenant).await.is_ok() {
-            present.push(tenant);
+            present.push(tenant.clone());
         }
     }
-    caller.admit_all(state, present).await
+    present
 }

@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::answer::{Output, columns, word};
-use super::client::{Server, given};
+use super::answer::{self, Output, columns, items, word};
+use super::client::{Body, Server, given};
 use super::decision::{Approval, Decision};
-use crate::domain::{Resource, TenantId};
+use crate::domain::{Resource, TenantId, Tier};
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -43,11 +43,73 @@ enum What {
     },
     /// Approve a recommendation and change the quota
     Approve(Approval),
+    /// Approve all that wait and are chosen; look at it with --dry-run first
+    ApproveAll(Batch),
     /// Reject a recommendation
     Reject(Decision),
 }
 
+/// Which are approved together.
+#[derive(Debug, Args)]
+struct Batch {
+    /// Only say what would come of it
+    #[arg(long)]
+    dry_run: bool,
+    /// Of this tenant; may be given again
+    #[arg(long)]
+    tenant: Vec<TenantId>,
+    /// Of tenants of this tier
+    #[arg(long)]
+    tier: Option<Tier>,
+    /// Of this resource
+    #[arg(long)]
+    resource: Option<Resource>,
+    /// Those that lead up, or down
+    #[arg(long, value_parser = ["up", "down"])]
+    direction: Option<String>,
+    /// With at least this confidence, 0 to 1
+    #[arg(long, default_value_t = 0.0)]
+    least_confidence: f64,
+    /// At most so many, the newest first
+    #[arg(long)]
+    most: Option<usize>,
+    /// What you say of it
+    #[arg(long)]
+    comment: Option<String>,
+    /// The code of your second factor, where a template asks for one
+    #[arg(long)]
+    code: Option<String>,
+}
+
+impl Batch {
+    fn send(&self, server: &Server) -> anyhow::Result<Value> {
+        let body = Body::Json(json!({
+            "tenants": self.tenant,
+            "tier": self.tier,
+            "resource": self.resource,
+            "direction": self.direction,
+            "least_confidence": self.least_confidence,
+            "most": self.most,
+            "comment": self.comment,
+        }));
+        let query = [("dry_run", self.dry_run.to_string())];
+        let code = answer::code(self.code.as_deref());
+        server.send_body(Method::POST, &format!("{PATH}/approve"), &query, &code, body)
+    }
+}
+
 const PATH: &str = "/v1/recommendations";
+
+const BATCH: [(&str, &str); 8] = [
+    ("id", "/id"),
+    ("tenant", "/tenant"),
+    ("resource", "/resource"),
+    ("now", "/from"),
+    ("recommended", "/to"),
+    ("saving a month", "/saving/amount"),
+    ("outcome", "/outcome"),
+    ("why", "/why"),
+];
 
 const COLUMNS: [(&str, &str); 9] = [
     ("id", "/id"),
@@ -74,6 +136,22 @@ pub fn run(arguments: &Recommendation, out: &mut impl Write) -> anyhow::Result<(
     match what {
         What::List { .. } => columns(&answer, &COLUMNS, out),
         What::Get { .. } | What::Reject(_) => columns(&json!({ "items": [answer] }), &COLUMNS, out),
+        What::ApproveAll(_) => {
+            columns(&answer, &BATCH, out)?;
+            let saving = match &answer["saving"] {
+                Value::Null => String::new(),
+                saving => {
+                    format!(", saving {} {} a month", word(&saving["amount"]), word(&saving["currency"]))
+                }
+            };
+            let done = if answer["dry_run"] == true {
+                "would be decided on; nothing was changed"
+            } else {
+                "decided on"
+            };
+            writeln!(out, "{} {done}{saving}; {} more wait.", items(&answer).len(), answer["left"])?;
+            Ok(())
+        }
         What::Approve(_) if answer["quota"].is_null() => {
             let id = word(&answer["id"]);
             let until = word(&answer["state"]["until"]);
@@ -109,6 +187,7 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
         }
         What::Get { id } => server.call(Method::GET, &format!("{PATH}/{id}"), &[], None),
         What::Approve(approval) => approval.send(server, PATH),
+        What::ApproveAll(batch) => batch.send(server),
         What::Reject(decision) => decision.send(server, PATH, "reject"),
     }
 }

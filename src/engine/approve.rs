@@ -119,6 +119,20 @@ impl Engine {
         }
     }
 
+    /// What stands against an approval of a recommendation, if anything does.
+    /// Nothing is changed.
+    ///
+    /// # Errors
+    /// Where it waits no more, or the state can't be read.
+    pub(super) async fn would_approve(
+        &self,
+        record: &RecommendationRecord,
+        remark: Remark,
+    ) -> Result<Option<Verdict>, RegistryError> {
+        let wish = self.wish_of(record).await?;
+        Ok(self.judged(wish, remark).err())
+    }
+
     /// Approves what another person asked for, and carries it out.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 
 mod apply;
 mod approve;
+mod batch;
 mod collect;
 mod compute;
 mod costs;
@@ -45,6 +46,7 @@ use tokio::sync::Notify;
 
 pub use apply::ApplyError;
 pub use approve::{Asked, Decided};
+pub use batch::{Chosen, Direction, Word};
 pub use compute::{Compute, ComputeError};
 pub use costs::CostError;
 pub use deliver::{Backoff, Deliverer, DeliverySettings, KnownReceiver, Origin, drive_deliveries};

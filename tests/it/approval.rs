@@ -90,3 +90,63 @@ async fn two_people_decide_on_what_is_dear() {
     let (_, decided) = ann.get(&place).await;
     assert_eq!(decided["state"]["decided_by"], json!({"kind": "person", "name": "admin"}), "{decided:#}");
 }
+
+/// What a batch says of each resource.
+fn outcomes(batch: &Value) -> Vec<(&str, &str)> {
+    let items = batch["items"].as_array().unwrap_or_else(|| panic!("{batch:#}"));
+    let mut all: Vec<_> = items
+        .iter()
+        .map(|one| (one["resource"].as_str().unwrap(), one["outcome"].as_str().unwrap()))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_approved_at_once_after_a_dry_run() {
+    let memory = "\n[resources.memory_gb]\nexpression = \"max by (tenant) (tenant_cpu_cores)\"\n";
+    let (_prometheus, daemon, admin) = acme(&format!("{TWO}{memory}")).await;
+    let (ann, ben) = (person(&admin, "ann").await, person(&admin, "ben").await);
+    let both = || async { proposed(&admin).await.len() == 2 };
+    admin.wait_until("both recommendations wait", both).await;
+    let (path, trial) = ("/v1/recommendations/approve", "/v1/recommendations/approve?dry_run=true");
+
+    let (status, dry) = ann.post(trial, &json!({})).await;
+    assert_eq!(status, 200, "{dry:#}");
+    assert_eq!(
+        outcomes(&dry),
+        [("cpu_cores", "would_await_second"), ("memory_gb", "would_apply")],
+        "{dry:#}"
+    );
+    assert!(dry["saving"]["amount"].as_str().unwrap().parse::<f64>().unwrap() > 1.0, "{dry:#}");
+    let dear = dry["items"].as_array().unwrap().iter().find(|one| one["resource"] == "cpu_cores").unwrap();
+    assert!(dear["why"].as_str().unwrap().contains("100"), "{dear:#}");
+    assert_eq!(proposed(&admin).await.len(), 2, "nothing was changed");
+    for (chosen, count) in [
+        (json!({"resource": "memory_gb"}), 1),
+        (json!({"direction": "up"}), 0),
+        (json!({"direction": "down", "tier": "PREMIUM", "tenants": ["acme"]}), 2),
+        (json!({"tier": "FREE"}), 0),
+        (json!({"least_confidence": 1.0}), 0),
+    ] {
+        assert_eq!(outcomes(&ann.post(trial, &chosen).await.1).len(), count, "{chosen}");
+    }
+    let (_, one) = ann.post(trial, &json!({"most": 1})).await;
+    assert_eq!((outcomes(&one).len(), &one["left"]), (1, &json!(1)), "{one:#}");
+    assert_eq!(ann.post(trial, &json!({"tenants": ["nobody"]})).await.0, 404);
+    assert_eq!(ann.post(trial, &json!({"least_confidence": 7})).await.0, 422);
+
+    let (status, first) = ann.post(path, &json!({"comment": "all of it"})).await;
+    assert_eq!(status, 200, "{first:#}");
+    assert_eq!(outcomes(&first), [("cpu_cores", "awaits_second"), ("memory_gb", "applied")], "{first:#}");
+    let (_, again) = ann.post(path, &json!({"resource": "cpu_cores"})).await;
+    assert_eq!(outcomes(&again), [("cpu_cores", "refused")], "the same person twice: {again:#}");
+    let asked = ["recommendation", "approve-all", "--resource", "cpu_cores", "--dry-run"];
+    let said = String::from_utf8_lossy(&daemon.asked(&asked).stdout).into_owned();
+    assert!(said.contains("would_apply") && said.contains("nothing was changed"), "{said}");
+    let (_, second) = ben.post(path, &json!({})).await;
+    assert_eq!(outcomes(&second), [("cpu_cores", "applied")], "{second:#}");
+    let (_, audit) = admin.get("/v1/audit?tenant=acme").await;
+    let changed = audit["items"].as_array().unwrap().iter().filter(|line| line["action"] == "quota_changed");
+    assert_eq!(changed.count(), 2, "{audit:#}");
+}

@@ -1,0 +1,175 @@
+//! Many recommendations approved at once, after a dry run.
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::ApiState;
+use super::auth::Caller;
+use super::extract::{Body, Query};
+use super::problem::Problem;
+use crate::domain::{Money, PerMonth, RecommendationId, Resource, TenantId, Tier};
+use crate::engine::{Chosen, Direction, Word};
+use crate::registry::RecommendationRecord;
+
+/// How it is done.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BatchQuery {
+    /// Whether it is only said what would come of it; nothing is changed then, and no second factor is asked for.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Which recommendations that wait are approved: those that all of it holds for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchToApprove {
+    /// Of these tenants; of all that the token reaches where it is left out.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    tenants: Vec<TenantId>,
+    /// Of tenants of this tier.
+    tier: Option<Tier>,
+    /// Of this resource.
+    resource: Option<Resource>,
+    /// Which way they lead.
+    direction: Option<Direction>,
+    /// The least confidence, 0 to 1.
+    #[serde(default)]
+    least_confidence: f64,
+    /// The most that are approved, the newest first; `server.max_page` where it is left out, and never more.
+    #[schema(minimum = 1)]
+    most: Option<usize>,
+    /// What the approver says.
+    comment: Option<String>,
+}
+
+/// What comes of one recommendation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchOutcome {
+    /// It would be carried out.
+    WouldApply,
+    /// It would wait for a second person.
+    WouldAwaitSecond,
+    /// The quota stands as recommended.
+    Applied,
+    /// It waits for a second person.
+    AwaitsSecond,
+    /// It did not come about, or would not.
+    Refused,
+}
+
+/// One of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchItem {
+    /// The recommendation.
+    id: RecommendationId,
+    /// Its tenant.
+    tenant: TenantId,
+    /// Its resource.
+    resource: Resource,
+    /// The quota that stood, in the resource's unit.
+    from: f64,
+    /// The quota that it asks for.
+    to: f64,
+    /// How far it can be trusted, 0 to 1.
+    confidence: f64,
+    /// What it saves in a month; negative where it costs more.
+    saving: Option<Money<PerMonth>>,
+    /// What comes of it.
+    outcome: BatchOutcome,
+    /// Why it is refused, or needs two.
+    why: Option<String>,
+}
+
+/// What comes of all.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Batch {
+    /// Whether nothing was changed.
+    dry_run: bool,
+    /// One by one, the newest first.
+    items: Vec<BatchItem>,
+    /// How many more waited, and were left for the next time.
+    left: usize,
+    /// What those save in a month that are carried out, or would be; missing where a price is.
+    saving: Option<Money<PerMonth>>,
+}
+
+/// Approve many recommendations. Each is judged and carried out as if it were approved alone: what needs two people waits
+/// for a second one, and what is refused does not keep the others back. The code of a second factor counts for all of
+/// one request.
+#[utoipa::path(post, path = "/v1/recommendations/approve", tag = "recommendations", security(("token" = [])),
+    params(BatchQuery),
+    request_body = BatchToApprove,
+    responses(
+        (status = 200, body = Batch),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn approve(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<BatchQuery>,
+    Body(batch): Body<BatchToApprove>,
+) -> Result<Json<Batch>, Problem> {
+    let BatchToApprove { tenants, tier, resource, direction, least_confidence, most, comment } = batch;
+    if !(0.0..=1.0).contains(&least_confidence) {
+        return Err(Problem::unprocessable("least_confidence is a share from 0 to 1"));
+    }
+    let tenants = if tenants.is_empty() { caller.tenants().to_vec() } else { tenants };
+    for tenant in &tenants {
+        state.engine.registry().tenant(tenant).await?;
+    }
+    let chosen = Chosen { tenants, tier, resource, direction, least_confidence };
+    let mut records = state.engine.chosen(&chosen).await?;
+    let most = most.unwrap_or(usize::MAX).clamp(1, state.settings.max_page);
+    let left = records.len().saturating_sub(most);
+    records.truncate(most);
+    let concerned: Vec<TenantId> =
+        records.iter().map(|record| record.recommendation.tenant.clone()).collect();
+    match query.dry_run {
+        true => caller.reach_all(&state, &concerned).await?,
+        false => caller.admit_all(&state, &concerned).await?,
+    }
+    let mut items = Vec::with_capacity(records.len());
+    for record in &records {
+        let remark = caller.remark(comment.clone());
+        let word = match query.dry_run {
+            true => state.engine.try_word(record, remark).await,
+            false => state.engine.give_word(record, remark).await,
+        };
+        items.push(item(record, word));
+    }
+    let carried_out =
+        |one: &&BatchItem| matches!(one.outcome, BatchOutcome::WouldApply | BatchOutcome::Applied);
+    let savings: Option<Vec<Money<PerMonth>>> =
+        items.iter().filter(carried_out).map(|one| one.saving).collect();
+    let saving = savings.and_then(|all| Money::sum(all.first()?.currency, all.iter().copied()).ok());
+    Ok(Json(Batch { dry_run: query.dry_run, items, left, saving }))
+}
+
+fn item(record: &RecommendationRecord, word: Word) -> BatchItem {
+    let one = &record.recommendation;
+    let (outcome, why) = match word {
+        Word::WouldApply => (BatchOutcome::WouldApply, None),
+        Word::WouldAwaitSecond(because) => (BatchOutcome::WouldAwaitSecond, Some(because.to_string())),
+        Word::Applied => (BatchOutcome::Applied, None),
+        Word::AwaitsSecond => (BatchOutcome::AwaitsSecond, None),
+        Word::Refused(why) => (BatchOutcome::Refused, Some(why)),
+    };
+    BatchItem {
+        id: one.id,
+        tenant: one.tenant.clone(),
+        resource: one.resource,
+        from: one.current,
+        to: one.proposed,
+        confidence: one.confidence,
+        saving: one.cost.as_ref().map(|cost| cost.saving),
+        outcome,
+        why,
+    }
+}
