@@ -130,6 +130,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("POST", "/v1/templates", Admin, Fleet),
     rule("GET", "/v1/templates/{name}", Viewer, Fleet),
     rule("PUT", "/v1/templates/{name}", Admin, Fleet),
+    rule("DELETE", "/v1/templates/{name}", Admin, Fleet),
     rule("POST", "/v1/templates/{name}/clone", Admin, Fleet),
     rule("GET", "/v1/templates/{name}/versions", Viewer, Fleet),
     rule("GET", "/v1/templates/{name}/versions/{version}", Viewer, Fleet),

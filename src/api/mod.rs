@@ -204,7 +204,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(settings::get))
         .routes(routes!(sla::get))
         .routes(routes!(templates::list, templates::create))
-        .routes(routes!(templates::get, templates::put))
+        .routes(routes!(templates::get, templates::put, templates::remove))
         .routes(routes!(templates::clone))
         .routes(routes!(templates::versions))
         .routes(routes!(templates::version))

@@ -146,6 +146,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::NoSuchDeadLetter(..) => Problem::not_found(detail),
             RegistryError::TenantExists(_)
             | RegistryError::IncidentOver(_)
+            | RegistryError::TemplateInUse { .. }
             | RegistryError::AlreadyDecided { .. }
             | RegistryError::RequestDecided { .. }
             | RegistryError::TooManyRequests(_)

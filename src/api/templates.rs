@@ -50,6 +50,15 @@ pub struct TemplateChanged {
     note: &'static str,
 }
 
+/// Why a template is removed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RemovalQuery {
+    /// Why; it stands in the audit log.
+    reason: Option<String>,
+}
+
 /// Why a template is written.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -213,6 +222,35 @@ pub async fn clone(
     let query = WriteQuery { reason: Some(why), dry_run: false };
     let written = write_one(&state, &caller, template, Standing::Absent, query).await?;
     created(&state, written).await
+}
+
+/// Remove a template with all its versions, if it still stands as it was seen and nothing stands on it: no tenant, no other
+/// template, no open rollout. Its name is free again; its newest version stays readable in the audit log.
+#[utoipa::path(delete, path = "/v1/templates/{name}", tag = "templates", security(("token" = [])),
+    params(
+        ("name" = String, Path, description = "The template's name"),
+        ("If-Match" = String, Header, description = "The version that was seen, in quotes"),
+        RemovalQuery,
+    ),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Something stands on it"),
+        (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
+        (status = 428, body = Problem, content_type = "application/problem+json", description = "If-Match is missing"),
+    ))]
+pub async fn remove(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<TemplateName>,
+    Query(query): Query<RemovalQuery>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let allowed = if_match(&headers)?;
+    let registry = state.engine.registry();
+    let seen = allowed.choose(registry.template(&name).await?.version);
+    registry.remove_template(&name, seen, caller.remark(query.reason)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// List the versions of a template, the newest first.

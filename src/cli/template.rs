@@ -79,6 +79,14 @@ enum What {
         #[arg(long)]
         to: Option<u64>,
     },
+    /// Remove a template with all its versions, where nothing stands on it
+    Remove {
+        /// The template
+        name: TemplateName,
+        /// Why; it stands in the audit log
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// List the versions of a template, the newest first
     Versions {
         /// The template
@@ -144,6 +152,7 @@ pub fn run(arguments: &Template, out: &mut impl Write) -> anyhow::Result<()> {
         }
         What::Create(Create { how, .. }) | What::Update { how, .. } => show_change(&answer, how.dry_run, out),
         What::Clone { .. } | What::Export { .. } => show_change(&answer, false, out),
+        What::Remove { name, .. } => Ok(writeln!(out, "{name} is removed with all its versions.")?),
     }
 }
 
@@ -172,6 +181,13 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
             let text = |version: &Option<u64>| version.map(|version| version.to_string());
             let query = given([("from", text(from)), ("to", text(to))]);
             server.call(Method::GET, &format!("/v1/templates/{name}/diff"), &query, None)
+        }
+        What::Remove { name, reason } => {
+            let found = get(format!("/v1/templates/{name}"))?;
+            let path = format!("/v1/templates/{name}");
+            let query = given([("reason", reason.clone())]);
+            let tag = format!("\"{}\"", found["version"]);
+            server.send_body(Method::DELETE, &path, &query, &[("if-match", tag)], Body::Nothing)
         }
         What::Export { .. } => Ok(Value::Null),
     }

@@ -45,6 +45,8 @@ pub enum AuditAction {
     TemplateCreated,
     /// A template got a new version.
     TemplateChanged,
+    /// A template was removed with all its versions.
+    TemplateRemoved,
     /// A token was made.
     TokenCreated,
     /// A token lets nobody in any more.

@@ -20,6 +20,7 @@ mod reports;
 mod requests;
 mod rollouts;
 mod standing;
+mod template_removal;
 mod templates;
 mod tenants;
 mod tokens;
@@ -190,6 +191,14 @@ pub enum RegistryError {
         expected: u64,
         /// The version that stands.
         found: u64,
+    },
+    /// Something stands on the template.
+    #[error("remove the template {name}: {users} stand on it; give them another first")]
+    TemplateInUse {
+        /// Which.
+        name: TemplateName,
+        /// What stands on it.
+        users: String,
     },
     /// There may be no more templates.
     #[error("create a template: there may be {0}, as templates.max_templates says")]

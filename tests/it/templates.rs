@@ -258,3 +258,39 @@ async fn recommendations_keep_the_violation_budget_of_the_template() {
     assert_eq!(evidence["budget"], 0.0031, "{found:#}");
     assert_eq!(evidence["budget_because"], "the promise of the template strict@1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_removed_once_nothing_stands_on_it() {
+    let (daemon, caller) = daemon().await;
+    for template in [json!({"name": "base", "tier": "PREMIUM"}), json!({"name": "gold", "extends": "base"})] {
+        assert_eq!(caller.post("/v1/templates", &template).await.0, 201);
+    }
+    assert_eq!(caller.post("/v1/tenants", &json!({"id": "acme", "template": "gold"})).await.0, 201);
+    let remove = async |name: &str, version: u64| {
+        let tag = format!("\"{version}\"");
+        caller.call(Method::DELETE, &format!("/v1/templates/{name}"), Some(&tag), None).await.unwrap()
+    };
+    for (name, user) in [("base", "the template gold@1"), ("gold", "the tenant acme")] {
+        let (status, problem) = remove(name, 1).await;
+        assert_eq!(status, 409, "{problem:#}");
+        assert!(problem["detail"].as_str().unwrap().contains(user), "{problem:#}");
+    }
+    assert_eq!(caller.call(Method::DELETE, "/v1/tenants/acme", None, None).await.unwrap().0, 204);
+    assert_eq!(remove("gold", 2).await.0, 412);
+    assert_eq!(caller.call(Method::DELETE, "/v1/templates/gold", None, None).await.unwrap().0, 428);
+    let said = wrote(&daemon, &["remove", "gold", "--reason", "nobody has it"]);
+    assert_eq!(said, "gold is removed with all its versions.\n");
+    for path in ["/v1/templates/gold", "/v1/templates/gold/versions/1"] {
+        assert_eq!(caller.get(path).await.0, 404, "{path}");
+    }
+    assert_eq!(remove("base", 1).await.0, 204);
+    let (_, audit) = caller.get("/v1/audit?action=template_removed").await;
+    let lines = audit["items"].as_array().unwrap();
+    assert_eq!((lines.len(), &lines[1]["reason"]), (2, &json!("nobody has it")), "{audit:#}");
+    assert_eq!(lines[1]["before"]["template"]["name"], "gold", "what it said can still be read");
+    assert_eq!(
+        caller.post("/v1/templates", &json!({"name": "gold", "tier": "FREE"})).await.0,
+        201,
+        "the name is free"
+    );
+}

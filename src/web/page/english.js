@@ -321,6 +321,7 @@ export const english = {
   "action.model_rolled_back": "Model rolled back",
   "action.template_created": "Template made",
   "action.template_changed": "Template changed",
+  "action.template_removed": "Template removed",
   "action.token_created": "Token made",
   "action.token_revoked": "Token revoked",
   "action.session_begun": "Logged in",

@@ -321,6 +321,7 @@ export const german = {
   "action.model_rolled_back": "Modell zurückgenommen",
   "action.template_created": "Vorlage angelegt",
   "action.template_changed": "Vorlage geändert",
+  "action.template_removed": "Vorlage entfernt",
   "action.token_created": "Token angelegt",
   "action.token_revoked": "Token widerrufen",
   "action.session_begun": "Angemeldet",
