@@ -54,6 +54,11 @@ impl Engine {
         self.availability_heard(tenant).filter(|_| fresh)
     }
 
+    /// Whether the source could say how available services are, and has not yet.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.watches_availability() && self.workspace.availability.read().heard_at.is_none()
+    }
+
     /// The availability as it was heard last.
     fn availability_heard(&self, tenant: &Tenant) -> Option<SlaState> {
         let good = Arc::clone(&self.workspace.availability.read().good);

@@ -151,7 +151,8 @@ impl Engine {
     async fn look_at(&self, tenant: &Tenant, round: &Round) -> Result<Found, EngineError> {
         let quotas = self.parts.registry.quotas(&tenant.id).await?;
         let known = round.open.get(&tenant.id).map(|(incident, _)| incident);
-        let mut found = Found::default();
+        let is_unheard = self.is_unheard();
+        let mut found = Found { is_unheard, ..Found::default() };
         let detections = self.workspace.detections.read();
         for frame in &round.frames {
             let Some(usage) = frame.series.get(&tenant.id) else { continue };

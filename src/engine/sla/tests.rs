@@ -31,6 +31,7 @@ fn each_sample_is_held_against_the_quota_of_its_time() {
 struct Wavering {
     usage: FileSource,
     is_silent: AtomicBool,
+    is_good: AtomicBool,
     asked: AtomicUsize,
 }
 
@@ -60,7 +61,10 @@ impl UsageSource for Wavering {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match self.is_silent.load(Ordering::Relaxed) {
             true => Err(SourceError::Unreachable("it is down".to_owned())),
-            false => Ok(BTreeMap::from([("acme".parse().unwrap(), 0.9)])),
+            false => {
+                let good = if self.is_good.load(Ordering::Relaxed) { 1.0 } else { 0.9 };
+                Ok(BTreeMap::from([("acme".parse().unwrap(), good)]))
+            }
         }
     }
 }
@@ -68,11 +72,16 @@ impl UsageSource for Wavering {
 #[tokio::test]
 async fn a_breach_stays_while_the_source_is_silent_and_it_is_not_asked_more_often() {
     let usage = usage_of(&["acme"]);
-    let source = Arc::new(Wavering { usage, is_silent: AtomicBool::new(false), asked: AtomicUsize::new(0) });
+    let source = Arc::new(Wavering {
+        usage,
+        is_silent: AtomicBool::new(false),
+        is_good: AtomicBool::new(false),
+        asked: AtomicUsize::new(0),
+    });
     let mut settings = Settings::default();
     settings.sla.every = Duration::from_secs(2 * HOUR);
     let (store, clock) = (Arc::new(MemoryStore::default()), clock());
-    let engine = engine_from(source.clone(), store, &clock, settings, Budgets::default());
+    let engine = engine_from(source.clone(), store.clone(), &clock, settings.clone(), Budgets::default());
     register(&engine, "acme", ApplyMode::Review, &[(Resource::CpuCores, 16.0)]).await;
     let acme = engine.registry().tenant(&"acme".parse().unwrap()).await.unwrap();
     let seen = || source.asked.load(Ordering::Relaxed);
@@ -80,7 +89,7 @@ async fn a_breach_stays_while_the_source_is_silent_and_it_is_not_asked_more_ofte
         let all = engine.promises(&acme).await.unwrap();
         all.iter().any(|one| one.objective == Objective::Availability)
     };
-    let told = async || {
+    let told = async |engine: &Engine| {
         let open = engine.registry().open_incident(&acme.id).await.unwrap();
         open.is_some_and(|open| {
             open.findings.iter().any(|one| one.kind == FindingKind::SlaBreach && one.is_open())
@@ -88,7 +97,7 @@ async fn a_breach_stays_while_the_source_is_silent_and_it_is_not_asked_more_ofte
     };
     pass(&engine, &clock, 1).await;
     let windows = engine.settings.sla.windows().len();
-    assert_eq!((seen(), shown().await, told().await), (windows, true, true));
+    assert_eq!((seen(), shown().await, told(&engine).await), (windows, true, true));
 
     source.is_silent.store(true, Ordering::Relaxed);
     for _ in 0..4 {
@@ -100,5 +109,15 @@ async fn a_breach_stays_while_the_source_is_silent_and_it_is_not_asked_more_ofte
         pass(&engine, &clock, 1).await;
     }
     assert!(!shown().await, "nobody knows what it is now");
-    assert!(told().await, "what can't be seen is not over");
+    assert!(told(&engine).await, "what can't be seen is not over");
+
+    let restarted = engine_from(source.clone(), store, &clock, settings, Budgets::default());
+    pass(&restarted, &clock, 1).await;
+    assert!(told(&restarted).await, "nor does a restart end it");
+    source.is_silent.store(false, Ordering::Relaxed);
+    source.is_good.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        pass(&restarted, &clock, 1).await;
+    }
+    assert!(!told(&restarted).await, "an answer ends it");
 }
