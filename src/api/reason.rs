@@ -10,8 +10,9 @@ use super::problem::Problem;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
-    /// Why, for everybody who looks at it later; it stands in the audit log.
+    /// Why, for everybody who looks at it later; it stands in the audit log. `comment` is taken as well.
     #[schema(min_length = 1)]
+    #[serde(alias = "comment")]
     reason: String,
 }
 

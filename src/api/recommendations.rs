@@ -59,7 +59,8 @@ pub struct RecommendationQuery {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalToGive {
-    /// What the approver says.
+    /// What the approver says; `reason` is taken as well.
+    #[serde(alias = "reason")]
     pub(super) comment: Option<String>,
 }
 

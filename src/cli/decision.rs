@@ -15,7 +15,7 @@ pub struct Approval {
     /// Its id
     id: uuid::Uuid,
     /// What you say of it
-    #[arg(long)]
+    #[arg(long, visible_alias = "reason")]
     comment: Option<String>,
     /// The code of your second factor, where the template asks for one
     #[arg(long)]
@@ -40,7 +40,7 @@ pub struct Decision {
     /// Its id
     id: uuid::Uuid,
     /// Why
-    #[arg(long)]
+    #[arg(long, visible_alias = "comment")]
     reason: String,
     /// The code of your second factor, where a template asks for one
     #[arg(long)]

@@ -30,7 +30,7 @@ async fn waiting(caller: &Caller) -> Value {
 async fn what_was_rejected_stays_rejected_over_a_restart() {
     let (_prometheus, mut daemon, caller) = acme("").await;
     let id = waiting(&caller).await["id"].as_str().unwrap().to_owned();
-    let no = json!({"reason": "they launch in May"});
+    let no = json!({"comment": "they launch in May"});
     assert_eq!(caller.post(&format!("/v1/recommendations/{id}/reject"), &no).await.0, 200);
     let said = || async {
         let (_, assessments) = caller.get("/v1/tenants/acme/assessments").await;

@@ -21,6 +21,7 @@ mod notebooks;
 mod one_shot;
 mod packaging;
 mod pause;
+mod poll;
 mod prometheus_source;
 mod recommend;
 mod reports;
