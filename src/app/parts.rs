@@ -157,7 +157,7 @@ pub fn api_settings(config: &Config) -> ApiSettings {
 pub fn report_settings(config: &Config) -> ReportSettings {
     let config::Reports { max_rows, period, keep, max_tenants, check_every, schedules } =
         config.reports.clone();
-    ReportSettings { max_rows, period, keep, max_tenants, check_every, schedules }
+    ReportSettings { max_rows, period, keep, max_tenants, check_every, schedules, is_simulated: false }
 }
 
 fn access_settings(config: &Config) -> AccessSettings {

@@ -16,7 +16,7 @@ use super::table;
 use crate::api::ApiSettings;
 use crate::app::{self, Usage};
 use crate::cost::{PriceBook, Prices};
-use crate::engine::{CycleReport, Engine, Progress, Settings};
+use crate::engine::{CycleReport, Engine, Progress, ReportSettings, Settings};
 use crate::security::Token;
 use crate::series::table as files;
 use crate::simulate;
@@ -149,7 +149,8 @@ async fn serve(
     )?;
     writeln!(out, "Ctrl-C ends it.")?;
     out.flush()?;
-    let settings = ApiSettings { simulated: true, ..ApiSettings::default() };
+    let reports = ReportSettings { is_simulated: true, ..ReportSettings::default() };
+    let settings = ApiSettings { simulated: true, reports, ..ApiSettings::default() };
     app::serve_once_computed(engine.clone(), listener, settings).await
 }
 

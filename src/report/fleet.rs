@@ -40,6 +40,7 @@ pub fn summary(report: &FleetReport, figures: Figures) -> Vec<String> {
     let say = |word, parts: &[(&str, &str)]| figures.say(word, parts);
     let (tenants, waiting) = (figures.count(report.tenants), figures.count(report.waiting));
     let mut all = Vec::new();
+    all.extend(report.is_simulated.then(|| figures.word(Word::SumSimulated)));
     match &report.money {
         None => {
             all.push(say(Word::SumTenantsOnly, &[("tenants", &tenants)]));

@@ -249,6 +249,9 @@ pub struct FleetReport {
     pub range: TimeRange,
     /// When it was made.
     pub made_at: Timestamp,
+    /// Whether the usage is made up, as in the demo.
+    #[serde(default)]
+    pub is_simulated: bool,
     /// How many tenants there are.
     pub tenants: u64,
     /// How many recommendations wait for somebody.
@@ -333,6 +336,9 @@ pub struct TenantReport {
     pub range: TimeRange,
     /// When it was made.
     pub made_at: Timestamp,
+    /// Whether the usage is made up, as in the demo.
+    #[serde(default)]
+    pub is_simulated: bool,
     /// Which tenant.
     pub tenant: TenantId,
     /// The name that people read.

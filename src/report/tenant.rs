@@ -76,14 +76,16 @@ pub fn summary(report: &TenantReport, figures: Figures) -> Vec<String> {
             figures.say(Word::SumRisk, &parts)
         }
     };
-    vec![
+    let simulated = report.is_simulated.then(|| figures.word(Word::SumSimulated));
+    let said = [
         first,
         figures.say(Word::SumQuotas, &[("count", &measured), ("change", &change)]),
         figures.say(Word::SumMode, &[("mode", &mode)]),
         risk,
         parts::applied_sentence(&report.applied, figures),
         parts::incidents_sentence(&report.incidents, figures),
-    ]
+    ];
+    simulated.into_iter().chain(said).collect()
 }
 
 fn cards(report: &TenantReport, figures: Figures) -> Block {

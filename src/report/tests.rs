@@ -65,6 +65,7 @@ fn of_tenant(brand: Option<Brand>) -> Report {
     Report::Tenant(TenantReport {
         range: range(),
         made_at: at("2026-11-23T06:00:00Z"),
+        is_simulated: false,
         tenant: "acme".parse().unwrap(),
         name: ODD.to_owned(),
         tier: crate::domain::Tier::WhiteLabel,
@@ -102,6 +103,7 @@ fn of_fleet() -> Report {
     Report::Fleet(FleetReport {
         range: range(),
         made_at: at("2026-11-23T06:00:00Z"),
+        is_simulated: false,
         tenants: 1200,
         waiting: 2,
         money: Some(FleetMoney {
@@ -212,4 +214,21 @@ fn what_is_told_fits_into_a_letter() {
     let (title, summary) = in_short(&of_tenant(None), Language::German);
     assert!(title.starts_with("Bericht für "), "{title}");
     assert!(summary.iter().any(|one| one.contains("sobald ein Mensch zustimmt")), "{summary:?}");
+}
+
+#[test]
+fn what_is_simulated_says_so_first() {
+    let simulated = |report: Report| match report {
+        Report::Fleet(report) => Report::Fleet(FleetReport { is_simulated: true, ..report }),
+        Report::Tenant(report) => Report::Tenant(TenantReport { is_simulated: true, ..report }),
+    };
+    for (language, words) in
+        [(Language::English, "The usage is simulated"), (Language::German, "Die Nutzung ist simuliert")]
+    {
+        for report in [of_fleet(), of_tenant(None)] {
+            let page = |report: &Report| text(report, ReportFormat::Html, language);
+            assert!(!page(&report).contains(words));
+            assert!(page(&simulated(report)).contains(words));
+        }
+    }
 }

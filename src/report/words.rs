@@ -27,6 +27,7 @@ words! {
     FleetTitle: "Fleet report", "Flottenbericht";
     TenantTitle: "Report for {tenant}", "Bericht für {tenant}";
     Period: "{from} to {to}", "{from} bis {to}";
+    SumSimulated: "The usage is simulated: none of these figures is of a real tenant.", "Die Nutzung ist simuliert: Keine dieser Zahlen gehört zu einem echten Mandanten.";
     MadeAt: "Made {at} by {product}. All times are UTC.", "Erstellt {at} von {product}. Alle Zeiten in UTC.";
     InShort: "In short", "In Kürze";
     SumTenants: "Tenants: {tenants}. At the quotas that stand they cost {cost} a month.", "Mandanten: {tenants}. Bei den geltenden Kontingenten kosten sie {cost} im Monat.";

@@ -57,6 +57,7 @@ impl Engine {
         let report = FleetReport {
             range,
             made_at: now,
+            is_simulated: settings.is_simulated,
             tenants: tenants.len() as u64,
             waiting: waiting.len() as u64,
             money,

@@ -32,6 +32,8 @@ pub struct ReportSettings {
     pub check_every: Duration,
     /// Those that are made again and again.
     pub schedules: Vec<ReportSchedule>,
+    /// Whether the usage is made up, which each report then says.
+    pub is_simulated: bool,
 }
 
 impl Default for ReportSettings {
@@ -44,6 +46,7 @@ impl Default for ReportSettings {
             max_tenants: 1_000,
             check_every: Duration::from_secs(30),
             schedules: Vec::new(),
+            is_simulated: false,
         }
     }
 }

@@ -44,6 +44,7 @@ impl Engine {
         Ok(TenantReport {
             range,
             made_at: now,
+            is_simulated: settings.is_simulated,
             name: tenant.name.clone(),
             tier: tenant.tier,
             apply_mode: tenant.apply_mode,
