@@ -3,25 +3,15 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Caller;
-use super::extract::{Body, Query};
+use super::extract::{Body, DryRun, Query};
 use super::problem::Problem;
 use crate::domain::{Money, PerMonth, RecommendationId, Resource, TenantId, Tier};
-use crate::engine::{Chosen, Direction, Word};
+use crate::engine::{BatchOutcome, Chosen, Direction, Word};
 use crate::registry::RecommendationRecord;
-
-/// How it is done.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct BatchQuery {
-    /// Whether it is only said what would come of it; nothing is changed then, and no second factor is asked for.
-    #[serde(default)]
-    dry_run: bool,
-}
 
 /// Which recommendations that wait are approved: those that all of it holds for.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -45,22 +35,6 @@ pub struct BatchToApprove {
     most: Option<usize>,
     /// What the approver says.
     comment: Option<String>,
-}
-
-/// What comes of one recommendation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BatchOutcome {
-    /// It would be carried out.
-    WouldApply,
-    /// It would wait for a second person.
-    WouldAwaitSecond,
-    /// The quota stands as recommended.
-    Applied,
-    /// It waits for a second person.
-    AwaitsSecond,
-    /// It did not come about, or would not.
-    Refused,
 }
 
 /// One of them.
@@ -103,7 +77,7 @@ pub struct Batch {
 /// for a second one, and what is refused does not keep the others back. The code of a second factor counts for all of
 /// one request.
 #[utoipa::path(post, path = "/v1/recommendations/approve", tag = "recommendations", security(("token" = [])),
-    params(BatchQuery),
+    params(DryRun),
     request_body = BatchToApprove,
     responses(
         (status = 200, body = Batch),
@@ -113,7 +87,7 @@ pub struct Batch {
 pub async fn approve(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
-    Query(query): Query<BatchQuery>,
+    Query(DryRun { dry_run }): Query<DryRun>,
     Body(batch): Body<BatchToApprove>,
 ) -> Result<Json<Batch>, Problem> {
     let BatchToApprove { tenants, tier, resource, direction, least_confidence, most, comment } = batch;
@@ -131,14 +105,14 @@ pub async fn approve(
     records.truncate(most);
     let concerned: Vec<TenantId> =
         records.iter().map(|record| record.recommendation.tenant.clone()).collect();
-    match query.dry_run {
+    match dry_run {
         true => caller.reach_all(&state, &concerned).await?,
         false => caller.admit_all(&state, &concerned).await?,
     }
     let mut items = Vec::with_capacity(records.len());
     for record in &records {
         let remark = caller.remark(comment.clone());
-        let word = match query.dry_run {
+        let word = match dry_run {
             true => state.engine.try_word(record, remark).await,
             false => state.engine.give_word(record, remark).await,
         };
@@ -149,18 +123,11 @@ pub async fn approve(
     let savings: Option<Vec<Money<PerMonth>>> =
         items.iter().filter(carried_out).map(|one| one.saving).collect();
     let saving = savings.and_then(|all| Money::sum(all.first()?.currency, all.iter().copied()).ok());
-    Ok(Json(Batch { dry_run: query.dry_run, items, left, saving }))
+    Ok(Json(Batch { dry_run, items, left, saving }))
 }
 
-fn item(record: &RecommendationRecord, word: Word) -> BatchItem {
+fn item(record: &RecommendationRecord, (outcome, why): Word) -> BatchItem {
     let one = &record.recommendation;
-    let (outcome, why) = match word {
-        Word::WouldApply => (BatchOutcome::WouldApply, None),
-        Word::WouldAwaitSecond(because) => (BatchOutcome::WouldAwaitSecond, Some(because.to_string())),
-        Word::Applied => (BatchOutcome::Applied, None),
-        Word::AwaitsSecond => (BatchOutcome::AwaitsSecond, None),
-        Word::Refused(why) => (BatchOutcome::Refused, Some(why)),
-    };
     BatchItem {
         id: one.id,
         tenant: one.tenant.clone(),

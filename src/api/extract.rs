@@ -4,10 +4,22 @@
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use super::ApiState;
 use super::problem::Problem;
+
+/// Whether something is only tried.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DryRun {
+    /// Only say what would come of it; nothing is changed then, and no second factor is asked for.
+    #[serde(default)]
+    pub dry_run: bool,
+}
 
 /// A JSON body. Unknown fields and wrong types are refused by their names.
 pub struct Body<T>(pub T);

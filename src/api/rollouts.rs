@@ -8,11 +8,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Caller;
-use super::extract::{Body, Path, Query};
+use super::extract::{Body, DryRun, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use super::reason::Reason;
@@ -41,16 +41,6 @@ pub struct RolloutToBegin {
     limits: Option<WatchLimits>,
 }
 
-/// Whether it is only planned.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct RolloutQuery {
-    /// Only say what would be changed when.
-    #[serde(default)]
-    dry_run: bool,
-}
-
 /// A rollout with what was seen of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RolloutView {
@@ -66,7 +56,7 @@ const MOST_TEXT: usize = 1_000;
 
 /// Begin a rollout of many changes, or only plan it. Who begins it approves its changes.
 #[utoipa::path(post, path = "/v1/rollouts", tag = "rollouts", security(("token" = [])),
-    params(RolloutQuery),
+    params(DryRun),
     request_body = RolloutToBegin,
     responses(
         (status = 200, body = Rollout, description = "The plan; nothing was begun"),
@@ -77,7 +67,7 @@ const MOST_TEXT: usize = 1_000;
 pub async fn create(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
-    Query(query): Query<RolloutQuery>,
+    Query(DryRun { dry_run }): Query<DryRun>,
     Body(wish): Body<RolloutToBegin>,
 ) -> Result<Response, Problem> {
     let RolloutToBegin { name, reason, strategy, take, watch_seconds, limits } = wish;
@@ -102,7 +92,7 @@ pub async fn create(
     let remark = caller.remark(None);
     let planned = state.engine.plan_rollout(wish, &remark).await?;
     let concerned = present(&state, &planned).await;
-    if query.dry_run {
+    if dry_run {
         caller.reach_all(&state, &concerned).await?;
         return Ok(Json(planned).into_response());
     }

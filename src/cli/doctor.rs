@@ -1,12 +1,12 @@
 //! `plimsoll doctor`: tries what a config names, and says what to mend.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
+use super::ConfigFile;
 use super::answer::Output;
 use crate::app::doctor::{Checked, Health, examine};
 use crate::config::Config;
@@ -14,9 +14,8 @@ use crate::config::Config;
 /// The command's arguments.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// The config file
-    #[arg(long = "config.file", default_value = "config/plimsoll.toml")]
-    file: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     #[command(flatten)]
     output: Output,
 }
@@ -26,7 +25,7 @@ pub struct Doctor {
 /// # Errors
 /// Where the config can't be used, or the answer can't be written.
 pub fn run(arguments: &Doctor, out: &mut impl Write) -> anyhow::Result<bool> {
-    let config = Config::load(&arguments.file)?;
+    let config = Config::load(&arguments.config.file)?;
     let runtime = tokio::runtime::Runtime::new().context("failed to start the threads")?;
     let all = runtime.block_on(examine(&config));
     let works = all.iter().all(|one| one.health != Health::Bad);

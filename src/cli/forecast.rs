@@ -71,18 +71,25 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
     let seasons = seasons::of_all(&series, arguments.season.as_deref());
     let laid = seasons::by_the_clock(&series, arguments.time_zone);
     let pasts = seasons::pasts(&laid, &seasons);
-    let steps: Vec<Vec<usize>> = series
+    let steps: Vec<Option<Vec<usize>>> = series
         .par_iter()
         .map(|one| seasons::steps_ahead(one, arguments.time_zone, arguments.horizon))
         .collect();
-    let furthest = steps.iter().flatten().max().map_or(arguments.horizon, |last| last + 1);
+    let reach = |steps: &Option<Vec<usize>>| match steps {
+        Some(steps) => steps.iter().max().map_or(0, |last| last + 1),
+        None => arguments.horizon,
+    };
+    let furthest = steps.iter().map(reach).max().unwrap_or(arguments.horizon);
     let forecasts: anyhow::Result<Vec<Option<Prediction>>> =
         forecast_all(&pasts, furthest, &arguments.quantiles)
             .into_iter()
             .zip(&series)
             .zip(&steps)
             .map(|((forecast, one), steps)| {
-                let forecast = forecast.map(|forecast| forecast.of_steps(steps));
+                let forecast = forecast.map(|forecast| match steps {
+                    Some(steps) => forecast.of_steps(steps),
+                    None => forecast,
+                });
                 or_repeated(forecast, one, arguments.horizon, &arguments.quantiles)
             })
             .collect();

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::BadUsage;
 use super::prometheus::Access;
 use crate::app;
-use crate::domain::TimeRange;
+use crate::domain::{TimeRange, first_of};
 use crate::ports::{Clock, UsageSource};
 use crate::rightsize::policy::{Family, Peers};
 use crate::rightsize::rehearsal;
@@ -364,12 +364,9 @@ fn name_over(over: &[(usize, f64)], fleet: &Fleet, out: &mut impl Write) -> anyh
     }
     let named: Vec<String> = over
         .iter()
-        .take(NAMED)
         .map(|(place, violations)| format!("{} ({:.2} %)", fleet.ids[*place], violations * 100.0))
         .collect();
-    let more = over.len().saturating_sub(NAMED);
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    writeln!(out, "Over the budget: {}{rest}.", named.join(", "))?;
+    writeln!(out, "Over the budget: {}.", first_of(&named, NAMED))?;
     Ok(())
 }
 

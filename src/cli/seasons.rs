@@ -38,12 +38,11 @@ pub(super) fn by_the_clock(series: &[SampledSeries], zone: Zone) -> Cow<'_, [Sam
     Cow::Owned(series.par_iter().map(laid).collect())
 }
 
-/// Which steps by that clock the next `horizon` values of a series are.
-pub(super) fn steps_ahead(series: &SampledSeries, zone: Zone, horizon: usize) -> Vec<usize> {
-    match clock(series, zone).filter(|_| zone != Zone::UTC) {
-        Some(clock) => clock.ahead(series.values.len(), horizon),
-        None => (0..horizon).collect(),
-    }
+/// Which steps by that clock the next `horizon` values of a series are; `None`
+/// where they are the next ones.
+pub(super) fn steps_ahead(series: &SampledSeries, zone: Zone, horizon: usize) -> Option<Vec<usize>> {
+    let clock = clock(series, zone).filter(|_| zone != Zone::UTC)?;
+    Some(clock.ahead(series.values.len(), horizon))
 }
 
 fn clock(series: &SampledSeries, zone: Zone) -> Option<WallClock> {

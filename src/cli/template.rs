@@ -183,8 +183,8 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
             server.call(Method::GET, &format!("/v1/templates/{name}/diff"), &query, None)
         }
         What::Remove { name, reason } => {
-            let found = get(format!("/v1/templates/{name}"))?;
             let path = format!("/v1/templates/{name}");
+            let found = get(path.clone())?;
             let query = given([("reason", reason.clone())]);
             let tag = format!("\"{}\"", found["version"]);
             server.send_body(Method::DELETE, &path, &query, &[("if-match", tag)], Body::Nothing)

@@ -51,15 +51,6 @@ pub struct Properties {
     pub labels: BTreeMap<&'static str, String>,
 }
 
-/// A time with both ends.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
-pub struct Window {
-    /// The first instant.
-    pub start: Timestamp,
-    /// The first instant after it.
-    pub end: Timestamp,
-}
-
 /// What something has cost over a window, in the currency of the prices. Bytes
 /// are those of a window's mean, `…Hours` are sums.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -68,7 +59,7 @@ pub struct Window {
 pub struct Allocation {
     pub name: String,
     pub properties: Properties,
-    pub window: Window,
+    pub window: TimeRange,
     pub start: Timestamp,
     pub end: Timestamp,
     pub minutes: f64,
@@ -131,9 +122,7 @@ pub fn allocations(
 ) -> Vec<BTreeMap<String, Allocation>> {
     let mut sets: BTreeMap<Timestamp, BTreeMap<String, Sums>> = BTreeMap::new();
     for charge in charges {
-        let of_set = if daily { charge.period().start } else { window.start };
-        let day = of_set.to_utc().map_or(of_set, |time| Timestamp::midnight(time.date_naive()));
-        let set = sets.entry(if daily { day } else { window.start }).or_default();
+        let set = sets.entry(if daily { day_of(charge.period().start) } else { window.start }).or_default();
         let (name, properties) = place(charge, by);
         let sums = set.entry(name).or_insert_with(|| Sums { properties, ..Sums::default() });
         sums.add(charge, usage(charge));
@@ -142,6 +131,10 @@ pub fn allocations(
         set.into_iter().map(|(name, sums)| (name.clone(), sums.allocation(name, window))).collect()
     };
     sets.into_values().map(named).collect()
+}
+
+fn day_of(at: Timestamp) -> Timestamp {
+    at.to_utc().map_or(at, |time| Timestamp::midnight(time.date_naive()))
 }
 
 fn place(charge: &Charge<'_>, by: AllocateBy) -> (String, Properties) {
@@ -196,7 +189,7 @@ impl Sums {
         Allocation {
             name,
             properties: self.properties,
-            window: Window { start: window.start, end: window.end },
+            window,
             start: span.start,
             end: span.end,
             minutes,

@@ -17,6 +17,7 @@ mod ids;
 pub mod incident;
 pub mod model;
 pub mod money;
+mod naming;
 pub mod notice;
 mod pause;
 pub mod policy;
@@ -55,6 +56,7 @@ pub use incident::{
 };
 pub use model::{ModelScore, ModelState, ModelVersion};
 pub use money::{Currency, Money, Once, PerHour, PerMonth};
+pub use naming::first_of;
 pub use notice::{Notice, NoticeKind, Severity};
 pub use pause::Pause;
 pub use policy::{Guardrails, Objection, Verdict};

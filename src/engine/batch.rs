@@ -2,11 +2,11 @@
 //! go, and is told of by itself: what one of them comes to does not touch the
 //! others.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Decided, Engine};
-use crate::domain::{Objection, Recommendation, Resource, TenantId, Tier, WhyTwo};
+use crate::domain::{Objection, Recommendation, Resource, TenantId, Tier};
 use crate::registry::{RecommendationRecord, RegistryError, Remark};
 
 /// Which way a recommendation leads.
@@ -36,19 +36,23 @@ pub struct Chosen {
 }
 
 /// What comes of one of them.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Word {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchOutcome {
     /// It would be carried out.
     WouldApply,
     /// It would wait for a second person.
-    WouldAwaitSecond(WhyTwo),
+    WouldAwaitSecond,
     /// The quota stands as recommended.
     Applied,
     /// It waits for a second person.
     AwaitsSecond,
     /// It did not come about, or would not.
-    Refused(String),
+    Refused,
 }
+
+/// What comes of one of them, with why it is refused or needs two.
+pub type Word = (BatchOutcome, Option<String>);
 
 impl Chosen {
     fn takes(&self, one: &Recommendation) -> bool {
@@ -80,20 +84,22 @@ impl Engine {
     /// Approves a recommendation, and says what came of it.
     pub async fn give_word(&self, record: &RecommendationRecord, remark: Remark) -> Word {
         match self.approve(record.recommendation.id, remark).await {
-            Ok(Decided::Applied(_)) => Word::Applied,
-            Ok(Decided::AwaitsSecond(_)) => Word::AwaitsSecond,
-            Err(error) => Word::Refused(format!("failed to {error}")),
+            Ok(Decided::Applied(_)) => (BatchOutcome::Applied, None),
+            Ok(Decided::AwaitsSecond(_)) => (BatchOutcome::AwaitsSecond, None),
+            Err(error) => (BatchOutcome::Refused, Some(format!("failed to {error}"))),
         }
     }
 
     /// What would come of an approval. Nothing is changed.
     pub async fn try_word(&self, record: &RecommendationRecord, remark: Remark) -> Word {
         match self.would_approve(record, remark).await {
-            Err(error) => Word::Refused(format!("failed to {error}")),
-            Ok(None) => Word::WouldApply,
+            Err(error) => (BatchOutcome::Refused, Some(format!("failed to {error}"))),
+            Ok(None) => (BatchOutcome::WouldApply, None),
             Ok(Some(verdict)) => match &verdict.objections[..] {
-                [Objection::NeedsTwoPeople { because }] => Word::WouldAwaitSecond(because.clone()),
-                _ => Word::Refused(verdict.to_string()),
+                [Objection::NeedsTwoPeople { because }] => {
+                    (BatchOutcome::WouldAwaitSecond, Some(because.to_string()))
+                }
+                _ => (BatchOutcome::Refused, Some(verdict.to_string())),
             },
         }
     }

@@ -9,7 +9,7 @@ use super::costs::{CostError, was_changed};
 use crate::cost::{self, AllocateBy, Allocation, Change, Charge, ExportFormat, Held, Prices};
 use crate::domain::{DomainError, Quota, Tenant, TenantId, TimeRange, Timestamp};
 use crate::registry::RegistryError;
-use crate::series::{UsageSeries, stats};
+use crate::series::stats;
 
 impl Engine {
     /// The changes of a quota since an instant, the oldest first.
@@ -92,7 +92,7 @@ impl Engine {
             let charges = charges_of(engine.known_prices()?, &held, range)?;
             let usage = |charge: &Charge<'_>| {
                 let frame = engine.workspace.frame(charge.resource())?;
-                mean_within(frame.series.get(&charge.tenant().id)?, charge.period())
+                stats::mean(frame.series.get(&charge.tenant().id)?.within(charge.period()))
             };
             Ok(cost::allocations(&charges, range, by, daily, usage))
         };
@@ -133,14 +133,6 @@ fn charges_of<'t>(
         charges.extend(cost::charges(prices, tenant, held, range)?);
     }
     Ok(charges)
-}
-
-/// The mean of the samples within a range; `None` without any.
-fn mean_within(usage: &UsageSeries, range: TimeRange) -> Option<f64> {
-    let first = usage.step.count_in(range.start.since(usage.start));
-    let within = (first..usage.len()).take_while(|index| usage.at(*index) < range.end);
-    let known: Vec<f64> = within.map(|index| usage.values[index]).filter(|value| value.is_finite()).collect();
-    stats::mean(&known)
 }
 
 #[cfg(test)]

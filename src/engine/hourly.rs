@@ -79,8 +79,7 @@ impl Hourly {
             None => hours,
             Some(laid) => {
                 let before = self.values.len().saturating_sub(hours);
-                let known: Array1<f64> = self.values.iter().take(before).copied().collect();
-                laid.len().saturating_sub(clock(self.start, self.zone).lay(&known).len())
+                laid.len().saturating_sub(clock(self.start, self.zone).steps(before))
             }
         }
     }

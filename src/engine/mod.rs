@@ -46,7 +46,7 @@ use tokio::sync::Notify;
 
 pub use apply::ApplyError;
 pub use approve::{Asked, Decided};
-pub use batch::{Chosen, Direction, Word};
+pub use batch::{BatchOutcome, Chosen, Direction, Word};
 pub use compute::{Compute, ComputeError};
 pub use costs::CostError;
 pub use deliver::{Backoff, Deliverer, DeliverySettings, KnownReceiver, Origin, drive_deliveries};

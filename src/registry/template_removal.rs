@@ -1,8 +1,9 @@
 //! The end of a template: all its versions go at once, and only where nothing
 //! stands on any of them.
 
+use super::templates::Standing;
 use super::{Registry, RegistryError, Remark, TemplateRecord, append_audit, decode};
-use crate::domain::{AuditAction, TemplateName};
+use crate::domain::{AuditAction, TemplateName, first_of};
 use crate::ports::{Expect, Order, StoreError, Table, Write};
 
 /// What stands on a template that is named where it is refused.
@@ -21,15 +22,11 @@ impl Registry {
         version: u64,
         remark: Remark,
     ) -> Result<(), RegistryError> {
-        let found = self.read::<TemplateRecord>(Table::Templates, name.as_str()).await?;
+        let found = self.standing(name, Standing::Version(version)).await?;
         let (record, stored) = found.ok_or_else(|| RegistryError::NoSuchTemplate(name.clone(), None))?;
-        if record.version != version {
-            let (name, found) = (name.clone(), record.version);
-            return Err(RegistryError::TemplateMoved { name, expected: version, found });
-        }
         let users = self.users_of_template(name).await?;
         if !users.is_empty() {
-            return Err(RegistryError::TemplateInUse { name: name.clone(), users: told(&users) });
+            return Err(RegistryError::TemplateInUse { name: name.clone(), users: first_of(&users, NAMED) });
         }
         let expect = Expect::Version(stored);
         let mut writes = vec![Write::Delete { table: Table::Templates, key: name.to_string(), expect }];
@@ -70,14 +67,5 @@ impl Registry {
             }
         }
         Ok(users)
-    }
-}
-
-/// The first of them, and how many more there are.
-fn told(users: &[String]) -> String {
-    let named = users.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match users.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
     }
 }

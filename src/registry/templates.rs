@@ -209,7 +209,7 @@ impl Registry {
     }
 
     /// What stands under a name, with its version in the store.
-    async fn standing(
+    pub(super) async fn standing(
         &self,
         name: &TemplateName,
         expected: Standing,

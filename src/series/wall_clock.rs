@@ -24,10 +24,15 @@ pub struct WallClock {
 }
 
 impl WallClock {
+    /// How many steps by the clock the first `count` instants take.
+    pub fn steps(&self, count: usize) -> usize {
+        end_of(&self.places(count))
+    }
+
     /// The values by the clock; as they are where it never jumps among them.
     pub fn lay(&self, values: &Array1<f64>) -> Array1<f64> {
         let places = self.places(values.len());
-        let mut laid = Array1::from_elem(places.iter().max().map_or(0, |last| last + 1), f64::NAN);
+        let mut laid = Array1::from_elem(end_of(&places), f64::NAN);
         for (place, value) in places.into_iter().zip(values) {
             if laid[place].is_nan() || *value > laid[place] {
                 laid[place] = *value;
@@ -42,7 +47,7 @@ impl WallClock {
     pub fn ahead(&self, known: usize, horizon: usize) -> Vec<usize> {
         let places = self.places(known + horizon);
         let (before, after) = places.split_at(known);
-        let end = before.iter().max().map_or(0, |last| last + 1);
+        let end = end_of(before);
         after.iter().map(|place| place.saturating_sub(end)).collect()
     }
 
@@ -67,6 +72,11 @@ impl WallClock {
     fn offset(&self, at: i64) -> i64 {
         self.zone.ahead_of_utc(Timestamp::from_millis(at))
     }
+}
+
+/// The first place after some.
+fn end_of(places: &[usize]) -> usize {
+    places.iter().max().map_or(0, |last| last + 1)
 }
 
 #[cfg(test)]

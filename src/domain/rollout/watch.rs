@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{TenantId, Violations};
+use crate::domain::{TenantId, Violations, first_of};
 
 /// What may happen before a rollout is taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -130,10 +130,8 @@ impl Watched {
             .filter(|one| if any_is_seen { has_stopped(one) } else { is_silent(one) })
             .map(|one| one.tenant.as_str())
             .collect();
-        let (named, more) = missing.split_at(missing.len().min(NAMED));
-        let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
         (!missing.is_empty())
-            .then(|| format!("no sample of {}{others} came since the change", named.join(", ")))
+            .then(|| format!("no sample of {} came since the change", first_of(&missing, NAMED)))
     }
 }
 
