@@ -165,6 +165,7 @@ impl ApiState {
         (name = "receivers", description = "Who is told of incidents, and what they did not take"),
         (name = "tokens", description = "Who may call"),
         (name = "audit", description = "Who changed what, when and why"),
+        (name = "rollouts", description = "Many changes as one: in stages, watched, and taken back"),
         (name = "operations", description = "Health and metrics of the daemon itself"),
     )
 )]

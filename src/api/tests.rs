@@ -1,6 +1,7 @@
 //! The API over an engine whose state is in memory and whose source is empty.
 
 mod model;
+mod page;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};

@@ -66,6 +66,20 @@ environment as \"${NAME}\".
 
 `plimsoll check-config --config.file FILE` says all that is wrong with a config at once.";
 
+const PAGE_HEAD: &str = "\
+# The config
+
+Every section and key of the config file, with its default and its limits. This page and
+[`config/plimsoll.toml`](../config/plimsoll.toml) are made from what the reader of the config itself knows
+(`src/config`), and a test holds them to it. What is left out has its default, but `prometheus.url` and at least one
+expression under `[resources]` are needed.
+
+Durations are texts such as `\"30s\"`, `\"5m\"`, `\"6h\"` and `\"28d\"`, sizes such as `\"1MiB\"`. Paths start at the folder
+of the config file. A secret can be written there, read from the file that the key ending in `_file` names, or taken from
+the environment as `\"${NAME}\"`. `plimsoll check-config --config.file FILE` says all that is wrong with a config at once,
+each with its line and what to write; `plimsoll doctor --config.file FILE` tries what it names.
+";
+
 impl Reference {
     /// The documented config file, every key with its default.
     pub fn to_toml(&self) -> String {
@@ -84,6 +98,23 @@ impl Reference {
                     out.push('\n');
                 }
                 describe(&mut out, key, section.is_example);
+            }
+        }
+        out
+    }
+
+    /// The page of docs/ about the config: a table a section.
+    pub fn to_markdown(&self) -> String {
+        let mut out = String::from(PAGE_HEAD);
+        for section in &self.sections {
+            let _ = writeln!(out, "\n## [{}]\n", section.path);
+            page_prose(&mut out, section.about);
+            let mut keys = self.keys.iter().filter(|key| key.section == section.path).peekable();
+            if keys.peek().is_some() {
+                out.push_str("\n| key | default | takes | |\n|---|---|---|---|\n");
+            }
+            for key in keys {
+                describe_on_page(&mut out, key);
             }
         }
         out
@@ -113,6 +144,41 @@ fn describe(out: &mut String, key: &KeyInfo, is_example: bool) {
         (None, example) => ("#", example.as_deref().unwrap_or("\"\"")),
     };
     let _ = writeln!(out, "{mark}{} = {value}", key.name);
+}
+
+fn describe_on_page(out: &mut String, key: &KeyInfo) {
+    let default = match (&key.default, &key.example) {
+        (Some(default), _) => code(default),
+        (None, _) if key.required => "required".to_owned(),
+        (None, Some(example)) => format!("none; e.g. {}", code(example)),
+        (None, None) => "none".to_owned(),
+    };
+    let about = cell(key.about);
+    let _ = writeln!(out, "| `{}` | {default} | {} | {about} |", key.name, cell(&key.takes));
+}
+
+fn code(value: &str) -> String {
+    format!("`{}`", value.replace('|', "\\|"))
+}
+
+/// Prose as one line that no table breaks at.
+fn cell(prose: &str) -> String {
+    prose.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|").replace('<', "&lt;")
+}
+
+/// Writes prose as paragraphs; lines that begin with a space are code.
+fn page_prose(out: &mut String, prose: &str) {
+    let mut in_code = false;
+    for line in prose.lines() {
+        if line.starts_with(' ') != in_code {
+            in_code = !in_code;
+            out.push_str("```\n");
+        }
+        let _ = writeln!(out, "{}", if in_code { line.trim_start() } else { line });
+    }
+    if in_code {
+        out.push_str("```\n");
+    }
 }
 
 /// Writes prose as comment lines. A blank line parts paragraphs; a line that

@@ -46,14 +46,18 @@ fn leaves(table: &toml::Table, path: &str, out: &mut Vec<(String, toml::Value)>)
 }
 
 #[test]
-fn the_documented_file_is_the_one_that_the_reader_describes() {
-    let path = folder().join("plimsoll.toml");
-    let described = Config::reference().to_toml();
-    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
-        fs::write(&path, &described).unwrap();
+fn the_documented_file_and_page_are_what_the_reader_describes() {
+    let reference = Config::reference();
+    let page = folder().join("../docs/configuration.md");
+    for (path, described) in
+        [(folder().join("plimsoll.toml"), reference.to_toml()), (page, reference.to_markdown())]
+    {
+        if std::env::var_os("PLIMSOLL_BLESS").is_some() {
+            fs::write(&path, &described).unwrap();
+        }
+        let stands = fs::read_to_string(&path).unwrap();
+        assert!(stands == described, "run the test again with PLIMSOLL_BLESS=1 to write {}", path.display());
     }
-    let stands = fs::read_to_string(&path).unwrap();
-    assert!(stands == described, "run the test again with PLIMSOLL_BLESS=1 to write {}", path.display());
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub fn escaped(text: &str) -> String {
 /// Writes the file.
 pub fn write(document: &Document) -> String {
     let logo = document.brand.logo_url.as_deref().and_then(|url| Some((url, origin(url)?)));
-    let images = logo.map_or_else(|| "'none'".to_owned(), |(_, origin)| origin.to_owned());
+    let images = logo.map_or("'none'", |(_, origin)| origin);
     let (title, product) =
         (escaped(&document.title), escaped(document.brand.product_name.as_deref().unwrap_or_default()));
     let mut out = format!(
@@ -87,8 +87,11 @@ fn on(colour: &str) -> &'static str {
 }
 
 /// Scheme, host and port of a URL, where nothing in them could end the policy
-/// that names them.
+/// that names them. A picture that is written in the URL comes from nowhere.
 fn origin(url: &str) -> Option<&str> {
+    if url.starts_with("data:image/") {
+        return Some("data:");
+    }
     let after_scheme = url.find("://")? + 3;
     let end = url[after_scheme..].find(['/', '?', '#']).map_or(url.len(), |end| after_scheme + end);
     let (scheme, host) = (&url[..after_scheme - 3], &url[after_scheme..end]);
@@ -165,6 +168,7 @@ mod tests {
     fn nothing_is_read_as_markup() {
         assert_eq!(escaped("<a b='c' d=\"e\">&"), "&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;");
         assert_eq!(origin("https://cdn.example:8443/logo.svg?x#y"), Some("https://cdn.example:8443"));
+        assert_eq!(origin("data:image/png;base64,AAAA"), Some("data:"));
         for bad in ["https://a;script-src/x", "javascript:alert(1)", "https:///x", "data://x y/"] {
             assert_eq!(origin(bad), None, "{bad}");
         }

@@ -47,7 +47,7 @@ macro_rules! script {
 /// The one document.
 pub static PAGE: Asset = asset!("index.html", "text/html");
 
-static PARTS: [Asset; 23] = [
+static PARTS: [Asset; 25] = [
     asset!("style.css", "text/css"),
     asset!("icon.svg", "image/svg+xml"),
     script!("api.js"),
@@ -68,6 +68,8 @@ static PARTS: [Asset; 23] = [
     script!("models.js"),
     script!("pause.js"),
     script!("proposal.js"),
+    script!("rollout.js"),
+    script!("rollouts.js"),
     script!("tenant.js"),
     script!("whatif.js"),
     script!("words.js"),

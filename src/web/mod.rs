@@ -17,19 +17,22 @@ use axum::routing::get;
 use assets::Asset;
 
 /// Only what this server itself sends may run or be shown, and nothing may be
-/// made into markup or a script from a text.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+/// made into markup or a script from a text. The logo of a tenant is a picture
+/// in a text (`data:`).
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Where the pages are. Each is the same document, which reads its address.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 10] = [
     "/",
     "/login",
     "/tenants/{id}",
     "/tenants/{id}/{resource}",
     "/incidents",
     "/incidents/{id}",
+    "/rollouts",
+    "/rollouts/{id}",
     "/models",
     "/audit",
 ];

@@ -2,17 +2,19 @@
 // dark and on a phone; a decision, a silence and what a person says of an
 // incident; the switch that stops all changes; the way in and out. Anything that the browser complains of fails.
 //
-//   node dashboard.mjs URL TOKEN VIEWER_TOKEN OWN_TOKEN TENANT INCIDENT FOLDER
+//   node dashboard.mjs URL TOKEN VIEWER_TOKEN OWN_TOKEN TENANT INCIDENT ROLLOUT FOLDER
 
 import { createHmac } from "node:crypto";
 import { assert, check, fits, nothingWrong, open, settled, shoot } from "./rig.mjs";
 
-const [url, token, viewerToken, ownToken, tenant, incident, shots] = process.argv.slice(2);
+const [url, token, viewerToken, ownToken, tenant, incident, rollout, shots] = process.argv.slice(2);
 const PAGES = [
   ["fleet", "/"],
   ["tenant", `/tenants/${tenant}/cpu_cores`],
   ["incidents", "/incidents"],
   ["incident", `/incidents/${incident}`],
+  ["rollouts", "/rollouts"],
+  ["rollout", `/rollouts/${rollout}`],
   ["models", "/models"],
   ["audit", "/audit"],
 ];
@@ -206,6 +208,70 @@ async function incidentAndSilence(rig) {
   await page.waitForFunction(() => !document.querySelector("main").innerText.includes("known until tonight"));
 }
 
+// A canary is found in the list, halted, let go on and taken back.
+async function steered(rig) {
+  const { page, context } = rig;
+  await page.goto("/rollouts");
+  await settled(page);
+  await page.click(`a[href="/rollouts/${rollout}"]`);
+  await page.waitForURL(`**/rollouts/${rollout}`);
+  await settled(page);
+  const now = async () => (await context.request.get(`/v1/rollouts/${rollout}`)).json();
+  const begun = await now();
+  assert(begun.state.kind === "watching" && begun.changes.some((one) => one.outcome.kind === "applied"), JSON.stringify(begun.state));
+  const rows = await page.locator("section[aria-labelledby=changes] tbody tr").count();
+  assert(rows === begun.changes.length, `${rows} rows of ${begun.changes.length} changes`);
+  const press = async (step, reason) => {
+    await page.click(`#rollout-${step}`);
+    await page.fill("#ask-comment", reason);
+    await page.click("dialog button.main");
+    await page.waitForSelector("dialog", { state: "detached" });
+    await settled(page);
+  };
+  await press("pause", "the launch is today");
+  await page.waitForFunction(() => document.querySelector(".headline").innerText.includes("halted"));
+  assert((await now()).paused_by, "it is halted");
+  await press("resume", "it is over");
+  await page.waitForFunction(() => !document.querySelector(".headline").innerText.includes("halted"));
+  await press("roll-back", "not needed any more");
+  await page.waitForFunction(() => document.querySelector(".headline").innerText.includes("taken back"));
+  const back = await now();
+  assert(!back.changes.some((one) => ["applied", "waiting"].includes(one.outcome.kind)), JSON.stringify(back.changes));
+  const first = back.changes.find((one) => one.stage === 0);
+  const quota = await (await context.request.get(`/v1/tenants/${first.tenant}/quotas/${first.resource}`)).json();
+  assert(quota.limit === first.from, JSON.stringify({ quota, first }));
+  assert((await page.locator("main").innerText()).includes("not needed any more"), "the reason stands on the page");
+  await shoot(rig, "rollout-taken-back");
+}
+
+// An A/B test that has ended, made up: the daemon's own takes hours.
+async function compared(rig) {
+  const { page } = rig;
+  await logIn(page);
+  const interval = (mean, by) => ({ mean, low: mean - by, high: mean + by });
+  const of = (a, b, by) => ({ a: interval(a, by), b: interval(b, by), difference: interval(b - a, by * 1.5) });
+  const change = (tenant, arm, kind) => ({ tenant, resource: "cpu_cores", stage: 0, arm, from: 8, to: arm === "a" ? 6 : 5, generation: 1, recommendation: null, outcome: { kind, at: "2026-01-02T00:00:00Z" } });
+  const seen = (samples, above) => ({ samples, above });
+  const watched = (tenant, above) => ({ tenant, stage: 0, before: seen(288, 0), since: seen(288, above) });
+  const item = {
+    id: rollout, name: "p95 or p99", reason: "which of both", strategy: { kind: "ab_test" }, watch_seconds: 86400, limits: { violations: 0.02, tenant_violations: 0.1, incidents: 0 },
+    changes: [change("acme", "a", "applied"), change("brig", "b", "applied"), change("cutter", "a", "refused"), change("dinghy", "b", "rolled_back")],
+    template: null, by: { kind: "person", name: "ada" }, first: null, created_at: "2026-01-01T00:00:00Z", state: { kind: "undecided" }, stage: 0, since: "2026-01-03T00:00:00Z", paused_by: null, taken_back_by: null,
+    watched: { before: seen(576, 1), since: seen(576, 9), rest_before: seen(0, 0), rest_since: seen(0, 0), incidents_before: 0, incidents_since: 1, tenants: [watched("acme", 2), watched("brig", 7)] },
+    comparison: { violations: of(0.004, 0.012, 0.003), slack: of(0.41, 0.33, 0.02), cost: of(120.5, 101.2, 8), incidents: null },
+  };
+  await page.route("**/v1/rollouts/*", (route) => route.fulfill({ json: item }));
+  await page.goto(`/rollouts/${rollout}`);
+  await settled(page);
+  const halves = await page.locator("section[aria-labelledby=halves] tbody tr").allInnerTexts();
+  assert(halves.length === 3 && halves[0].includes("1.20 %"), halves.join(" | "));
+  const worst = await page.locator("section[aria-labelledby=by-tenant] tbody th").first().innerText();
+  assert(worst === "brig", `who suffers most stands first, not ${worst}`);
+  assert((await page.locator("#rollout-finish").count()) && !(await page.locator("#rollout-approve").count()), "what can be done now");
+  await shoot(rig, "rollout-compared");
+  await check(rig, "an A/B test");
+}
+
 // A viewer sees everything and is offered nothing that would be refused.
 async function viewer(rig) {
   const { page } = rig;
@@ -236,6 +302,8 @@ async function ownPeople(rig) {
   assert((await page.title()).endsWith("Harbour Suite"), await page.title());
   assert((await page.locator("#top").evaluate((bar) => bar.style.getPropertyValue("--brand"))) === "#7a1fa2", "the tenant's own colour");
   assert((await page.locator("#top nav a").allInnerTexts()).join() === "liner", "no pages of the whole fleet");
+  const [loaded, wide] = await page.locator(".mark-logo").evaluate((one) => [one.complete, one.naturalWidth]);
+  assert(loaded && wide === 40, `the tenant's own logo: ${wide}`);
   await shoot(rig, "own");
   await check(rig, "own");
 }
@@ -336,6 +404,8 @@ await run("decisions", {}, async (rig) => {
   await approve(rig);
   await secondFactor(rig);
   await incidentAndSilence(rig);
+  await steered(rig);
 });
+await run("halves", {}, compared);
 await run("versions", {}, versions);
 await run("pause", {}, pause);

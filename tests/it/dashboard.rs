@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -16,7 +18,8 @@ const STEP: i64 = 300;
 const DAYS: i64 = 21;
 /// Memory beside CPU, and incidents that open at once.
 const MORE: &str = "[resources.memory_gb]\nexpression = \"max by (tenant) (tenant_memory_gb)\"\n\
-    [incidents]\nleast_open = \"0s\"\n";
+    [incidents]\nleast_open = \"0s\"\n\
+    [rollouts]\nwatch = \"1h\"\ncheck_every = \"50ms\"\n";
 
 /// Weeks of daily rhythm of some tenants; the last hours of `surge` are five
 /// times what they were.
@@ -55,14 +58,36 @@ async fn guarded_tenant(caller: &Caller) {
     assert_eq!(caller.post("/v1/tenants", &tenant).await.0, 201);
 }
 
-/// A token of the people of a tenant with a name and a colour of its own.
+/// A green disc on 40 by 40 pixels, as a picture in a text.
+fn logo() -> String {
+    let disc = "<svg xmlns='http://www.w3.org/2000/svg' width='40' height='40'>\
+        <circle cx='20' cy='20' r='18' fill='#0a8f4d'/></svg>";
+    format!("data:image/svg+xml;base64,{}", STANDARD.encode(disc))
+}
+
+/// A token of the people of a tenant with a name, a logo and a colour of its
+/// own.
 async fn own_token(caller: &Caller) -> String {
-    let branding = json!({"product_name": "Harbour Suite", "primary_color": "#7a1fa2"});
+    let branding = json!({"product_name": "Harbour Suite", "primary_color": "#7a1fa2", "logo_url": logo()});
     let template = json!({"name": "label", "tier": "WHITE_LABEL", "branding": branding});
     assert_eq!(caller.post("/v1/templates", &template).await.0, 201);
     assert_eq!(caller.post("/v1/tenants", &json!({"id": "liner", "template": "label"})).await.0, 201);
     let token = json!({"name": "lena", "role": "approver", "tenants": ["liner"]});
     caller.post("/v1/tokens", &token).await.1["token"].as_str().unwrap().to_owned()
+}
+
+/// A canary on some of the quiet tenants, in its first stage.
+async fn canary(caller: &Caller) -> String {
+    let strategy = json!({"kind": "canary", "share": 0.1});
+    let changes: Vec<_> = (1..=40)
+        .map(|number| json!({"tenant": format!("quiet-{number:02}"), "resource": "cpu_cores", "limit": 0.75}))
+        .collect();
+    let take = json!({"kind": "changes", "changes": changes});
+    let wish =
+        json!({"name": "three quarters", "reason": "they use little", "strategy": strategy, "take": take});
+    let (status, begun) = caller.post("/v1/rollouts", &wish).await;
+    assert_eq!(status, 201, "{begun:#}");
+    begun["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,13 +123,22 @@ async fn every_page_works_in_a_browser() {
         })
         .await;
     let incident = caller.get(open).await.1["items"][0]["id"].as_str().unwrap().to_owned();
+    let rollout = canary(&caller).await;
     let viewer = json!({"name": "vera", "role": "viewer"});
     let (status, viewer) = caller.post("/v1/tokens", &viewer).await;
     assert_eq!(status, 201, "{viewer:#}");
     let output = Command::new("node")
         .current_dir(&scripts)
         .arg("dashboard.mjs")
-        .args([&daemon.url, &daemon.token, viewer["token"].as_str().unwrap(), &own, "acme", &incident])
+        .args([
+            &daemon.url,
+            &daemon.token,
+            viewer["token"].as_str().unwrap(),
+            &own,
+            "acme",
+            &incident,
+            &rollout,
+        ])
         .arg(pictures())
         .output()
         .expect("node is missing; `make test` installs it");

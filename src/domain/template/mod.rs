@@ -28,7 +28,7 @@ pub use settings::{
     AiConfig, Branding, ComplianceFramework, DataResidency, DisasterRecovery, MonitoringConfig,
     SecurityConfig, SecurityLevel, Settings, SlaTargets,
 };
-pub use words::{Colour, Country, Link, Network, RegionName, TemplateName};
+pub use words::{Colour, Country, Link, Network, Picture, RegionName, TemplateName};
 
 use super::{DomainError, ReceiverName, Tier};
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::{ReceiverName, Resource};
-use super::{Colour, Country, Link, Network, RegionName, ResourceQuotas};
+use super::{Colour, Country, Link, Network, Picture, RegionName, ResourceQuotas};
 
 /// A section whose values can all be left open.
 macro_rules! section {
@@ -160,8 +160,9 @@ section! {
     Branding {
         /// The name in the place of the platform's.
         product_name: String,
-        /// The logo.
-        logo_url: Link,
+        /// The logo. Reports show either; pages load nothing from elsewhere and
+        /// show one that is written here as a data URL.
+        logo_url: Picture,
         /// The colour of headings and buttons.
         primary_color: Colour,
         /// The colour of what stands out.

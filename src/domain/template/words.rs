@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -91,12 +93,32 @@ word!(
 );
 
 word!(
-    /// A page or a picture, by its URL.
+    /// A page, by its URL.
     Link,
     "^https?://[a-zA-Z0-9]",
     "a link; write a URL that begins with https:// or http://, without spaces",
     is_link
 );
+
+word!(
+    /// A picture: by its URL, or the picture itself as a data URL (RFC 2397).
+    Picture,
+    "^(https?://[a-zA-Z0-9]|data:image/(png|jpeg|webp|svg\\+xml);base64,[A-Za-z0-9+/]+=*$)",
+    "a picture; write a URL that begins with https:// or http://, or the picture itself as data:image/png;base64,… \
+     (also jpeg, webp and svg+xml) in at most 65536 characters",
+    |text| is_link(text) || is_data(text)
+);
+
+/// The longest picture that a template holds, in characters of its data URL.
+const LONGEST_PICTURE: usize = 65_536;
+
+fn is_data(text: &str) -> bool {
+    let data = ["png", "jpeg", "webp", "svg+xml"]
+        .iter()
+        .find_map(|kind| text.strip_prefix("data:image/")?.strip_prefix(kind)?.strip_prefix(";base64,"));
+    text.len() <= LONGEST_PICTURE
+        && data.is_some_and(|data| !data.is_empty() && STANDARD.decode(data).is_ok())
+}
 
 fn is_name(text: &str, plain: fn(char) -> bool, more: &str) -> bool {
     let allowed = |c: char| plain(c) || more.contains(c);
@@ -176,6 +198,16 @@ mod tests {
         }
         for bad in ["ftp://a", "https://", "https://a b", "javascript:alert(1)"] {
             assert!(bad.parse::<Link>().is_err(), "{bad}");
+            assert!(bad.parse::<Picture>().is_err(), "{bad}");
+        }
+        let long = format!("data:image/png;base64,{}", "A".repeat(65_536));
+        for bad in
+            ["data:image/png;base64,", "data:image/png;base64,a b", "data:text/html;base64,PGI+", &long]
+        {
+            assert!(bad.parse::<Picture>().is_err(), "{bad}");
+        }
+        for good in ["https://cdn.example/logo.svg", "data:image/svg+xml;base64,PHN2Zy8+"] {
+            assert!(good.parse::<Picture>().is_ok(), "{good}");
         }
         for bad in ["10.0.0.1/8", "10.0.0.0/33", "host"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");

@@ -9,6 +9,8 @@ import { incident } from "./incident.js";
 import { incidents } from "./incidents.js";
 import { login } from "./login.js";
 import { models } from "./models.js";
+import { rollout } from "./rollout.js";
+import { rollouts } from "./rollouts.js";
 import { tenant } from "./tenant.js";
 import { languages, speak, spoken, t } from "./words.js";
 
@@ -19,15 +21,18 @@ const PAGES = [
   [/^\/tenants\/([^/]+)(?:\/([^/]+))?$/, tenant],
   [/^\/incidents$/, incidents],
   [/^\/incidents\/([^/]+)$/, incident],
+  [/^\/rollouts$/, rollouts],
+  [/^\/rollouts\/([^/]+)$/, rollout],
   [/^\/models$/, models],
   [/^\/audit$/, audit],
 ];
-const LINKS = [["/", "nav.fleet"], ["/incidents", "nav.incidents"], ["/models", "nav.models"], ["/audit", "nav.audit"]];
+const LINKS = [["/", "nav.fleet"], ["/incidents", "nav.incidents"], ["/rollouts", "nav.rollouts"], ["/models", "nav.models"], ["/audit", "nav.audit"]];
 
 const main = document.getElementById("main");
 let leaving = new AbortController();
 let user = null;
 let brand = "Plimsoll";
+let logo = null;
 let dressedFor = null;
 
 function look(theme) {
@@ -42,6 +47,7 @@ function isHere(path) {
 }
 
 function mark() {
+  if (logo) return h("img", { src: logo, alt: "", class: "mark-logo" });
   return s("svg", { viewBox: "0 0 32 32", width: 22, height: 22, "aria-hidden": "true", class: "mark-sign" }, s("circle", { cx: 16, cy: 16, r: 10 }), s("path", { d: "M1 16h30" }));
 }
 
@@ -66,16 +72,19 @@ function top() {
   );
 }
 
-// A WHITE_LABEL tenant's own people see its name and colour in the place of
-// ours. The colour is used where no text stands, so that all stays readable.
+// A WHITE_LABEL tenant's own people see its name, logo and colour in the place
+// of ours. The colour is used where no text stands, so that all stays readable.
+// Nothing is loaded from elsewhere, so a logo is shown that the template holds.
 async function dress() {
   const bar = document.getElementById("top");
   bar.style.removeProperty("--brand");
-  brand = "Plimsoll";
+  [brand, logo] = ["Plimsoll", null];
   if (!user || user.tenants.length !== 1) return;
   const settings = await find(`/v1/tenants/${encodeURIComponent(user.tenants[0])}/settings`).catch(() => null);
   const value = (name) => settings?.items.find((one) => one.path === `branding.${name}`)?.value;
   brand = value("product_name") || brand;
+  const picture = value("logo_url") || "";
+  if (picture.startsWith("data:image/")) logo = picture;
   const colour = value("primary_color");
   if (/^#[0-9a-f]{6}$/i.test(colour || "")) bar.style.setProperty("--brand", colour);
 }
