@@ -10,9 +10,10 @@ use plimsoll::ports::{Expect, Store, Table, Write};
 use plimsoll::series::table;
 use plimsoll::store::{SledSettings, SledStore};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::caller::Caller;
-use crate::rig::{Daemon, Listener, MailServer, Prometheus};
+use crate::rig::{Authority, Daemon, Listener, MailServer, Prometheus};
 use crate::setup::{config_for, daily_usage};
 
 async fn wait_ready(caller: &Caller) {
@@ -248,4 +249,39 @@ async fn a_report_comes_by_mail_also_where_the_server_refuses_at_first() {
             .await;
         assert_eq!(put.0, 422, "{:#}", put.1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_go_by_starttls_with_a_password_to_a_server_that_is_trusted() {
+    let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
+    let (certificate, key) = authority.issue(folder.path());
+    let Some(mail) = MailServer::start_guarded(&certificate, &key).await else { return };
+    let prometheus = Prometheus::start(&daily_usage("acme", 2, 2.0)).await;
+    let receiver = |name: &str, user: &str| {
+        format!(
+            "[receivers.{name}]\nkind = \"email\"\nurl = \"smtp://{user}@{}?tls=required\"\n\
+             from = \"plimsoll@example.org\"\nto = [\"finops@example.org\"]\n",
+            mail.address
+        )
+    };
+    let receivers = [receiver("finops", "ada:s3cret"), receiver("wrong", "ada:other")].concat();
+    let config = || config_for(&prometheus.url, &receivers);
+    let ca = folder.path().join("trusted.pem");
+    std::fs::write(&ca, authority.ca_pem()).unwrap();
+    let trusting = Daemon::start_among(&config(), &[("SSL_CERT_FILE", ca.to_str().unwrap())]).await;
+    let test = async |daemon: &Daemon, name: &str| {
+        let path = format!("/v1/receivers/{name}/test");
+        let (status, outcome) = Caller::of(daemon).post(&path, &json!({})).await;
+        assert_eq!(status, 200, "{outcome:#}");
+        outcome
+    };
+    let taken = test(&trusting, "finops").await;
+    assert_eq!(taken["taken"], true, "{taken:#}");
+    assert_eq!(mail.wait_for(1).await[0]["from"], "plimsoll@example.org");
+    let refused = test(&trusting, "wrong").await.to_string();
+    assert!(refused.contains("535") && !refused.contains("other"), "{refused}");
+    let doubting = Daemon::start(&config()).await;
+    let doubted = test(&doubting, "finops").await.to_string();
+    assert!(doubted.contains("\"taken\":false") && doubted.contains("certificate"), "{doubted}");
+    assert_eq!(mail.wait_for(1).await.len(), 1, "only the first was taken");
 }

@@ -15,6 +15,15 @@ const SERVER: &str = "
 import sys, time, itertools
 from aiosmtpd.controller import Controller
 host, port, folder, refuse = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+guards = {}
+if len(sys.argv) > 5:
+    import ssl
+    from aiosmtpd.smtp import AuthResult
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(sys.argv[5], sys.argv[6])
+    def known(server, session, envelope, mechanism, data):
+        return AuthResult(success=(data.login, data.password) == (b'ada', b's3cret'), handled=False)
+    guards = dict(tls_context=context, require_starttls=True, auth_required=True, authenticator=known)
 counter = itertools.count()
 class Keep:
     async def handle_DATA(self, server, session, envelope):
@@ -26,7 +35,7 @@ class Keep:
         import os
         os.rename(f'{folder}/{number:04}.part', f'{folder}/{number:04}.eml')
         return '250 taken'
-Controller(Keep(), hostname=host, port=port).start()
+Controller(Keep(), hostname=host, port=port, **guards).start()
 time.sleep(3600)
 ";
 
@@ -57,6 +66,16 @@ impl MailServer {
     /// Starts one that refuses the first `refuse` letters; `None`, and a word of
     /// it, where aiosmtpd can't be had.
     pub async fn start(refuse: usize) -> Option<MailServer> {
+        MailServer::start_with(refuse, &[]).await
+    }
+
+    /// Starts one that takes letters of ada with the password s3cret only, after
+    /// STARTTLS with this certificate and its key.
+    pub async fn start_guarded(certificate: &Path, key: &Path) -> Option<MailServer> {
+        MailServer::start_with(0, &[certificate, key]).await
+    }
+
+    async fn start_with(refuse: usize, guards: &[&Path]) -> Option<MailServer> {
         let Some(python) = python() else {
             eprintln!("skipped: the Python package aiosmtpd can't be installed; is there a network?");
             return None;
@@ -65,7 +84,7 @@ impl MailServer {
         let address = free_address();
         let (host, port) = address.split_once(':').unwrap();
         let mut command = Command::new(&python);
-        command.args(["-c", SERVER, host, port]).arg(folder.path()).arg(refuse.to_string());
+        command.args(["-c", SERVER, host, port]).arg(folder.path()).arg(refuse.to_string()).args(guards);
         let process = Process::start(&mut command, &folder.path().join("smtp.log")).unwrap();
         let begin = Instant::now();
         while tokio::net::TcpStream::connect(&address).await.is_err() {
