@@ -157,7 +157,8 @@ fn show(records: &[Record], plan: &Plan, out: &mut impl Write) -> anyhow::Result
     )?;
     for record in records {
         for (reason, count) in record.abstentions() {
-            writeln!(out, "{} abstained {count} times: {reason}", record.name)?;
+            let often = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+            writeln!(out, "{} abstained {often}: {reason}", record.name)?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `plimsoll forecast`: what comes after each series of a file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -8,7 +9,7 @@ use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
 use super::{BadUsage, seasons};
-use crate::domain::Zone;
+use crate::domain::{Zone, first_of};
 use crate::forecast::{Abstention, Forecast as Prediction, MOST_STEPS, Quantiles, forecast_all};
 use crate::series::stats;
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
@@ -46,8 +47,29 @@ pub struct Forecast {
     output: PathBuf,
 }
 
-/// Runs the command. Returns the names of the series that have no sample, and
-/// so no forecast.
+/// The most series that a warning names.
+const NAMED: usize = 3;
+
+/// What became of one series.
+enum Outcome {
+    Forecast(Prediction),
+    /// No model would: what is known is repeated, for this reason.
+    Repeated(Prediction, Abstention),
+    /// There is no sample.
+    Nothing,
+}
+
+impl Outcome {
+    fn prediction(&self) -> Option<&Prediction> {
+        match self {
+            Outcome::Forecast(prediction) | Outcome::Repeated(prediction, _) => Some(prediction),
+            Outcome::Nothing => None,
+        }
+    }
+}
+
+/// Runs the command. Returns what its user should know of series that no model
+/// forecast.
 ///
 /// # Errors
 /// Where the input can't be read, or the output can't be written.
@@ -80,38 +102,60 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
         None => arguments.horizon,
     };
     let furthest = steps.iter().map(reach).max().unwrap_or(arguments.horizon);
-    let forecasts: anyhow::Result<Vec<Option<Prediction>>> =
-        forecast_all(&pasts, furthest, &arguments.quantiles)
-            .into_iter()
-            .zip(&series)
-            .zip(&steps)
-            .map(|((forecast, one), steps)| {
-                let forecast = forecast.map(|forecast| match steps {
-                    Some(steps) => forecast.of_steps(steps),
-                    None => forecast,
-                });
-                or_repeated(forecast, one, arguments.horizon, &arguments.quantiles)
-            })
-            .collect();
-    let forecasts = forecasts?;
-    table::write(&arguments.output, &tabulate(&series, &forecasts, &arguments.quantiles))
+    let outcomes: anyhow::Result<Vec<Outcome>> = forecast_all(&pasts, furthest, &arguments.quantiles)
+        .into_iter()
+        .zip(&series)
+        .zip(&steps)
+        .map(|((forecast, one), steps)| {
+            let forecast = forecast.map(|forecast| match steps {
+                Some(steps) => forecast.of_steps(steps),
+                None => forecast,
+            });
+            or_repeated(forecast, one, arguments.horizon, &arguments.quantiles)
+        })
+        .collect();
+    let outcomes = outcomes?;
+    table::write(&arguments.output, &tabulate(&series, &outcomes, &arguments.quantiles))
         .context("failed to write the forecasts")?;
-    let without = series.iter().zip(&forecasts).filter(|(_, forecast)| forecast.is_none());
-    Ok(without.map(|(one, _)| one.id.clone()).collect())
+    Ok(warnings(&series, &outcomes))
+}
+
+fn warnings(series: &[SampledSeries], outcomes: &[Outcome]) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut repeated: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (one, outcome) in series.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Forecast(_) => {}
+            Outcome::Repeated(_, reason) => {
+                repeated.entry(reason.to_string()).or_default().push(format!("{:?}", one.id));
+            }
+            Outcome::Nothing => {
+                told.push(format!("the series {:?} has no sample, so it has no forecast", one.id));
+            }
+        }
+    }
+    told.extend(repeated.into_iter().map(|(reason, names)| {
+        let names = first_of(&names, NAMED);
+        format!("no model forecasts {names}: {reason}; the quantiles of what is known are repeated")
+    }));
+    told
 }
 
 /// The forecast; where the models abstain for want of samples, the median and
-/// the quantiles of those that are there, repeated. `None` without a sample.
+/// the quantiles of those that are there, repeated.
 fn or_repeated(
     forecast: Result<Prediction, Abstention>,
     series: &SampledSeries,
     horizon: usize,
     quantiles: &Quantiles,
-) -> anyhow::Result<Option<Prediction>> {
+) -> anyhow::Result<Outcome> {
     match forecast {
-        Ok(forecast) => Ok(Some(forecast)),
-        Err(Abstention::NoSamples) => Ok(None),
-        Err(Abstention::TooShort { .. }) => Ok(repeated(series, horizon, quantiles)),
+        Ok(forecast) => Ok(Outcome::Forecast(forecast)),
+        Err(Abstention::NoSamples) => Ok(Outcome::Nothing),
+        Err(reason @ Abstention::TooShort { .. }) => Ok(match repeated(series, horizon, quantiles) {
+            Some(forecast) => Outcome::Repeated(forecast, reason),
+            None => Outcome::Nothing,
+        }),
         Err(reason) => {
             Err(anyhow::Error::new(reason).context(format!("failed to forecast the series {:?}", series.id)))
         }
@@ -128,12 +172,12 @@ fn repeated(series: &SampledSeries, horizon: usize, quantiles: &Quantiles) -> Op
     Some(Prediction { mean, quantiles: quantiles.clone(), values, members: Vec::new() })
 }
 
-fn tabulate(series: &[SampledSeries], forecasts: &[Option<Prediction>], quantiles: &Quantiles) -> Table {
+fn tabulate(series: &[SampledSeries], outcomes: &[Outcome], quantiles: &Quantiles) -> Table {
     let levels = quantiles.levels();
     let (mut ids, mut times, mut means) = (Texts::default(), Vec::new(), Vec::new());
     let mut columns: Vec<Vec<f64>> = vec![Vec::new(); levels.len()];
-    for (one, forecast) in series.iter().zip(forecasts) {
-        let Some(forecast) = forecast else { continue };
+    for (one, outcome) in series.iter().zip(outcomes) {
+        let Some(forecast) = outcome.prediction() else { continue };
         for (step, mean) in forecast.mean.iter().enumerate() {
             ids.push(&one.id);
             times.push(one.timeline.at(one.values.len() + step));

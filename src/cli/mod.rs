@@ -171,8 +171,8 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Costs(arguments) => costs::run(&arguments, out)?,
         Command::Report(arguments) => report::run(&arguments, out)?,
         Command::Forecast(arguments) => {
-            for id in forecast::run(&arguments)? {
-                warn(&format!("the series {id:?} has no sample, so it has no forecast"));
+            for warning in forecast::run(&arguments)? {
+                warn(&warning);
             }
         }
         Command::Backtest(arguments) => backtest::run(&arguments, out)?,

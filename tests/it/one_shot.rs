@@ -121,7 +121,12 @@ fn forecast_continues_integer_steps_and_orders_its_quantiles() {
     let usual = 100.0 + 11.0 * 5.0 + 6.0;
     assert!((rows[11][2].parse::<f64>().unwrap() - usual).abs() < 8.0, "{:?}", rows[11]);
     assert_eq!(rows[30][2..], ["5.0", "4.2", "5.0", "5.8"]);
-    assert_eq!(text(&output.stderr), "plimsoll: the series \"none\" has no sample, so it has no forecast\n");
+    assert_eq!(
+        text(&output.stderr),
+        "plimsoll: the series \"none\" has no sample, so it has no forecast\n\
+         plimsoll: no model forecasts \"short\": there are only 2 samples and 12 are needed; the quantiles of what is \
+         known are repeated\n"
+    );
 }
 
 #[test]
