@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::BadUsage;
-use super::answer::{self, columns, given, items, word};
+use super::answer::{self, Output, columns, given, items, word};
 use super::client::{self, Server};
 use crate::domain::{MarkerKind, Resource, TenantId, Timestamp};
 
@@ -18,9 +18,8 @@ use crate::domain::{MarkerKind, Resource, TenantId, Timestamp};
 pub struct Incident {
     #[command(flatten)]
     server: Server,
-    /// Write the answer as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
     what: What,
 }
@@ -153,8 +152,8 @@ const MARKER: [(&str, &str); 6] = [
 /// Where the daemon can't be reached or refuses.
 pub fn run(arguments: &Incident, out: &mut impl Write) -> anyhow::Result<()> {
     let answer = call(arguments)?;
-    if arguments.json {
-        return Ok(writeln!(out, "{answer:#}")?);
+    if arguments.output.show(&answer, out)? {
+        return Ok(());
     }
     match &arguments.what {
         What::List(_) => show_list(&answer, out),
@@ -287,15 +286,21 @@ fn show_one(incident: &Value, out: &mut impl Write) -> anyhow::Result<()> {
             field("confidence"),
             field("detector")
         )?;
-        let ended = if finding["ended_at"].is_null() { "it lasts".to_owned() } else { field("ended_at") };
-        writeln!(out, "  since {}, until {ended}", field("since"))?;
+        let ended = match finding["ended_at"].as_str() {
+            Some(ended) => format!("until {ended}"),
+            None => "and it lasts".to_owned(),
+        };
+        writeln!(out, "  since {}, {ended}", field("since"))?;
         if let Some(foreseen) = finding["foreseen"].as_object() {
             let said = if foreseen["is_exceeded"] == true { "did not expect it" } else { "allowed for it" };
             let upper = foreseen["upper"].as_f64().unwrap_or(f64::NAN);
             writeln!(out, "  the forecast {said}: a peak of at most {upper:.2} in that hour")?;
         }
         if let Some(hours) = finding["headroom_hours"].as_f64() {
-            writeln!(out, "  the quota is reached in {hours:.1} hours at this rate")?;
+            match hours > 0.0 {
+                true => writeln!(out, "  the quota is reached in {hours:.1} hours at this rate")?,
+                false => writeln!(out, "  the quota is reached")?,
+            }
         }
         if let Some(peers) = finding["peers"].as_object() {
             let (moved, count) = (word(&peers["also_moved_count"]), word(&peers["count"]));

@@ -68,7 +68,7 @@ pub fn run(arguments: &Notify, out: &mut impl Write) -> anyhow::Result<()> {
         Action::Test { receiver } => {
             let outcome = post(format!("/v1/receivers/{receiver}/test"))?;
             if outcome["taken"] != true {
-                bail!("{receiver} did not take the test: could not {}", word(&outcome["error"]));
+                bail!("failed to have {receiver} take the test: could not {}", word(&outcome["error"]));
             }
             writeln!(out, "{receiver} has taken the test")?;
         }
