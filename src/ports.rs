@@ -189,11 +189,13 @@ pub enum Table {
     Rollouts,
     /// The ids of the rollouts that are not over.
     OpenRollouts,
+    /// Answers to writes with an Idempotency-Key, by the hash of caller and key.
+    Answers,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 30] = [
+    pub const ALL: [Table; 31] = [
         Table::Tenants,
         Table::Quotas,
         Table::Recommendations,
@@ -224,6 +226,7 @@ impl Table {
         Table::ReportRuns,
         Table::Rollouts,
         Table::OpenRollouts,
+        Table::Answers,
     ];
 
     /// The name under which a store keeps it. Never change one.
@@ -259,6 +262,7 @@ impl Table {
             Table::ReportRuns => "report_runs",
             Table::Rollouts => "rollouts",
             Table::OpenRollouts => "open_rollouts",
+            Table::Answers => "answers",
         }
     }
 

@@ -3,10 +3,12 @@
 //! and the document is told of it.
 
 use axum::http::{Method, StatusCode};
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
+use super::idempotency::LONGEST_KEY;
 use crate::domain::Role;
 
 /// How a route names the tenant that it concerns.
@@ -151,6 +153,14 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/v1/audit/checkpoints", Viewer, Fleet),
 ];
 
+/// The routes whose answers hold a secret, which is kept nowhere.
+const SECRET: [&str; 3] = ["/v1/tokens", "/v1/session", "/v1/token/second-factor"];
+
+/// Whether what a route answers is kept nowhere.
+pub(super) fn answers_a_secret(path: &str) -> bool {
+    SECRET.contains(&path)
+}
+
 /// What a route asks for; a route without a rule is for administrators.
 pub(super) fn rule_of(method: &Method, path: &str) -> Rule {
     // A HEAD is answered by the GET's handler.
@@ -188,8 +198,12 @@ fn describe_one(operation: &mut Operation, rule: &Rule) {
         true => " Where the tenant's template asks for a second factor, send its code as X-TOTP-Code.",
         false => "",
     };
+    let is_write = rule.method != "GET";
+    if is_write {
+        operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+    }
     operation.description = Some(format!("{told}Needs a token of the role {}{scope}.{factor}", rule.role));
-    for (status, what) in refusals(operation) {
+    for (status, what) in refusals(operation, is_write) {
         let responses = &mut operation.responses.responses;
         responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(problem(what)));
     }
@@ -202,7 +216,7 @@ fn has_parameter(operation: &Operation, place: &ParameterIn) -> bool {
 
 /// How a route can be refused before its handler does anything, by what it
 /// takes. A route that has more to say of one of these says it itself.
-fn refusals(operation: &Operation) -> Vec<(StatusCode, &'static str)> {
+fn refusals(operation: &Operation, is_write: bool) -> Vec<(StatusCode, &'static str)> {
     let mut all = vec![
         (StatusCode::UNAUTHORIZED, "The token is missing, not known, revoked or too old"),
         (StatusCode::FORBIDDEN, "The token may not do this, or not from here, or a second factor is missing"),
@@ -222,7 +236,30 @@ fn refusals(operation: &Operation) -> Vec<(StatusCode, &'static str)> {
             all.push((StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not sent as application/json"));
         }
     }
+    if is_write {
+        let too_large = "The body is larger than server.max_body";
+        all.push((
+            StatusCode::CONFLICT,
+            "A request with this Idempotency-Key is under way, or was answered with a secret",
+        ));
+        all.push((StatusCode::PAYLOAD_TOO_LARGE, too_large));
+        all.push((StatusCode::UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request"));
+    }
     all
+}
+
+/// What each write can carry, so that it is done once however often it is sent.
+fn idempotency_key() -> Parameter {
+    let about = "Chosen by the caller, a new one for each write; the same write with the same key is answered with \
+                 what was answered first, marked by Idempotency-Replayed, and not done again.";
+    let schema =
+        ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(LONGEST_KEY));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(about))
+        .schema(Some(schema.build()))
+        .build()
 }
 
 fn problem(what: &str) -> Response {

@@ -20,12 +20,13 @@ use serde::Deserialize;
 
 use super::ApiState;
 use super::access::{Reach, Rule, rule_of};
+use super::idempotency::UnderWay;
 use super::observe::RequestId;
 use super::problem::Problem;
 use super::sessions::{self, SessionSettings, Sessions};
 use crate::domain::template::Network;
 use crate::domain::{Actor, Role, Tenant, TenantId};
-use crate::registry::{RegistryError, Remark, TokenRecord};
+use crate::registry::{AnswerLimits, RegistryError, Remark, TokenRecord};
 use crate::security;
 
 /// Carries the code of a second factor.
@@ -51,6 +52,8 @@ pub struct AccessSettings {
     pub longest_token_life: std::time::Duration,
     /// How sessions of the dashboard are bounded.
     pub sessions: SessionSettings,
+    /// How kept answers to writes are bounded.
+    pub answers: AnswerLimits,
 }
 
 impl Default for AccessSettings {
@@ -63,6 +66,7 @@ impl Default for AccessSettings {
             token_life: days(90),
             longest_token_life: days(730),
             sessions: SessionSettings::default(),
+            answers: AnswerLimits::default(),
         }
     }
 }
@@ -76,6 +80,7 @@ pub(super) struct Gate {
     requests: Limiter<String>,
     seen: RwLock<HashSet<String>>,
     pub(super) sessions: Sessions,
+    pub(super) under_way: UnderWay,
 }
 
 impl Gate {
@@ -86,6 +91,7 @@ impl Gate {
             requests: RateLimiter::hashmap(Quota::per_second(some(settings.requests_per_second))),
             seen: RwLock::default(),
             sessions: Sessions::default(),
+            under_way: UnderWay::default(),
         }
     }
 

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use utoipa::{IntoParams, ToSchema};
@@ -22,6 +25,8 @@ use crate::engine::{FleetQuota, FleetTenant};
 
 /// How old rows may be that are shown.
 const FRESH_FOR: Duration = Duration::from_secs(5);
+/// How long newer rows are waited for where there are older ones.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// By what rows are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -134,30 +139,87 @@ pub struct FleetRow {
     row: FleetTenant,
 }
 
+#[derive(Clone)]
 struct Held {
     at: Timestamp,
     cycle: Option<Timestamp>,
     rows: Arc<Vec<FleetTenant>>,
+    /// Whether somebody has changed something since.
+    is_past: bool,
 }
 
 /// The rows that were put together last.
 #[derive(Default)]
-pub(super) struct Snapshot(Mutex<Option<Held>>);
+pub(super) struct Snapshot {
+    held: RwLock<Option<Held>>,
+    /// Held by whoever puts rows together.
+    making: Mutex<()>,
+}
 
 impl Snapshot {
-    /// The rows of all tenants, and when they were put together.
-    async fn rows(&self, state: &ApiState) -> Result<(Timestamp, Arc<Vec<FleetTenant>>), Problem> {
-        // Whoever comes while rows are put together waits for them.
-        let mut held = self.0.lock().await;
-        let (now, cycle) = (state.engine.now(), state.engine.workspace().last_cycle_at());
-        let fresh = |held: &&Held| held.cycle == cycle && now.since(held.at) < FRESH_FOR && held.at <= now;
-        if let Some(held) = held.as_ref().filter(fresh) {
-            return Ok((held.at, Arc::clone(&held.rows)));
+    /// The rows of all tenants, and when they were put together. While newer ones
+    /// take their time, those from before do.
+    pub(super) async fn rows(&self, state: &ApiState) -> Result<(Timestamp, Arc<Vec<FleetTenant>>), Problem> {
+        if let Some(fresh) = self.fresh(state) {
+            return Ok((fresh.at, fresh.rows));
         }
-        let rows = Arc::new(state.engine.fleet().await?);
-        *held = Some(Held { at: now, cycle, rows: Arc::clone(&rows) });
-        Ok((now, rows))
+        // A task of its own, so that it ends also where nobody waits for it.
+        let making = tokio::spawn({
+            let state = state.clone();
+            async move { state.fleet.make(&state).await }
+        });
+        let before = self.held.read().clone();
+        let made = match before {
+            None => making.await,
+            Some(before) => match tokio::time::timeout(PATIENCE, making).await {
+                Ok(made) => made,
+                Err(_) => return Ok((before.at, before.rows)),
+            },
+        };
+        let made = made.map_err(|error| Problem::internal(&error))??;
+        Ok((made.at, made.rows))
     }
+
+    /// Has the rows put together anew at the next question.
+    pub(super) fn forget(&self) {
+        if let Some(held) = self.held.write().as_mut() {
+            held.is_past = true;
+        }
+    }
+
+    fn fresh(&self, state: &ApiState) -> Option<Held> {
+        let (now, cycle) = (state.engine.now(), state.engine.workspace().last_cycle_at());
+        let fresh = |held: &&Held| {
+            !held.is_past && held.cycle == cycle && now.since(held.at) < FRESH_FOR && held.at <= now
+        };
+        self.held.read().as_ref().filter(fresh).cloned()
+    }
+
+    async fn make(&self, state: &ApiState) -> Result<Held, Problem> {
+        let _making = self.making.lock().await;
+        // Whoever had the lock before may have made them.
+        if let Some(fresh) = self.fresh(state) {
+            return Ok(fresh);
+        }
+        let (at, cycle) = (state.engine.now(), state.engine.workspace().last_cycle_at());
+        let made = Held { at, cycle, rows: Arc::new(state.engine.fleet().await?), is_past: false };
+        *self.held.write() = Some(made.clone());
+        Ok(made)
+    }
+}
+
+/// Has the fleet looked at anew once somebody has changed something.
+pub(super) async fn forget_after_writes(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let writes = !request.method().is_safe();
+    let response = next.run(request).await;
+    if writes && response.status().is_success() {
+        state.fleet.forget();
+    }
+    response
 }
 
 /// Look over the fleet: usage beside quotas, costs, and what waits. Rows are at most some seconds old.

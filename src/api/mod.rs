@@ -18,6 +18,7 @@ mod drift;
 mod etag;
 mod extract;
 mod fleet;
+mod idempotency;
 mod incidents;
 mod models;
 mod observe;
@@ -184,6 +185,8 @@ pub fn router(state: ApiState) -> Router {
     let document = Arc::new(document);
     let guarded = guarded
         .route("/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }))
+        .layer(from_fn_with_state(state.clone(), fleet::forget_after_writes))
+        .layer(from_fn_with_state(state.clone(), idempotency::once))
         .layer(from_fn_with_state(state.clone(), auth::require_token));
     guarded
         .merge(open)

@@ -39,17 +39,18 @@ pub struct SourceProblemView {
     message: String,
 }
 
-/// Read the fleet in a few figures.
+/// Read the fleet in a few figures, which are at most some seconds old.
 #[utoipa::path(get, path = "/v1/summary", tag = "analysis", security(("token" = [])),
     responses(
         (status = 200, body = Summary),
     ))]
 pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem> {
     let (registry, workspace) = (state.engine.registry(), state.engine.workspace());
-    let tenants = registry.all_tenants().await?;
-    let waiting = registry.all_waiting().await?;
-    let costs = || waiting.iter().filter_map(|record| record.recommendation.cost.as_ref());
-    let open_incidents = registry.open_incidents().await?.len();
+    let (_, rows) = state.fleet.rows(&state).await?;
+    let changing = || rows.iter().flat_map(|row| &row.quotas).filter(|quota| quota.recommendation.is_some());
+    let cost_now = sum(changing().filter_map(|quota| quota.cost_now))?;
+    let cost_then = sum(changing().filter_map(|quota| quota.cost_recommended))?;
+    let saving = cost_now.zip(cost_then).map(|(now, then)| now.minus(&then)).transpose()?;
     let problems = workspace.source_problems().into_iter().map(|(resource, problem)| SourceProblemView {
         resource,
         since: problem.since,
@@ -57,12 +58,12 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
     });
     Ok(Json(Summary {
         simulated: state.settings.simulated,
-        tenants: tenants.len(),
-        waiting: waiting.len(),
-        cost_now: sum(costs().map(|cost| cost.now))?,
-        cost_then: sum(costs().map(|cost| cost.then))?,
-        saving: sum(costs().map(|cost| cost.saving))?,
-        open_incidents,
+        tenants: rows.len(),
+        waiting: changing().count(),
+        cost_now,
+        cost_then,
+        saving,
+        open_incidents: rows.iter().filter(|row| row.incident.is_some()).count(),
         paused: registry.pause().await?,
         source_problems: problems.collect(),
         last_cycle_at: workspace.last_cycle_at(),

@@ -12,7 +12,7 @@ use crate::config::{self, Config, StoreKind, TargetPlace};
 use crate::domain::Step;
 use crate::engine::{Compute, Engine, Ids, Parts, ReportSettings, Settings, incidents};
 use crate::ports::{Clock, History, QuotaTarget, Store};
-use crate::registry::{Registry, TemplateLimits};
+use crate::registry::{AnswerLimits, Registry, TemplateLimits};
 use crate::rightsize;
 use crate::source::{PrometheusSettings, PrometheusSource};
 use crate::store::{MemoryStore, NoHistory, ParquetHistory, SledSettings, SledStore};
@@ -174,6 +174,7 @@ fn access_settings(config: &Config) -> AccessSettings {
             idle: access.session_idle,
             most: access.max_sessions,
         },
+        answers: AnswerLimits { life: access.idempotency_life, most: access.max_idempotency_keys },
     }
 }
 

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::telemetry::causes;
 
 /// The most entries that are asked for at once.
 const PAGE: usize = 500;
+/// How often a write is sent whose connection breaks off.
+const TRIES: usize = 3;
 
 /// Where the daemon is, and who calls.
 #[derive(Debug, Clone, Args)]
@@ -89,6 +92,24 @@ pub enum Body {
     Json(Value),
     /// YAML, as text.
     Yaml(String),
+}
+
+/// Sends a request; a write whose connection breaks off is sent again under the
+/// same Idempotency-Key, so that it is done once.
+async fn send_until_answered(request: RequestBuilder, writes: bool) -> Result<Response, reqwest::Error> {
+    if !writes {
+        return request.send().await;
+    }
+    let request = request.header("Idempotency-Key", Uuid::from_bytes(rand::random()).to_string());
+    for _ in 1..TRIES {
+        let Some(again) = request.try_clone() else { break };
+        match again.send().await {
+            // Nobody is there, or the caller has waited long enough.
+            Err(error) if !error.is_connect() && !error.is_timeout() => {}
+            outcome => return outcome,
+        }
+    }
+    request.send().await
 }
 
 /// A request that is on its way.
@@ -210,6 +231,7 @@ impl Server {
             message: causes(&error.without_url()),
         };
         let http = reqwest::Client::builder().timeout(self.time_out).build().map_err(unreachable)?;
+        let writes = !method.is_safe();
         let mut request = http.request(method, url.clone()).bearer_auth(token.expose_secret());
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -219,7 +241,7 @@ impl Server {
             Body::Json(json) => request.json(&json),
             Body::Yaml(text) => request.header("content-type", "application/yaml").body(text),
         };
-        let response = request.send().await.map_err(unreachable)?;
+        let response = send_until_answered(request, writes).await.map_err(unreachable)?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(unreachable)?;
         if !status.is_success() {

@@ -27,6 +27,10 @@ pub struct Access {
     pub session_idle: Duration,
     /// The most sessions at once.
     pub max_sessions: usize,
+    /// How long the answer to a write with an Idempotency-Key is kept.
+    pub idempotency_life: Duration,
+    /// The most such answers.
+    pub max_idempotency_keys: usize,
 }
 
 impl Access {
@@ -78,6 +82,20 @@ impl Access {
                 "The most logins at once. One more ends the one that was idle longest.",
                 1_000,
                 1..=1_000_000,
+            ),
+            idempotency_life: section.duration(
+                "idempotency_life",
+                "How long the answer to a write that carried an Idempotency-Key is kept, for the same write sent \
+                 again.",
+                hours(24),
+                Duration::from_secs(60)..=days(30),
+            ),
+            max_idempotency_keys: section.count(
+                "max_idempotency_keys",
+                "The most such answers that are kept. One more takes the place of the oldest. An answer takes \
+                 about 1 KB; one larger than server.max_body is not kept.",
+                10_000,
+                1..=10_000_000,
             ),
         };
         if access.token_life > access.longest_token_life {

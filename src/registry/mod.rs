@@ -4,6 +4,7 @@
 //! in one commit: what can't be audited does not happen. Every write names the
 //! version that it starts from, so that two writers can't undo each other.
 
+mod answers;
 mod applied;
 mod audit;
 mod changes;
@@ -33,6 +34,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+pub use answers::{AnswerLimits, KeptAnswer};
 pub use audit::{
     AuditFilter, CheckpointRecord, Cut, Finding as AuditFinding, Inspection, NumberedAuditEvent, Remark,
     Report as AuditReport,
@@ -66,6 +68,8 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     /// Read at the first question.
     incident_index: Arc<tokio::sync::Mutex<Option<known::IncidentIndex>>>,
+    /// Likewise.
+    answer_index: Arc<tokio::sync::Mutex<Option<answers::AnswerIndex>>>,
     standing: Arc<standing::Standing>,
 }
 
@@ -217,7 +221,13 @@ pub enum RegistryError {
 impl Registry {
     /// A registry over a store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Registry { store, clock, incident_index: Arc::default(), standing: Arc::default() }
+        Registry {
+            store,
+            clock,
+            incident_index: Arc::default(),
+            answer_index: Arc::default(),
+            standing: Arc::default(),
+        }
     }
 
     /// The present, by the clock that was passed in.

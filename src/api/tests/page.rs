@@ -24,6 +24,11 @@ this page to it. The document also holds each field of each body, with its unit 
 - **Pages.** Lists answer `{items, next}`; `cursor=NEXT` asks for the page after, `limit` for its size.
 - **Versions.** What can be changed has a generation or version in its `ETag`; a write names it in `If-Match`, and gets 412
   where somebody else came first. A read with `If-None-Match` gets 304 while nothing has changed.
+- **Once.** Any write may carry an `Idempotency-Key`, 1 to 255 characters, a new one for each. The same write sent again with
+  it (by the same token, within `access.idempotency_life`) gets the answer that the first one got, with
+  `Idempotency-Replayed: true`, and is not done again; another request under the key gets 422, and one that comes while
+  the first is under way 409. Only what was done is kept: a refusal changed nothing, so the request may be sent again
+  once that is mended. Answers that hold a secret are kept nowhere: sent again, such a request gets 409.
 - **Requests** carry `X-Request-Id`, or are given one; it stands in the answer, in the logs and in the audit log.
 ";
 
@@ -37,7 +42,7 @@ fn line(path: &str, method: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     let takes: Vec<String> = parameters
         .iter()
-        .filter(|one| one["in"] != "path")
+        .filter(|one| one["in"] != "path" && one["name"] != "Idempotency-Key")
         .map(|one| {
             let mark = if one["required"] == true { " (needed)" } else { "" };
             format!("`{}`{mark}", one["name"].as_str().unwrap_or_default())
