@@ -16,7 +16,7 @@ use plimsoll::ports::{Clock, History, HistoryError};
 use plimsoll::registry::{NewTenant, Registry};
 use plimsoll::series::{Frame, UsageSeries};
 use plimsoll::source::FileSource;
-use plimsoll::store::{SledSettings, SledStore};
+use plimsoll::store::{MemoryShelf, SledSettings, SledStore};
 use plimsoll::target::RegistryTarget;
 use plimsoll::telemetry::Metrics;
 
@@ -112,6 +112,7 @@ async fn engine(folder: &std::path::Path, tenants: usize) -> Outcome<Arc<Engine>
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::HOUR, frames)),
         history: Arc::new(MadeUp(tenants)),
+        shelf: Arc::new(MemoryShelf::default()),
         registry: Registry::new(Arc::new(store), clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: Some(Prices::new(PriceBook::from_toml(&book)?, PriceSettings::default(), clock.now())?),

@@ -22,7 +22,7 @@ use plimsoll::ports::{Clock, UsageSource};
 use plimsoll::registry::Registry;
 use plimsoll::series::stats;
 use plimsoll::source::{PrometheusSettings, PrometheusSource};
-use plimsoll::store::{ParquetHistory, SledSettings, SledStore};
+use plimsoll::store::{FileShelf, ParquetHistory, SledSettings, SledStore};
 use plimsoll::target::RegistryTarget;
 use tempfile::TempDir;
 
@@ -93,6 +93,7 @@ async fn cycles(url: &str) {
     let parts = Parts {
         source: Arc::new(PrometheusSource::new(PrometheusSettings::new(url, expressions)).unwrap()),
         history: Arc::new(ParquetHistory::open(history.path()).unwrap()),
+        shelf: Arc::new(FileShelf::create(history.path()).unwrap()),
         registry: Registry::new(Arc::new(store), clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: None,

@@ -1,10 +1,14 @@
 //! What cycles cost over a large fleet: the daemon's own engine with its store
 //! and its history on disk, over a source that makes usage up, so that only the
 //! daemon is measured. After the look back each cycle brings one new hour;
-//! models are fitted anew meanwhile. With `--serve` the fleet is served at last,
+//! models are fitted anew between two of them. With `--serve` the fleet is served at last,
 //! for the measuring of the API and the pages.
 //!
-//!   cargo bench --bench scale -- [--tenants 10000] [--days 28] [--keep 90] [--cycles 6] [--serve]
+//! `--days` of usage are there at the start and kept in the history, of which
+//! `--window` days are looked at; `--step` is in minutes.
+//!
+//!   cargo bench --profile release --bench scale -- [--tenants 10000] [--days 28] [--window 28] [--keep 90] \
+//!     [--step 60] [--cycles 6] [--serve]
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
 use std::f64::consts::TAU;
@@ -22,7 +26,7 @@ use plimsoll::engine::{Compute, CycleReport, Engine, Ids, Parts, Settings, Silen
 use plimsoll::ports::{Clock, Fetched, SourceError, UsageSource};
 use plimsoll::registry::{NewTenant, Registry};
 use plimsoll::series::{Frame, UsageSeries};
-use plimsoll::store::{ParquetHistory, SledSettings, SledStore};
+use plimsoll::store::{FileShelf, ParquetHistory, SledSettings, SledStore};
 use plimsoll::target::RegistryTarget;
 use plimsoll::telemetry::Metrics;
 
@@ -35,7 +39,9 @@ const TOKEN: &str = "plim_for-the-benchmark-only";
 struct Asked {
     tenants: usize,
     days: i64,
+    window: i64,
     keep: i64,
+    step: i64,
     cycles: usize,
     serve: bool,
 }
@@ -53,7 +59,9 @@ impl Asked {
         let asked = Asked {
             tenants: number("--tenants", 10_000)?.unsigned_abs() as usize,
             days: number("--days", 28)?,
+            window: number("--window", 28)?,
             keep: number("--keep", 90)?,
+            step: number("--step", 60)?.clamp(1, 60),
             cycles: number("--cycles", 6)?.unsigned_abs() as usize,
             serve: words.iter().any(|word| word == "--serve"),
         };
@@ -70,12 +78,15 @@ impl Clock for Moved {
     }
 }
 
-/// Makes the usage of each tenant up, the same for the same hour.
-struct MadeUp(Vec<TenantId>);
+/// Makes the usage of each tenant up, the same for the same instant.
+struct MadeUp {
+    tenants: Vec<TenantId>,
+    step: Step,
+}
 
 /// Even noise from 0 to 1 that belongs to its place.
-fn noise(series: usize, hour: i64) -> f64 {
-    let mut state = (series as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (hour as u64);
+fn noise(series: usize, place: i64) -> f64 {
+    let mut state = (series as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (place as u64);
     for _ in 0..3 {
         state = (state ^ (state >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     }
@@ -83,13 +94,14 @@ fn noise(series: usize, hour: i64) -> f64 {
 }
 
 /// A rhythm of days and weeks of its own, noise, and a burst now and then.
-fn usage(series: usize, hour: i64) -> f64 {
+fn usage(series: usize, at: Timestamp) -> f64 {
+    let (place, hour) = (at.seconds() / 60, at.seconds() as f64 / HOUR as f64);
     let own = |salt: i64| noise(series, -salt);
-    let daily = 0.35 * own(1) * (TAU * (hour as f64 / 24.0 + own(2))).sin();
-    let weekly = 0.15 * own(3) * (TAU * hour as f64 / 168.0).sin();
-    let burst = if noise(series + 1, hour) > 0.995 { 1.0 + own(4) } else { 0.0 };
+    let daily = 0.35 * own(1) * (TAU * (hour / 24.0 + own(2))).sin();
+    let weekly = 0.15 * own(3) * (TAU * hour / 168.0).sin();
+    let burst = if noise(series + 1, place) > 0.995 { 1.0 + own(4) } else { 0.0 };
     let scale = 0.2 + 4.0 * own(5) * own(5);
-    scale * (0.6 + daily + weekly + 0.2 * noise(series, hour) + burst)
+    scale * (0.6 + daily + weekly + 0.2 * noise(series, place) + burst)
 }
 
 #[async_trait]
@@ -99,17 +111,20 @@ impl UsageSource for MadeUp {
     }
 
     fn step(&self) -> Step {
-        Step::HOUR
+        self.step
     }
 
     async fn fetch(&self, resource: Resource, range: TimeRange) -> Result<Fetched, SourceError> {
         let place = Resource::ALL.iter().position(|one| *one == resource).unwrap_or(0);
-        let (from, to) = (range.start.seconds() / HOUR, range.end.seconds() / HOUR);
-        let series = self.0.iter().enumerate().map(|(tenant, id)| {
-            let values: Array1<f64> = (from..to).map(|hour| usage(tenant * 16 + place, hour)).collect();
-            (id.clone(), UsageSeries { start: range.start, step: Step::HOUR, values })
+        let step = self.step;
+        let series = self.tenants.iter().enumerate().map(|(tenant, id)| {
+            let mut series = UsageSeries::empty(range.start, step);
+            let values: Array1<f64> =
+                (0..range.points(step)).map(|index| usage(tenant * 16 + place, series.at(index))).collect();
+            series.values = values;
+            (id.clone(), series)
         });
-        let frame = Frame { resource, step: Step::HOUR, series: series.collect() };
+        let frame = Frame { resource, step, series: series.collect() };
         Ok(Fetched { frame, refused: Vec::new() })
     }
 }
@@ -136,11 +151,17 @@ async fn main() -> anyhow::Result<()> {
         engine.registry().create_tenant(tenant, Actor::Daemon, None).await?;
     }
     let series = asked.tenants * Resource::ALL.len();
-    println!("{} tenants, {series} series, {} days by the hour", asked.tenants, asked.days);
+    println!(
+        "{} tenants, {series} series, {} days of which {} are looked at, a sample each {} min",
+        asked.tenants, asked.days, asked.window, asked.step
+    );
     println!("registered in {:.1} s", begun.elapsed().as_secs_f64());
     for cycle in 0..=asked.cycles {
+        let before = processor_seconds();
         let report = engine.cycle(&Silent).await?;
-        show(if cycle == 0 { "look back" } else { "one new hour" }, &report, series);
+        let used = processor_seconds() - before;
+        show(if cycle == 0 { "look back" } else { "one new hour" }, &report, series, used);
+        wait_for_refit(&engine).await;
         clock.0.fetch_add(HOUR, Ordering::Relaxed);
     }
     if asked.serve {
@@ -162,15 +183,19 @@ fn engine(asked: &Asked, folder: &std::path::Path, clock: Arc<Moved>) -> anyhow:
     let days = |count: i64| Duration::from_secs(count.unsigned_abs() * 86_400);
     let settings = Settings {
         backfill: days(asked.days),
-        window: days(asked.days),
+        window: days(asked.window),
         keep: days(asked.keep.max(asked.days)),
-        // A refit falls into the cycles that are measured.
+        // One refit falls among the cycles that are measured.
         refit_every: Duration::from_secs(2 * 3600),
         ..Settings::default()
     };
     let parts = Parts {
-        source: Arc::new(MadeUp((0..asked.tenants).map(name).collect::<Result<_, _>>()?)),
+        source: Arc::new(MadeUp {
+            tenants: (0..asked.tenants).map(name).collect::<Result<_, _>>()?,
+            step: Step::from_millis(asked.step * 60_000)?,
+        }),
         history: Arc::new(ParquetHistory::open(&folder.join("history"))?),
+        shelf: Arc::new(FileShelf::create(folder)?),
         registry: Registry::new(Arc::new(store), clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: None,
@@ -182,25 +207,51 @@ fn engine(asked: &Asked, folder: &std::path::Path, clock: Arc<Moved>) -> anyhow:
     Ok(Arc::new(Engine::new(parts, settings)))
 }
 
+/// Waits until new models are fitted, so that a cycle is measured by itself.
+async fn wait_for_refit(engine: &Engine) {
+    let (begun, before) = (Instant::now(), processor_seconds());
+    let mut waited = false;
+    while engine.is_refitting() {
+        waited = true;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if waited {
+        let (took, used) = (begun.elapsed().as_secs_f64(), processor_seconds() - before);
+        println!("  full refit: {took:6.1} s, {used:.1} s of processor");
+    }
+}
+
 /// One line: what each step took, and what the process holds.
-fn show(what: &str, report: &CycleReport, series: usize) {
+fn show(what: &str, report: &CycleReport, series: usize, used: f64) {
     let all: Duration = report.steps.iter().map(|(_, took)| *took).sum();
     let steps: Vec<String> =
         report.steps.iter().map(|(step, took)| format!("{step} {:.1}", took.as_secs_f64())).collect();
-    let held = resident_kib();
+    let (held, most) = (status_kib("VmRSS:"), status_kib("VmHWM:"));
     println!(
-        "{what:>12}: {:6.1} s ({}); {} proposed; {:.0} MiB held, {:.1} KiB a series",
+        "{what:>12}: {:6.1} s, {used:.1} s of processor ({}); {} proposed; {:.0} MiB held, {:.1} KiB a series, \
+         {:.0} MiB at most",
         all.as_secs_f64(),
         steps.join(", "),
         report.proposed,
         held as f64 / 1024.0,
         held as f64 / series as f64,
+        most as f64 / 1024.0,
     );
 }
 
-/// The memory that the process holds, in KiB; 0 where the system does not say.
-fn resident_kib() -> u64 {
+/// The processor time of the process so far; 0 where the system does not say.
+/// What is fitted in the background counts where it falls.
+fn processor_seconds() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = status.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    // User and system time, in hundredths of a second.
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// A figure of the process's memory in KiB; 0 where the system does not say.
+fn status_kib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

@@ -1,6 +1,8 @@
 //! The detector that the engine runs: how new a sample is, how rare, and how
 //! far from what the season suggests, put together into a score and events.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Event, Evidence};
 use super::season::{Residual, Season};
 use super::seen::{Seen, signed_root};
@@ -31,7 +33,7 @@ const SHIFT_SAMPLES: (i64, i64) = (36, 288);
 const LASTING: f64 = 0.45;
 
 /// See the module's text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NoveltyDetector {
     settings: Settings,
     seen: u32,
@@ -261,6 +263,21 @@ mod tests {
         assert!(found[401..].iter().all(|j| !j.is_anomaly && !j.lasts && j.score == 0.0));
         let found = run(Step::HOUR, (0..100).map(daily));
         assert!(found.iter().all(|j| j.learning), "a day of hours is too few");
+    }
+
+    #[test]
+    fn at_rest_nothing_of_it_is_lost() {
+        let step = Step::FIVE_MINUTES;
+        let mut awake = NoveltyDetector::new(Settings::for_step(step), step);
+        let mut rested = awake.clone();
+        for index in 0..6000_usize {
+            let value = if index % 1700 == 1600 { 400.0 } else { daily(index) };
+            let at = Timestamp::from_millis(index as i64 * step.millis());
+            if index % 97 == 0 {
+                rested = postcard::from_bytes(&postcard::to_allocvec(&rested).unwrap()).unwrap();
+            }
+            assert_eq!(format!("{:?}", awake.judge(at, value)), format!("{:?}", rested.judge(at, value)));
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! and is said again only where it gets clearly worse. A change of
 //! level that holds is said once and then taken as the new state of things.
 
+use serde::{Deserialize, Serialize};
+
 use super::Kind;
 
 /// A sample out of its band is an event only where it is at least this new:
@@ -49,7 +51,7 @@ pub(super) struct Outcome {
 }
 
 /// The state of a series' event.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Event {
     now: u32,
     said: Option<Said>,
@@ -57,14 +59,14 @@ pub(super) struct Event {
 }
 
 /// The strongest that was said lately.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Said {
     strength: f64,
     at: u32,
 }
 
 /// An event that is open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Lasting {
     since: u32,
     calm: u32,

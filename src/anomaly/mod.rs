@@ -17,6 +17,8 @@ pub use detector::NoveltyDetector;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{Step, Timestamp};
 
 /// A detector carries its state from sample to sample; it never looks ahead.
@@ -27,7 +29,7 @@ pub trait Detector: Send {
 }
 
 /// What a detector says of one sample.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// How unusual the sample is, 0 to 1; for ranking and plots.
     pub score: f64,
@@ -64,7 +66,7 @@ impl Judgement {
 }
 
 /// What a detector may learn while something is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Learning {
     /// All that it takes as usual by itself.
     #[default]
@@ -77,7 +79,7 @@ pub enum Learning {
 }
 
 /// The kinds of event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// Far above what was expected.
     High,
@@ -92,7 +94,7 @@ pub enum Kind {
 }
 
 /// How the detector is set.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Samples during which it only learns; at least 100 whatever is set, which
     /// a scale takes.

@@ -6,6 +6,8 @@
 //! 1964), so that an outlier moves them little; a change that stays is followed
 //! within days, or at once where the caller rebases.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{Step, Timestamp};
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -23,7 +25,7 @@ const CLIP: f64 = 3.0;
 const CLIP_RANGE: f64 = 0.03;
 
 /// See the module's text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Season {
     samples_per_slot: f64,
     level_rate: f64,
@@ -36,7 +38,7 @@ pub(super) struct Season {
     profiles: [Profile; 2],
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Profile {
     offsets: [f64; SLOTS],
     counts: [u32; SLOTS],

@@ -7,6 +7,8 @@
 //! memory stays small whatever the series does; a value that was not seen
 //! again for [`WINDOW`] samples is forgotten.
 
+use serde::{Deserialize, Serialize};
+
 /// Samples after which a value that was not seen again is forgotten.
 pub(super) const WINDOW: u32 = 4000;
 /// Samples after which an end of the range that was not reached again is given
@@ -22,7 +24,7 @@ const LEAST_RANGE: f64 = 0.02;
 const MOST: f64 = 10.0;
 
 /// A sorted set of values with the sample that last showed each.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Seen {
     values: Vec<f64>,
     last: Vec<u32>,
@@ -33,7 +35,7 @@ pub(super) struct Seen {
 }
 
 /// An end of the range, and the sample that last showed it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Extreme {
     value: f64,
     last: u32,

@@ -1,6 +1,8 @@
 //! Signs that the measurement broke rather than the usage: a flat line, and a
 //! counter that began again.
 
+use serde::{Deserialize, Serialize};
+
 /// A run of equal values is a flat line from so many samples on ...
 const LEAST_RUN: u32 = 36;
 /// ... and from so many times the longest run before it.
@@ -21,7 +23,7 @@ pub(super) enum Sign {
 }
 
 /// The state of one series' signs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Signs {
     last: Option<f64>,
     run: u32,

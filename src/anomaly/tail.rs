@@ -3,6 +3,8 @@
 //! (Pickands 1975; as in the streaming detector of Siffer et al. 2017), fitted
 //! by probability-weighted moments (Hosking and Wallis 1987).
 
+use serde::{Deserialize, Serialize};
+
 use super::seen::WINDOW;
 
 /// The share of samples that counts as the tail.
@@ -21,7 +23,7 @@ const SHAPES: (f64, f64) = (-0.5, 0.9);
 const RAREST: f64 = 12.0;
 
 /// Both tails of a series.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Tails {
     upper: Tail,
     lower: Tail,
@@ -46,12 +48,38 @@ impl Tails {
 }
 
 /// The highest recent samples, upwards, each with its number.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 struct Tail {
     values: [f64; MOST],
     numbers: [u32; MOST],
     length: usize,
     oldest: u32,
+}
+
+/// A tail without its free places.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    samples: Vec<(f64, u32)>,
+    oldest: u32,
+}
+
+impl From<Tail> for Written {
+    fn from(tail: Tail) -> Written {
+        let samples = tail.values.into_iter().zip(tail.numbers).take(tail.length).collect();
+        Written { samples, oldest: tail.oldest }
+    }
+}
+
+impl From<Written> for Tail {
+    fn from(written: Written) -> Tail {
+        let mut tail = Tail { oldest: written.oldest, ..Tail::default() };
+        for (place, sample) in written.samples.into_iter().take(MOST).enumerate() {
+            (tail.values[place], tail.numbers[place]) = sample;
+            tail.length = place + 1;
+        }
+        tail
+    }
 }
 
 impl Default for Tail {

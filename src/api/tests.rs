@@ -16,7 +16,7 @@ use crate::ports::{Clock, Store};
 use crate::registry::{NewToken, Registry, Remark};
 use crate::security;
 use crate::source::FileSource;
-use crate::store::{MemoryStore, NoHistory};
+use crate::store::{MemoryShelf, MemoryStore, NoHistory};
 use crate::target::RegistryTarget;
 use crate::telemetry::Metrics;
 
@@ -37,6 +37,7 @@ async fn api_over(store: Arc<dyn Store>, seed: u64) -> (Router, Arc<Engine>) {
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
         history: Arc::new(NoHistory),
+        shelf: Arc::new(MemoryShelf::default()),
         registry: Registry::new(store, clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: None,

@@ -18,7 +18,7 @@ use crate::ports::{Clock, History, UsageSource};
 use crate::registry::{NewTenant, Registry};
 use crate::series::Frame;
 use crate::source::FileSource;
-use crate::store::{MemoryStore, NoHistory, ParquetHistory};
+use crate::store::{MemoryShelf, MemoryStore, NoHistory, ParquetHistory};
 use crate::target::RegistryTarget;
 use crate::telemetry::Metrics;
 
@@ -59,6 +59,7 @@ pub async fn engine_over(
     let parts = Parts {
         source,
         history,
+        shelf: Arc::new(MemoryShelf::default()),
         registry: Registry::new(Arc::new(MemoryStore::default()), Arc::clone(&clock)),
         target: Arc::new(RegistryTarget),
         prices,

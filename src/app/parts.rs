@@ -11,11 +11,11 @@ use crate::api::{AccessSettings, ApiSettings, SessionSettings};
 use crate::config::{self, Config, StoreKind, TargetPlace};
 use crate::domain::Step;
 use crate::engine::{Compute, Engine, Ids, Parts, ReportSettings, Settings, incidents};
-use crate::ports::{Clock, History, QuotaTarget, Store};
+use crate::ports::{Clock, History, QuotaTarget, Shelf, Store};
 use crate::registry::{AnswerLimits, Registry, TemplateLimits};
 use crate::rightsize;
 use crate::source::{PrometheusSettings, PrometheusSource};
-use crate::store::{MemoryStore, NoHistory, ParquetHistory, SledSettings, SledStore};
+use crate::store::{FileShelf, MemoryShelf, MemoryStore, NoHistory, ParquetHistory, SledSettings, SledStore};
 use crate::target::{
     CallbackSettings, CallbackTarget, FileFormat, FileTarget, KubernetesSettings, KubernetesTarget,
     RegistryTarget,
@@ -56,6 +56,7 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
     let parts = Parts {
         source,
         history,
+        shelf: shelf(config)?,
         registry: Registry::new(store, clock.clone()),
         target: target(&config.target.place).await?,
         prices,
@@ -92,6 +93,14 @@ pub(super) async fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaT
             };
             Arc::new(KubernetesTarget::new(settings).await?)
         }
+    })
+}
+
+/// Where what is known of each series rests: beside the state.
+fn shelf(config: &Config) -> anyhow::Result<Arc<dyn Shelf>> {
+    Ok(match config.store.kind {
+        StoreKind::Memory => Arc::new(MemoryShelf::default()),
+        _ => Arc::new(FileShelf::create(&config.store.path)?),
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::workspace::{Detection, JudgedSample, RunRules};
+use super::workspace::{Detection, Glance, JudgedSample, RunRules};
 use super::{Engine, EngineError, Progress, SeriesKey};
 use crate::anomaly::{Detector, Judgement, Kind, Learning, NoveltyDetector};
 use crate::domain::{Incident, Marker, TenantId};
@@ -59,30 +59,26 @@ impl Engine {
     }
 
     fn judge_frame(&self, frame: &Frame, known: &Known) -> usize {
-        let outcomes: Vec<(SeriesKey, Detection, usize)> = frame
-            .series
-            .par_iter()
-            .map(|(tenant, series)| {
-                let key = SeriesKey { tenant: tenant.clone(), resource: frame.resource };
-                let judged_before = self.workspace.detections.read().get(&key).cloned();
-                let mut detection = judged_before.unwrap_or_else(|| {
-                    Detection::new(NoveltyDetector::new(self.settings.detector, series.step), series.start)
-                });
-                let judged = self.judge_series(&mut detection, &key, series, known);
-                (key, detection, judged)
-            })
-            .collect();
-        let mut detections = self.workspace.detections.write();
         // What is held of tenants that left goes with their usage.
         let stays =
             |key: &SeriesKey| key.resource != frame.resource || frame.series.contains_key(&key.tenant);
-        detections.retain(|key, _| stays(key));
-        let mut total = 0;
-        for (key, detection, judged) in outcomes {
-            total += judged;
-            detections.insert(key, detection);
-        }
-        total
+        self.workspace.detections.retain(stays);
+        self.workspace.glances.write().retain(|key, _| stays(key));
+        let judge = |(tenant, series): (&TenantId, &UsageSeries)| {
+            let key = SeriesKey { tenant: tenant.clone(), resource: frame.resource };
+            let judged_until = self.workspace.glances.read().get(&key).map(|glance| glance.judged_until);
+            if judged_until.is_some_and(|until| until >= series.end()) {
+                return 0;
+            }
+            let mut detection = self.workspace.detections.get(&key).unwrap_or_else(|| {
+                Detection::new(NoveltyDetector::new(self.settings.detector, series.step), series.start)
+            });
+            let judged = self.judge_series(&mut detection, &key, series, known);
+            self.workspace.detections.put(&key, &detection);
+            self.workspace.glances.write().insert(key, Glance::of(&detection));
+            judged
+        };
+        frame.series.par_iter().map(judge).sum()
     }
 
     fn judge_series(

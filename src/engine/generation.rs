@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rayon::iter::Either;
 use rayon::prelude::*;
 
-use super::ForecastRecord;
+use super::forecasts::MODEL;
 use super::hourly::Hourly;
+use super::resting::Resting;
+use super::{ForecastRecord, SeriesKey};
 use crate::domain::{ModelScore, ModelVersion, TenantId, Timestamp};
 use crate::forecast::score::Score;
-use crate::forecast::{Abstention, Fleet, Forecast, Learned, Past, Tracker};
+use crate::forecast::{Abstention, Fleet, Forecast, Learned, Past, Tracker, Waiting};
+use crate::ports::Shelf;
 use crate::rightsize::DatedForecast;
 use crate::series::stats;
 
@@ -24,15 +28,17 @@ pub(super) struct Generation {
     pub about: Arc<ModelVersion>,
     fleet: Arc<Fleet>,
     series: BTreeMap<TenantId, Watched>,
+    learned: Resting<Learned>,
+    waiting: Resting<Waiting>,
 }
 
-/// What is kept of one series.
+/// What is held of one series.
 struct Watched {
-    learned: Learned,
     /// The first hour after the usage it was fitted to.
     fitted_to: Timestamp,
     /// The first hour that was not observed yet.
     seen_to: Timestamp,
+    /// Without the forecasts that wait, which rest.
     tracker: Tracker,
 }
 
@@ -41,8 +47,14 @@ pub(super) type Due = (TenantId, Hourly);
 
 impl Generation {
     /// A version that knows no series yet.
-    pub fn new(about: ModelVersion, fleet: Arc<Fleet>) -> Self {
-        Generation { about: Arc::new(about), fleet, series: BTreeMap::new() }
+    pub fn new(about: ModelVersion, fleet: Arc<Fleet>, shelf: &Arc<dyn Shelf>) -> Self {
+        Generation {
+            about: Arc::new(about),
+            fleet,
+            series: BTreeMap::new(),
+            learned: Resting::new(Arc::clone(shelf)),
+            waiting: Resting::new(Arc::clone(shelf)),
+        }
     }
 
     /// Fits series and forecasts them from their ends.
@@ -52,9 +64,11 @@ impl Generation {
         let taken = due.iter().zip(fitted).map(|((tenant, hourly), fitted)| {
             let forecast = fitted.map(|(learned, forecast)| {
                 let end = hourly.end();
-                let tracker = Tracker::default();
-                let mut watched = Watched { learned, fitted_to: end, seen_to: end, tracker };
+                let key = self.key(tenant);
+                let mut watched = Watched { fitted_to: end, seen_to: end, tracker: Tracker::default() };
                 let forecast = watched.issue(forecast, hourly);
+                self.learned.put(&key, &learned);
+                self.waiting.put(&key, &watched.tracker.hand_out());
                 self.series.insert(tenant.clone(), watched);
                 forecast
             });
@@ -66,24 +80,37 @@ impl Generation {
     /// Scores what was forecast of the hours that came, and forecasts again.
     /// Series that are not known yet are fitted.
     pub fn update(&mut self, due: &[Due]) -> Vec<(TenantId, ForecastRecord)> {
-        let mut hourly: BTreeMap<&TenantId, &Hourly> =
-            due.iter().map(|(tenant, hourly)| (tenant, hourly)).collect();
-        let known: Vec<(&TenantId, &mut Watched, &Hourly)> = self
-            .series
-            .iter_mut()
-            .filter_map(|(tenant, watched)| Some((tenant, watched, hourly.remove(tenant)?)))
-            .collect();
-        let about = &self.about;
-        let mut made: Vec<(TenantId, ForecastRecord)> = known
-            .into_par_iter()
-            .map(|(tenant, watched, hourly)| {
-                (tenant.clone(), record(about, hourly, watched.carry_on(hourly)))
-            })
-            .collect();
-        let new: Vec<Due> =
-            hourly.into_iter().map(|(tenant, hourly)| (tenant.clone(), hourly.clone())).collect();
+        let (mut known, mut new) = (Vec::with_capacity(due.len()), Vec::new());
+        for (tenant, hourly) in due {
+            match self.series.remove(tenant) {
+                Some(watched) => known.push((tenant, watched, hourly)),
+                None => new.push((tenant.clone(), hourly.clone())),
+            }
+        }
+        let (about, fleet) = (&self.about, &self.fleet);
+        let carry_on = |(tenant, mut watched, hourly): (&TenantId, Watched, &Hourly)| {
+            let key = SeriesKey { tenant: tenant.clone(), resource: about.resource };
+            // What could not be read again is learnt again.
+            let Some(learned) = self.learned.get(&key) else { return Err((key.tenant, hourly.clone())) };
+            watched.tracker.take_back(self.waiting.get(&key).unwrap_or_default());
+            let forecast = watched.carry_on(fleet, &learned, hourly);
+            self.waiting.put(&key, &watched.tracker.hand_out());
+            Ok((key.tenant, watched, record(about, hourly, forecast)))
+        };
+        let (lost, carried): (Vec<Due>, Vec<(TenantId, Watched, ForecastRecord)>) =
+            known.into_par_iter().map(carry_on).partition_map(Either::from);
+        let mut made = Vec::with_capacity(due.len());
+        for (tenant, watched, record) in carried {
+            self.series.insert(tenant.clone(), watched);
+            made.push((tenant, record));
+        }
+        new.extend(lost);
         made.extend(self.take_in(&new));
         made
+    }
+
+    fn key(&self, tenant: &TenantId) -> SeriesKey {
+        SeriesKey { tenant: tenant.clone(), resource: self.about.resource }
     }
 
     /// Takes over what another version learnt of the widths.
@@ -143,14 +170,19 @@ impl Generation {
     /// Forgets series that are measured no more.
     pub fn retain(&mut self, is_measured: impl Fn(&TenantId) -> bool) {
         self.series.retain(|tenant, _| is_measured(tenant));
+        self.learned.retain(|key| is_measured(&key.tenant));
+        self.waiting.retain(|key| is_measured(&key.tenant));
     }
 
     /// The most bytes that are kept of one series.
     #[cfg(test)]
     pub fn largest_state(&self) -> usize {
-        let bytes =
-            |watched: &Watched| size_of::<Watched>() + watched.learned.bytes() + watched.tracker.bytes();
-        self.series.values().map(bytes).max().unwrap_or(0)
+        let bytes = |tenant: &TenantId| {
+            let (learned, mut tracker) = (self.learned.get(&self.key(tenant)), Tracker::default());
+            tracker.take_back(self.waiting.get(&self.key(tenant)).unwrap_or_default());
+            size_of::<Watched>() + learned.map_or(0, |learned| learned.bytes()) + tracker.bytes()
+        };
+        self.series.keys().map(bytes).max().unwrap_or(0)
     }
 
     /// The same version with another standing.
@@ -161,14 +193,18 @@ impl Generation {
 
 impl Watched {
     /// Scores the hours since the last look, and forecasts from the end.
-    fn carry_on(&mut self, hourly: &Hourly) -> Result<Forecast, Abstention> {
-        let quantiles = self.learned.quantiles().clone();
+    fn carry_on(
+        &mut self,
+        fleet: &Fleet,
+        learned: &Learned,
+        hourly: &Hourly,
+    ) -> Result<Forecast, Abstention> {
         for (step, value) in hourly.since(self.seen_to) {
-            self.tracker.observe(step, value, &quantiles);
+            self.tracker.observe(step, value, fleet.quantiles());
         }
         self.seen_to = hourly.end();
         let fresh = hourly.fresh_since(self.fitted_to);
-        let forecast = self.learned.forecast(&hourly.past(), fresh)?;
+        let forecast = learned.forecast(fleet, &hourly.past(), fresh)?;
         Ok(self.issue(forecast, hourly))
     }
 
@@ -190,7 +226,7 @@ fn record(
     let start = hourly.end();
     ForecastRecord {
         fitted_to: start,
-        forecast: forecast.map(|forecast| DatedForecast { model: "ensemble", start, forecast }),
+        forecast: forecast.map(|forecast| DatedForecast { model: MODEL, start, forecast }),
         made_by: Arc::clone(about),
     }
 }

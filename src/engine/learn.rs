@@ -18,6 +18,9 @@ use crate::domain::{Actor, AuditAction, ModelState, ModelVersion, Resource, Step
 use crate::registry::{RegistryError, Remark, Replacement};
 use crate::series::Frame;
 
+/// Series that are forecast in one piece of work.
+const AT_ONCE: usize = 1024;
+
 /// Why the models before could not be taken back; reads well after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum RollBackError {
@@ -57,39 +60,52 @@ impl Engine {
             return Ok(0);
         }
         let lineup = self.lineups.lock().get(&resource).cloned();
-        let made = match &lineup {
-            None => self.fit_first(&frame).await?,
-            Some(lineup) => {
-                let due = self.due(&frame, tenants).await?;
-                let (engine, lineup, frame) = (Arc::clone(self), Arc::clone(lineup), Arc::clone(&frame));
-                let carry_on = move || engine.carry_on(&lineup, &due, &frame);
-                let (made, decision) = self.parts.compute.run(carry_on).await?;
-                if let Some(decision) = decision {
-                    let (by, comment) = (Actor::Daemon, Some(decision.reason.clone()));
-                    let remark = Remark { by, comment, request_id: None };
-                    self.record_decision(decision, AuditAction::ModelReplaced, remark).await?;
-                }
-                made
-            }
+        let Some(lineup) = lineup else {
+            let made = self.fit_first(&frame).await?;
+            self.show_models(resource);
+            return Ok(made);
         };
-        let count = made.len();
-        let keyed = made.into_iter().map(|(tenant, record)| (SeriesKey { tenant, resource }, record));
-        self.workspace.put_forecasts(keyed.collect());
-        self.show_models(resource);
-        if lineup.is_some() {
-            self.refit_if_due(frame);
+        let mut made = 0;
+        for some in tenants.chunks(AT_ONCE) {
+            let due = self.due(&frame, some.to_vec()).await?;
+            let (engine, lineup) = (Arc::clone(self), Arc::clone(&lineup));
+            let carry_on = move || engine.lay_down(resource, lineup.lock().update(&due));
+            made += self.parts.compute.run(carry_on).await?;
         }
-        Ok(count)
+        let (engine, of_all) = (Arc::clone(self), Arc::clone(&lineup));
+        let decide = move || {
+            let mut lineup = of_all.lock();
+            lineup.retain(|tenant| frame.series.contains_key(tenant));
+            lineup.decide(engine.now(), engine.settings.trial)
+        };
+        let decision = self.parts.compute.run(decide).await?;
+        if let Some(decision) = decision {
+            let (by, comment) = (Actor::Daemon, Some(decision.reason.clone()));
+            let remark = Remark { by, comment, request_id: None };
+            self.record_decision(decision, AuditAction::ModelReplaced, remark).await?;
+        }
+        self.show_models(resource);
+        self.refit_if_due(resource);
+        Ok(made)
+    }
+
+    /// Puts forecasts where they are looked for; gives how many.
+    pub(super) fn lay_down(&self, resource: Resource, made: Vec<(TenantId, ForecastRecord)>) -> usize {
+        let count = made.len();
+        made.into_par_iter().for_each(|(tenant, record)| {
+            self.workspace.forecasts.put(SeriesKey { tenant, resource }, &record);
+        });
+        count
     }
 
     /// The tenants of whose usage an hour more is known than their forecast
     /// saw.
     fn tenants_due(&self, frame: &Frame) -> Vec<TenantId> {
         let is_due = |tenant: &TenantId| {
-            let known =
-                self.workspace.forecast(&SeriesKey { tenant: tenant.clone(), resource: frame.resource });
+            let key = SeriesKey { tenant: tenant.clone(), resource: frame.resource };
             let end = frame.series.get(tenant).map(|series| series.end().floor_to(Step::HOUR));
-            known.is_none_or(|record| end.is_some_and(|end| end > record.fitted_to))
+            let known = self.workspace.forecasts.fitted_to(&key);
+            known.is_none_or(|fitted_to| end.is_some_and(|end| end > fitted_to))
         };
         frame.series.keys().filter(|tenant| is_due(tenant)).cloned().collect()
     }
@@ -113,18 +129,6 @@ impl Engine {
             tenants.into_par_iter().filter_map(one).collect()
         };
         Ok(self.parts.compute.run(look).await?)
-    }
-
-    fn carry_on(
-        &self,
-        lineup: &Mutex<Lineup>,
-        due: &[Due],
-        frame: &Frame,
-    ) -> (Vec<(TenantId, ForecastRecord)>, Option<Decision>) {
-        let mut lineup = lineup.lock();
-        lineup.retain(|tenant| frame.series.contains_key(tenant));
-        let made = lineup.update(due);
-        (made, lineup.decide(self.now(), self.settings.trial))
     }
 
     /// Writes down how a comparison ended.
@@ -183,7 +187,7 @@ impl Engine {
         let decision = decision.ok_or(RollBackError::NothingBefore(resource))?;
         let versions = decision.versions.clone();
         self.record_decision(decision, AuditAction::ModelRolledBack, remark).await?;
-        self.workspace.forget_forecasts(resource);
+        self.workspace.forecasts.forget(resource);
         self.show_models(resource);
         self.wake();
         Ok(versions)

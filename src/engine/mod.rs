@@ -17,6 +17,7 @@ mod detect;
 mod driver;
 mod exports;
 mod fleet;
+mod forecasts;
 mod generation;
 mod hourly;
 mod ids;
@@ -30,6 +31,7 @@ mod recommend;
 mod reconcile;
 mod refit;
 mod reports;
+mod resting;
 mod rollouts;
 mod sizing;
 mod sla;
@@ -69,7 +71,7 @@ use crate::cost::Prices;
 use crate::domain::rollout::RolloutSettings;
 use crate::domain::sla::SlaSettings;
 use crate::domain::{ApprovalRules, Guardrails, Resource, Tier, Timestamp, Zone};
-use crate::ports::{Clock, History, HistoryError, QuotaTarget, UsageSource};
+use crate::ports::{Clock, History, HistoryError, QuotaTarget, Shelf, UsageSource};
 use crate::registry::{Registry, RegistryError};
 use crate::rightsize;
 use crate::telemetry::Metrics;
@@ -80,6 +82,8 @@ pub struct Parts {
     pub source: Arc<dyn UsageSource>,
     /// Where usage is kept for long.
     pub history: Arc<dyn History>,
+    /// Where what is known of each series rests.
+    pub shelf: Arc<dyn Shelf>,
     /// The state.
     pub registry: Registry,
     /// Where quotas are enforced.
@@ -205,6 +209,8 @@ pub struct Engine {
     workspace: Workspace,
     /// The fitted models.
     lineups: Mutex<BTreeMap<Resource, Arc<Mutex<Lineup>>>>,
+    /// Held by whoever fits new models.
+    refits: tokio::sync::Mutex<()>,
     /// Wakes the driver before its time.
     wake: Notify,
     /// What the engine does right now, for shutdown and readiness.
@@ -232,11 +238,13 @@ pub enum EngineError {
 impl Engine {
     /// An engine with nothing in memory yet.
     pub fn new(parts: Parts, settings: Settings) -> Self {
+        let workspace = Workspace::new(&parts.shelf);
         Engine {
             parts,
             settings,
-            workspace: Workspace::default(),
+            workspace,
             lineups: Mutex::default(),
+            refits: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             doing: RwLock::new(None),
             under_way: Mutex::default(),

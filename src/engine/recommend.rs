@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use rayon::prelude::*;
 
 use super::pools::Known;
@@ -20,6 +21,9 @@ use crate::rightsize::{AbstainReason, Case, KeepReason, Outcome, Proposal, decid
 
 /// Tenants that are sized between two looks at the state.
 const TENANTS_AT_ONCE: usize = 256;
+/// Answers that are written down at once, so that they share the syncs of the
+/// disk.
+const RECORDED_AT_ONCE: usize = 64;
 
 /// What was said of one quota.
 struct Answer {
@@ -46,19 +50,23 @@ impl Engine {
         for chunk in tenants.chunks(TENANTS_AT_ONCE) {
             let cases = self.cases(chunk).await?;
             let (engine, known) = (Arc::clone(self), Arc::clone(&known));
-            let sized = self.parts.compute.run(move || engine.size_all(cases, &known)).await?;
-            for (tenant, answers) in sized {
+            let mut sized = self.parts.compute.run(move || engine.size_all(cases, &known)).await?;
+            let mut records = Vec::new();
+            for (tenant, answers) in &mut sized {
                 let needs: Vec<Need> = answers.iter().map(|answer| answer.need).collect();
-                let fit = self.tier_fit(&tenant, &needs);
+                let fit = self.tier_fit(tenant, &needs);
                 self.workspace.put_tier_fit(&tenant.id, fit.clone());
-                for Answer { quota, mut outcome, need } in answers {
+                for Answer { quota, mut outcome, need } in answers.drain(..) {
                     if let Outcome::Change(proposal) = &mut outcome {
                         proposal.evidence.tier_fit.clone_from(&fit);
                     }
-                    proposed += usize::from(self.record(&tenant, &quota, outcome, need.most).await?);
+                    records.push(self.record(tenant, quota, outcome, need.most));
                 }
                 progress.advance();
             }
+            let recorded = stream::iter(records).buffer_unordered(RECORDED_AT_ONCE);
+            let count = |count, is_new| async move { Ok(count + usize::from(is_new)) };
+            proposed += recorded.try_fold(0, count).await?;
         }
         for name in ["change", "keep", "abstain"] {
             self.parts.metrics.assessed(name, self.workspace.count_assessments(name));
@@ -98,7 +106,7 @@ impl Engine {
         let missing = Abstention::NoSamples;
         let forecast = record.as_ref().map_or(Err(&missing), |record| record.forecast.as_ref());
         let walk = self.walk(&key, tenant, &quota, usage, known);
-        let advice = walk.lock().walk().advice(quota.resource);
+        let advice = walk.walk().advice(quota.resource);
         let case = Case {
             resource: quota.resource,
             tier: tenant.tier,
@@ -151,16 +159,16 @@ impl Engine {
     async fn record(
         &self,
         tenant: &Tenant,
-        quota: &Quota,
+        quota: Quota,
         outcome: Outcome,
         needed: Option<f64>,
     ) -> Result<bool, EngineError> {
         let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
-        let outcome = self.unless_refused(quota, &key, outcome).await?;
+        let outcome = self.unless_refused(&quota, &key, outcome).await?;
         let (kind, is_new) = match outcome {
             Outcome::Change(proposal) => {
                 let proposed =
-                    self.parts.registry.propose(self.recommendation(tenant, quota, *proposal)).await;
+                    self.parts.registry.propose(self.recommendation(tenant, &quota, *proposal)).await;
                 match proposed {
                     Ok(proposed) => {
                         let is_new = matches!(proposed, Proposed::New(_));

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use super::generation::{Due, Generation, SEASONS};
 use super::lineup::Lineup;
-use super::{Engine, EngineError, ForecastRecord};
-use crate::domain::{ModelScore, ModelState, ModelVersion, Resource, Step, TenantId, Timestamp};
+use super::{Engine, EngineError};
+use crate::domain::{ModelScore, ModelState, ModelVersion, Resource, Step, Timestamp};
 use crate::forecast::backtest::{self, Contender, Plan};
 use crate::forecast::{Fleet, Past, Quantiles};
 use crate::series::Frame;
@@ -25,12 +25,10 @@ const LEAST_KNOWN: usize = 48;
 /// The newest versions of a resource that may be gone back to.
 const VERSIONS_LOOKED_AT: usize = 100;
 
-/// Forecasts as they are put into the workspace.
-type Made = Vec<(TenantId, ForecastRecord)>;
-
 impl Engine {
-    /// Fits the first models since the start, and puts them to use.
-    pub(super) async fn fit_first(self: &Arc<Self>, frame: &Arc<Frame>) -> Result<Made, EngineError> {
+    /// Fits the first models since the start, and puts them to use; gives how
+    /// many forecasts were made.
+    pub(super) async fn fit_first(self: &Arc<Self>, frame: &Arc<Frame>) -> Result<usize, EngineError> {
         let resource = frame.resource;
         let mut versions = self.parts.registry.models(resource, VERSIONS_LOOKED_AT).await?;
         let due = self.all_due(frame).await?;
@@ -44,8 +42,9 @@ impl Engine {
         };
         let (mut generation, mut made) = self.fit(resource, seen, ModelState::Champion, &reason).await?;
         if sent_back_to.is_some() {
+            let engine = Arc::clone(self);
             let update = move || {
-                let made = generation.update(&due);
+                let made = engine.lay_down(resource, generation.update(&due));
                 (generation, made)
             };
             (generation, made) = self.parts.compute.run(update).await?;
@@ -65,8 +64,8 @@ impl Engine {
 
     /// Begins to fit a challenger where that is due; the cycle goes on
     /// meanwhile.
-    pub(super) fn refit_if_due(self: &Arc<Self>, frame: Arc<Frame>) {
-        let lineup = self.lineups.lock().get(&frame.resource).cloned();
+    pub(super) fn refit_if_due(self: &Arc<Self>, resource: Resource) {
+        let lineup = self.lineups.lock().get(&resource).cloned();
         let Some(lineup) = lineup else { return };
         {
             let mut lineup = lineup.lock();
@@ -79,8 +78,9 @@ impl Engine {
         }
         let engine = Arc::clone(self);
         tokio::spawn(async move {
-            let resource = frame.resource;
-            match engine.fit_challenger(&frame).await {
+            // One after the other: each needs room, and cycles need the threads.
+            let _turn = engine.refits.lock().await;
+            match engine.fit_challenger(resource).await {
                 Ok(challenger) => lineup.lock().challenge(challenger),
                 Err(error) => {
                     tracing::warn!(%resource, "failed to {error}");
@@ -90,10 +90,17 @@ impl Engine {
         });
     }
 
-    async fn fit_challenger(self: &Arc<Self>, frame: &Arc<Frame>) -> Result<Generation, EngineError> {
-        let due = self.all_due(frame).await?;
-        let (challenger, _) =
-            self.fit(frame.resource, due, ModelState::Challenger, "fitted on its timer").await?;
+    /// Whether new models are being fitted, or wait for that.
+    pub fn is_refitting(&self) -> bool {
+        self.lineups.lock().values().any(|lineup| lineup.lock().refitting)
+    }
+
+    async fn fit_challenger(self: &Arc<Self>, resource: Resource) -> Result<Generation, EngineError> {
+        let frame = self.workspace.frame(resource).unwrap_or_else(|| Arc::new(Frame::empty(resource, Step::HOUR)));
+        let due = self.all_due(&frame).await?;
+        // Else what comes meanwhile would be kept beside a second copy.
+        drop(frame);
+        let (challenger, _) = self.fit(resource, due, ModelState::Challenger, "fitted on its timer").await?;
         self.parts.registry.put_models(&[(*challenger.about).clone()], None).await?;
         Ok(challenger)
     }
@@ -123,14 +130,15 @@ impl Engine {
         Ok(Arc::new(self.due(frame, frame.series.keys().cloned().collect()).await?))
     }
 
-    /// Fits series as a new version.
+    /// Fits series as a new version. The forecasts of a champion are put to use;
+    /// gives how many were.
     async fn fit(
         self: &Arc<Self>,
         resource: Resource,
         due: Arc<Vec<Due>>,
         state: ModelState,
         reason: &str,
-    ) -> Result<(Generation, Made), EngineError> {
+    ) -> Result<(Generation, usize), EngineError> {
         let compute = &self.parts.compute;
         let horizon = Step::HOUR.count_in(self.settings.horizon).max(1);
         let all = Arc::clone(&due);
@@ -149,16 +157,17 @@ impl Engine {
             backtest: compute.run(move || backtested(&all)).await?,
             live: None,
         };
-        let (mut generation, mut made) = (Generation::new(about, fleet), Vec::with_capacity(due.len()));
+        let (mut generation, mut made) = (Generation::new(about, fleet, &self.parts.shelf), 0);
         for first in (0..due.len()).step_by(PIECE) {
-            let piece = Arc::clone(&due);
+            let (piece, engine) = (Arc::clone(&due), Arc::clone(self));
             let fit = move || {
                 let records = generation.take_in(&piece[first..(first + PIECE).min(piece.len())]);
-                (generation, records)
+                let is_used = state == ModelState::Champion;
+                (generation, if is_used { engine.lay_down(resource, records) } else { 0 })
             };
-            let (fitted, records) = compute.run(fit).await?;
+            let (fitted, put) = compute.run(fit).await?;
             generation = fitted;
-            made.extend(records);
+            made += put;
         }
         Ok((generation, made))
     }

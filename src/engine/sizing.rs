@@ -1,15 +1,14 @@
 //! The backtests behind the recommendations: one walk through its past for each
-//! quota, kept in memory and carried on with each new hour.
+//! quota, at rest between the hours and carried on with each new one.
 //!
 //! Where nobody says how often a quota may change, its own past is walked at
 //! each cadence that keeps within the allowed changes, and the one that is
 //! lightest within the budget is carried on; the others are let go. Once a week
 //! that is tried again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::pools::Known;
 use super::{Engine, SeriesKey};
@@ -24,7 +23,7 @@ const WORTH_CHURN: f64 = 0.95;
 const CHOSEN_FOR: Duration = Duration::from_secs(7 * 86_400);
 
 /// A walk, and when its cadence was chosen.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Carried {
     walk: Walk,
     asked: Cadence,
@@ -61,7 +60,7 @@ impl Engine {
         quota: &Quota,
         usage: &UsageSeries,
         known: &Known,
-    ) -> Arc<Mutex<Carried>> {
+    ) -> Carried {
         let asked = tenant.cadence.unwrap_or(self.settings.rightsizing.cadence);
         let budget = self.budget(tenant, quota.resource).share;
         let changes_per_day = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
@@ -69,16 +68,17 @@ impl Engine {
         let course = |hours| Course { budget, hours, changes_per_day, schedule };
         let stands = standing(quota);
         let others = |hours| known.others(quota.resource, hours);
-        let before = self.workspace.walks.read().get(key).cloned();
-        if let Some(before) = before {
-            let mut carried = before.lock();
+        if let Some(mut carried) = self.workspace.walks.get(key) {
             let stale = asked == Cadence::Auto && carried.is_stale(usage.end());
             let same = *carried.walk.course() == course(carried.walk.course().hours);
             if carried.asked == asked && same && !stale {
                 let others = others(carried.walk.course().hours);
+                let before = carried.walk.until();
                 carried.walk.catch_up(usage, &stands, others);
-                drop(carried);
-                return before;
+                if carried.walk.until() != before {
+                    self.workspace.walks.put(key, &carried);
+                }
+                return carried;
             }
         }
         let walked = |hours| {
@@ -91,8 +91,8 @@ impl Engine {
             None => self.lightest(tenant, budget, walked),
         };
         let chosen_at = usage.end().minus(spread(key));
-        let carried = Arc::new(Mutex::new(Carried { walk, asked, chosen_at }));
-        self.workspace.walks.write().insert(key.clone(), Arc::clone(&carried));
+        let carried = Carried { walk, asked, chosen_at };
+        self.workspace.walks.put(key, &carried);
         carried
     }
 

@@ -12,7 +12,7 @@ use crate::ports::{Clock, Store, UsageSource};
 use crate::registry::{NewTenant, Registry, Remark};
 use crate::series::{Frame, UsageSeries};
 use crate::source::FileSource;
-use crate::store::{MemoryStore, NoHistory};
+use crate::store::{MemoryShelf, MemoryStore, NoHistory};
 use crate::target::RegistryTarget;
 use crate::telemetry::Metrics;
 
@@ -61,6 +61,7 @@ pub fn engine_from(
     let parts = Parts {
         source,
         history: Arc::new(NoHistory),
+        shelf: Arc::new(MemoryShelf::default()),
         registry: Registry::new(store, clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: Some(Prices::new(PriceBook::from_toml(BOOK).unwrap(), priced, clock.now()).unwrap()),

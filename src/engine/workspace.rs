@@ -1,20 +1,24 @@
 //! What the engine holds in memory: the recent usage, and what was made of it.
-//! All of it can be made again from the history, so it is never stored.
+//! All of it can be made again from the history, so it is never stored. What is
+//! large rests on the shelf: detectors, backtests and forecasts.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
 
 use super::Drift;
+use super::forecasts::Forecasts;
 use super::pools::Pools;
+use super::resting::Resting;
 use super::sizing::Carried;
 use crate::anomaly::{self, Judgement, NoveltyDetector};
 use crate::domain::sla::GoodShares;
 use crate::domain::{Finding, ModelVersion, Resource, Tenant, TenantId, TierFit, Timestamp, Verdict};
 use crate::forecast::Abstention;
-use crate::ports::SourceError;
+use crate::ports::{Shelf, SourceError};
 use crate::rightsize::DatedForecast;
 use crate::series::{Frame, UsageSeries};
 
@@ -44,7 +48,7 @@ pub struct ForecastRecord {
 }
 
 /// A sample with what the detector said of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct JudgedSample {
     /// When.
     pub at: Timestamp,
@@ -64,7 +68,7 @@ impl JudgedSample {
 }
 
 /// The state of one series' detector.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Detection {
     pub detector: NoveltyDetector,
     /// The first instant that was not judged yet.
@@ -80,7 +84,7 @@ pub(super) struct Detection {
 }
 
 /// A run of anomalous samples.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Run {
     pub since: Option<Timestamp>,
     pub last: Timestamp,
@@ -163,6 +167,31 @@ impl Detection {
     }
 }
 
+/// What each cycle asks of a series' detector without waking it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Glance {
+    pub judged_until: Timestamp,
+    pub new_level_at: Option<Timestamp>,
+    /// `None` where nothing is out.
+    run: Option<Box<Run>>,
+}
+
+impl Glance {
+    /// What a detector shows.
+    pub fn of(detection: &Detection) -> Self {
+        Glance {
+            judged_until: detection.judged_until,
+            new_level_at: detection.new_level_at,
+            run: (detection.run.length > 0).then(|| Box::new(detection.run)),
+        }
+    }
+
+    /// The run that goes on, where it counts.
+    pub fn run(&self, rules: RunRules) -> Option<&Run> {
+        self.run.as_deref().filter(|run| run.counts(rules))
+    }
+}
+
 fn keep(samples: &mut VecDeque<JudgedSample>, sample: JudgedSample, most: usize) {
     if samples.len() == most {
         samples.pop_front();
@@ -239,14 +268,15 @@ pub(super) struct Availability {
 }
 
 /// The memory of the engine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Workspace {
     frames: RwLock<BTreeMap<Resource, Arc<Frame>>>,
-    forecasts: RwLock<HashMap<SeriesKey, Arc<ForecastRecord>>>,
+    pub(super) forecasts: Forecasts,
     models: RwLock<BTreeMap<Resource, Vec<ModelVersion>>>,
     drift: RwLock<Vec<Drift>>,
-    pub(super) detections: RwLock<HashMap<SeriesKey, Detection>>,
-    pub(super) walks: RwLock<HashMap<SeriesKey, Arc<Mutex<Carried>>>>,
+    pub(super) detections: Resting<Detection>,
+    pub(super) glances: RwLock<HashMap<SeriesKey, Glance>>,
+    pub(super) walks: Resting<Carried>,
     pub(super) pools: Mutex<Pools>,
     tier_fits: RwLock<HashMap<TenantId, TierFit>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
@@ -262,6 +292,28 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// With nothing known yet.
+    pub(super) fn new(shelf: &Arc<dyn Shelf>) -> Self {
+        Workspace {
+            frames: RwLock::default(),
+            forecasts: Forecasts::new(Arc::clone(shelf)),
+            models: RwLock::default(),
+            drift: RwLock::default(),
+            detections: Resting::new(Arc::clone(shelf)),
+            glances: RwLock::default(),
+            walks: Resting::new(Arc::clone(shelf)),
+            pools: Mutex::default(),
+            tier_fits: RwLock::default(),
+            assessments: RwLock::default(),
+            source_problems: RwLock::default(),
+            source_has_answered: AtomicBool::default(),
+            last_cycle_at: RwLock::default(),
+            measured_at: Mutex::default(),
+            availability: RwLock::default(),
+            spend: RwLock::default(),
+        }
+    }
+
     /// Adds usage and forgets what lies before `since`.
     pub(super) fn extend(&self, newer: Frame, since: Timestamp) {
         let mut frames = self.frames.write();
@@ -290,17 +342,7 @@ impl Workspace {
 
     /// The forecast of one series.
     pub fn forecast(&self, key: &SeriesKey) -> Option<Arc<ForecastRecord>> {
-        self.forecasts.read().get(key).cloned()
-    }
-
-    pub(super) fn put_forecasts(&self, made: Vec<(SeriesKey, ForecastRecord)>) {
-        let mut forecasts = self.forecasts.write();
-        forecasts.extend(made.into_iter().map(|(key, record)| (key, Arc::new(record))));
-    }
-
-    /// Forgets a resource's forecasts, so that they are made again.
-    pub(super) fn forget_forecasts(&self, resource: Resource) {
-        self.forecasts.write().retain(|key, _| key.resource != resource);
+        self.forecasts.get(key).map(Arc::new)
     }
 
     /// The versions that forecast a resource right now, with their live scores:
@@ -325,7 +367,7 @@ impl Workspace {
     /// Keeps only the backtests of these tenants' quotas, and their tier fits.
     pub(super) fn retain_sizing(&self, tenants: &[Tenant]) {
         let known: HashSet<&TenantId> = tenants.iter().map(|tenant| &tenant.id).collect();
-        self.walks.write().retain(|key, _| known.contains(&key.tenant));
+        self.walks.retain(|key| known.contains(&key.tenant));
         self.tier_fits.write().retain(|tenant, _| known.contains(tenant));
     }
 
@@ -344,9 +386,8 @@ impl Workspace {
 
     /// What is known of one series' anomalies.
     pub fn anomalies(&self, key: &SeriesKey) -> Option<DetectionView> {
-        let detections = self.detections.read();
-        let detection = detections.get(key)?;
-        Some(DetectionView { last: detection.last, anomalies: detection.anomalies.iter().copied().collect() })
+        let detection = self.detections.get(key)?;
+        Some(DetectionView { last: detection.last, anomalies: detection.anomalies.into() })
     }
 
     /// What the last cycle said of a tenant's quotas.

@@ -1,5 +1,7 @@
 //! Links: the scales on which a linear model may see a series.
 
+use serde::{Deserialize, Serialize};
+
 /// The share of the median that is added before the logarithm of a series that
 /// comes near zero.
 const OFFSET_SHARE: f64 = 0.1;
@@ -8,7 +10,7 @@ const OFFSET_SHARE: f64 = 0.1;
 const NEAR_ZERO: f64 = 0.02;
 
 /// A monotone scale with its way back.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) enum Link {
     /// The values themselves.
     Level,

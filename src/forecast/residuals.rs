@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use super::link::Link;
 
@@ -81,11 +82,12 @@ fn middle_quantile(sorted: &[f64], q: f64) -> f64 {
 }
 
 /// How far the quantiles lie from a point forecast.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Offsets {
     link: Link,
     /// On the scale of the link, shape `[blocks, levels]`; short numbers, since
     /// they are kept of every series.
+    #[serde(with = "written")]
     rows: Array2<f32>,
 }
 
@@ -111,5 +113,21 @@ impl Offsets {
     /// How many bytes they take.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + size_of::<f32>() * self.rows.len()
+    }
+}
+
+/// Rows as they rest.
+mod written {
+    use ndarray::Array2;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub fn serialize<S: Serializer>(rows: &Array2<f32>, to: S) -> Result<S::Ok, S::Error> {
+        let values: Vec<f32> = rows.iter().copied().collect();
+        (rows.nrows(), rows.ncols(), values).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Array2<f32>, D::Error> {
+        let (rows, columns, values) = <(usize, usize, Vec<f32>)>::deserialize(from)?;
+        Array2::from_shape_vec((rows, columns), values).map_err(de::Error::custom)
     }
 }

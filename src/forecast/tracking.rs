@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 
 use ndarray::{Array1, Array2, aview1};
+use serde::{Deserialize, Serialize};
 
 use super::Forecast;
 use super::quantiles::Quantiles;
@@ -44,14 +45,29 @@ struct Lead {
 }
 
 /// What was forecast of one step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pending {
     step: i64,
     /// The quantiles, and the point forecast at the end.
     row: Box<[f32]>,
 }
 
+/// The forecasts of steps that have not come, apart from what earlier ones
+/// taught.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Waiting([VecDeque<Pending>; LEADS.len()]);
+
 impl Tracker {
+    /// Hands out the forecasts that wait for their hours, to be laid by.
+    pub fn hand_out(&mut self) -> Waiting {
+        Waiting(self.leads.each_mut().map(|lead| std::mem::take(&mut lead.pending)))
+    }
+
+    /// Takes back what was laid by.
+    pub fn take_back(&mut self, waiting: Waiting) {
+        self.leads.iter_mut().zip(waiting.0).for_each(|(lead, pending)| lead.pending = pending);
+    }
+
     /// Takes in the value of a step, `NaN` for a gap. `quantiles` are those that
     /// forecasts were issued with.
     pub fn observe(&mut self, step: i64, value: f64, quantiles: &Quantiles) {

@@ -7,10 +7,11 @@
 //! distribution in place of its mean.
 
 use ndarray::{Array2, ArrayView1};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Abstention;
 use super::ensemble::COMPARED_LEVELS;
-use super::ensemble::member::{Ahead, Case, Fitted, Kept, Member, Outlook};
+use super::ensemble::member::{Ahead, Case, Fitted, Keeping, Kept, Member, Outlook};
 use super::history::History;
 
 /// Seasons that a window looks back at.
@@ -42,6 +43,21 @@ pub(super) const WINDOWS: [Window; 6] = [
     Window { name: "hour of ten days", half_life: 10.0, focus: Some(1.0 / 16.0) },
 ];
 
+impl Serialize for Window {
+    /// As its place among all windows.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        WINDOWS.iter().position(|known| known == self).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Window {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let place = Option::<usize>::deserialize(from)?;
+        let window = place.and_then(|place| WINDOWS.get(place)).copied();
+        window.ok_or_else(|| de::Error::custom("a window that there is not"))
+    }
+}
+
 impl Member for Window {
     fn name(&self) -> &'static str {
         self.name
@@ -65,8 +81,8 @@ impl Fitted for Window {
         Ok(Outlook::Quantiles { tried, ahead })
     }
 
-    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
-        Ok((self.outlook(case)?, Some(Box::new(*self))))
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Keeping>), Abstention> {
+        Ok((self.outlook(case)?, Some(Keeping::Window(*self))))
     }
 }
 

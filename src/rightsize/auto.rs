@@ -6,9 +6,11 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::ledger::{Bounds, Choice, Entry, Ledger, Sorted};
 use super::past::{DAY, KEPT_HOURS, Past};
-use super::policy::{Family, Fit, Members};
+use super::policy::{Family, Fit, Standing};
 
 /// What using up a whole budget has to save for it to be worth its while, in
 /// mean usages of a tenant of the fleet.
@@ -63,7 +65,7 @@ pub struct Ask {
 }
 
 /// A limit with what it rests on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     /// The limit, in the unit of the samples.
     pub value: f64,
@@ -75,11 +77,12 @@ pub struct Limit {
 }
 
 /// The choice for one series.
+#[derive(Serialize, Deserialize)]
 pub struct Auto {
     /// For how many hours each limit holds.
     hours: usize,
     past: Past,
-    families: Vec<Box<dyn Members>>,
+    families: Vec<Standing>,
     /// When what the fleet taught was made.
     taught_at: Option<i64>,
     ledger: Ledger,
@@ -89,11 +92,12 @@ pub struct Auto {
 }
 
 /// The samples of the hours that a limit holds for.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Interval {
     samples: VecDeque<f32>,
     counts: VecDeque<usize>,
     /// Kept for its room.
+    #[serde(skip)]
     sorted: Sorted,
 }
 

@@ -6,6 +6,8 @@
 //! that would have held the budget are carried over. A schedule is only given
 //! where this backtest says that it holds.
 
+use serde::{Deserialize, Serialize};
+
 use super::ledger::{Bounds, Choice, Ledger, Sorted};
 use super::past::{DAY, KEPT_HOURS, Past};
 
@@ -21,7 +23,7 @@ const AROUND: usize = 1;
 const WAYS: [(usize, bool); 6] = [(1, true), (3, true), (7, true), (14, true), (3, false), (7, false)];
 
 /// The backtest of schedules.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DayAhead {
     ledger: Ledger,
     /// What was said at the last midnight: a row an hour of that day.
@@ -30,7 +32,7 @@ pub struct DayAhead {
 }
 
 /// A day of limits.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The limits of the 24 hours that come, in the unit of the samples.
     pub hours: Vec<f64>,

@@ -6,6 +6,8 @@
 //! holds, within one it may be twice that. A cut is made only where a change is
 //! left for the raise that may have to follow.
 
+use serde::{Deserialize, Serialize};
+
 /// The most that a limit may lie above what is asked for while the allowance
 /// is whole, as a share of it.
 const CUT_BELOW: f64 = 0.97;
@@ -18,7 +20,7 @@ const CUT_AND_RAISE: f64 = 2.0;
 const SAME: f64 = 0.01;
 
 /// The limit that stands, with an allowance of changes that fills evenly.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hold {
     current: f64,
     /// The changes that are left.

@@ -4,6 +4,10 @@
 //! Old intervals fade, so that a tenant that has changed is judged by what it
 //! is now. An entry is a policy and a margin; the state does not grow.
 
+use serde::{Deserialize, Serialize};
+
+use super::packed;
+
 /// Margins that are tried on each policy: from 0.61 to 3.5 in steps of 5 %.
 pub const MARGINS: usize = 36;
 /// Hours after which an interval counts half.
@@ -19,12 +23,16 @@ pub fn margin(index: usize) -> f64 {
     ((index as f64 - 10.0) * 0.05).exp()
 }
 
+fn margins() -> [f32; MARGINS] {
+    std::array::from_fn(|index| margin(index) as f32)
+}
+
 /// How soon an entry that costs more than the best stops counting in the mix,
 /// as a share of the best's cost.
 const TEMPER: f64 = 0.1;
 
 /// What is asked of the ledger.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
     /// The share of violations that must not be passed, 0 to 1.
     pub target: f64,
@@ -33,7 +41,7 @@ pub struct Bounds {
 }
 
 /// An entry of the ledger.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// The place of the policy among the candidates.
     pub policy: usize,
@@ -140,10 +148,12 @@ fn count_within(row: &[f32; LANES], bound: f32) -> u32 {
 ///
 /// Instead of fading all that is old, what is new weighs more and more; only
 /// where that weight grows too large is everything divided by it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ledger {
+    #[serde(skip, default = "margins")]
     margins: [f32; MARGINS],
     /// Violations by policy and margin.
+    #[serde(with = "packed::rows")]
     violations: Vec<[f32; MARGINS]>,
     /// The sums of the policies' limits before margins, a term a sample.
     limits: Vec<f64>,
@@ -160,7 +170,7 @@ impl Ledger {
     /// An empty ledger for so many policies.
     pub fn new(policies: usize) -> Self {
         Ledger {
-            margins: std::array::from_fn(|index| margin(index) as f32),
+            margins: margins(),
             violations: vec![[0.0; MARGINS]; policies],
             limits: vec![0.0; policies],
             samples: 0.0,

@@ -17,6 +17,7 @@ mod evidence;
 pub mod hold;
 pub mod ledger;
 mod needs;
+mod packed;
 pub mod past;
 pub mod policy;
 pub mod pool;

@@ -4,6 +4,8 @@
 //! and a policy can't see further back than its peers do. The hour that comes
 //! is not in here: whatever is computed from a [`Past`] is causal.
 
+use serde::{Deserialize, Serialize};
+
 use super::ranked::Ranked;
 
 /// Hours of a day.
@@ -15,7 +17,7 @@ pub const KEPT_HOURS: usize = 14 * DAY;
 const SPARE: usize = 2 * DAY;
 
 /// What is kept of the samples of one series, the last hour just over.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Past {
     last_hour: Vec<f64>,
     /// Its samples in single precision, sorted upwards.

@@ -5,6 +5,8 @@
 //! until the promise stands again, whatever the model got wrong (the idea of
 //! adaptive conformal inference, Gibbs and Candès 2021).
 
+use serde::{Deserialize, Serialize};
+
 /// The days of samples at the planned share that stand at the beginning, so
 /// that the first violation is no disaster.
 const PRIOR_DAYS: f64 = 3.0;
@@ -12,7 +14,7 @@ const PRIOR_DAYS: f64 = 3.0;
 const GAIN: f64 = 1.0;
 
 /// The account of one series' violations.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Promise {
     planned: f64,
     prior: f64,

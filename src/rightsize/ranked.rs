@@ -6,13 +6,15 @@
 //! walk cost. Samples are kept in single precision; what is too old is skipped when
 //! read and dropped once a day.
 
+use serde::{Deserialize, Serialize};
+
 /// Entries that are looked at together when a place is sought.
 const BLOCK: usize = 64;
 /// Hours that go by before what is too old is dropped.
 const SWEEP: u16 = 24;
 
 /// Samples in falling order, each with the hour that it came in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Ranked {
     /// Hours that a sample counts, at most a year or so.
     kept: u16,

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::day_ahead::Plan;
 use super::past::DAY;
 use crate::domain::{Step, Timestamp};
@@ -16,7 +18,7 @@ use crate::domain::{Step, Timestamp};
 pub const PAYS: f64 = 0.9;
 
 /// How far a schedule may go.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Reach {
     /// The most changes a day, above 0.
     pub most_changes: usize,
@@ -36,7 +38,7 @@ pub struct Stair {
 }
 
 /// What is followed today, and what was yesterday.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Followed {
     today: Option<(Timestamp, Plan)>,
     before: Vec<f64>,

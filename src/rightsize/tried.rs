@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 /// The days that are remembered.
 const DAYS: usize = 28;
 
 /// The sums of one day.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Day {
     hours: usize,
     samples: f64,
@@ -17,7 +19,7 @@ struct Day {
 }
 
 /// The sums of the last days.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Trial {
     days: VecDeque<Day>,
 }

@@ -7,6 +7,8 @@
 //! with what is new, so that a cycle costs what came in; it depends on nothing
 //! but the history, so that a restart changes no answer.
 
+use serde::{Deserialize, Serialize};
+
 use super::StandingQuota;
 use super::auto::{Ask, Auto, BUDGET_WORTH, Limit};
 use super::day_ahead::{DayAhead, Plan};
@@ -27,7 +29,7 @@ use crate::series::UsageSeries;
 const LEAST_HOURS: usize = 7 * DAY;
 
 /// How a walk goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Course {
     /// The share of samples that may lie above a limit, above 0 and below 1.
     pub budget: f64,
@@ -85,7 +87,7 @@ impl Advice {
 }
 
 /// What was decided for the interval that runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Decided {
     limit: Limit,
     bounds: Bounds,
@@ -93,6 +95,7 @@ struct Decided {
 }
 
 /// The backtest of one quota.
+#[derive(Serialize, Deserialize)]
 pub struct Walk {
     course: Course,
     auto: Auto,
@@ -305,11 +308,20 @@ mod tests {
         walk
     }
 
+    /// Written down and read again.
+    fn rested(walk: &Walk) -> Walk {
+        let bytes = postcard::to_allocvec(walk).unwrap();
+        assert!(bytes.len() < 64 * 1024, "{} bytes", bytes.len());
+        let read: Walk = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(postcard::to_allocvec(&read).unwrap(), bytes);
+        read
+    }
+
     #[test]
     fn carried_on_it_says_what_it_says_made_anew() {
         for hours in [1, 6, 24] {
             let whole = usage(21, office);
-            let mut carried = walked(&usage(15, office), hours);
+            let mut carried = rested(&walked(&usage(15, office), hours));
             carried.catch_up(&whole, &FREE, others());
             let anew = walked(&whole, hours).advice(Resource::CpuCores).unwrap();
             assert_eq!(Some(&anew), carried.advice(Resource::CpuCores).as_ref());

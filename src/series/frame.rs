@@ -6,6 +6,9 @@ use ndarray::{Array1, ArrayView1, Axis, Slice};
 
 use crate::domain::{Resource, Step, TenantId, TimeRange, Timestamp};
 
+/// One in so many values is left as room for those that come.
+const SPARE: usize = 8;
+
 /// The usage of one resource by one tenant: `values[i]` belongs to
 /// `start + i * step`, in the resource's unit, `NaN` where there is no sample.
 #[derive(Debug, Clone)]
@@ -98,6 +101,7 @@ impl UsageSeries {
         if newer.end() > self.end() {
             let points = TimeRange { start: self.start, end: newer.end() }.points(self.step);
             let mut values = std::mem::take(&mut self.values).into_raw_vec_and_offset().0;
+            values.reserve_exact(points - values.len());
             values.resize(points, f64::NAN);
             self.values = Array1::from_vec(values);
         }
@@ -113,7 +117,11 @@ impl UsageSeries {
         let surplus = TimeRange { start: self.start, end: instant }.points(self.step).min(self.len());
         if surplus > 0 {
             self.start = self.at(surplus);
-            self.values = self.values.slice_axis(Axis(0), Slice::from(surplus..)).to_owned();
+            // In its place: what comes next finds room without a new one.
+            let mut values = std::mem::take(&mut self.values).into_raw_vec_and_offset().0;
+            values.drain(..surplus);
+            values.shrink_to(values.len() + values.len() / SPARE);
+            self.values = Array1::from_vec(values);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What is wrong with each resource of a tenant right now.
 
+use std::cell::LazyCell;
 use std::time::Duration;
 
-use super::super::workspace::{Detection, JudgedSample};
+use super::super::workspace::{Detection, Glance, JudgedSample};
 use super::super::{ForecastRecord, SeriesKey};
 use super::Settings;
 use super::explain::{chart, foreseen, headroom_hours, number};
@@ -21,11 +22,17 @@ const LONGER_GAP: u32 = 2;
 /// So many bands away from what was expected is critical.
 const FAR_OUT: f64 = 4.0;
 
+/// A detector that is woken where it is needed.
+type Asleep<'a> = LazyCell<Option<Detection>, Box<dyn FnOnce() -> Option<Detection> + 'a>>;
+
 /// What is known of one resource of a tenant.
 pub(super) struct Case<'a> {
     pub key: &'a SeriesKey,
     pub usage: &'a UsageSeries,
-    pub detection: Option<&'a Detection>,
+    /// What the detector shows.
+    pub glance: Option<&'a Glance>,
+    /// The detector, where it is needed.
+    pub detection: Asleep<'a>,
     pub forecast: Option<&'a ForecastRecord>,
     /// The quota, in the resource's unit.
     pub quota: Option<f64>,
@@ -57,7 +64,7 @@ impl Case<'_> {
         }
         found.findings.extend(self.unusual());
         found.new_levels.extend(
-            self.detection.and_then(|detection| detection.new_level_at).map(|at| (self.key.resource, at)),
+            self.glance.and_then(|glance| glance.new_level_at).map(|at| (self.key.resource, at)),
         );
         let pinned = self.pinned();
         if pinned.is_none() {
@@ -79,7 +86,7 @@ impl Case<'_> {
             actual: Some(actual),
             samples: self.usage.samples() as u64,
             headroom_hours: self.quota.and_then(|quota| headroom_hours(self.usage, quota)),
-            chart: self.detection.map(|detection| chart(detection, self.usage.step)),
+            chart: self.detection.as_ref().map(|detection| chart(detection, self.usage.step)),
             ..Finding::new(kind, detector, text, last_seen_at)
         }
     }
@@ -94,11 +101,8 @@ impl Case<'_> {
     }
 
     fn unusual(&self) -> Option<Finding> {
-        let detection = self.detection?;
-        let run = detection.run;
-        if !run.counts(self.settings.run_rules()) {
-            return None;
-        }
+        let run = *self.glance?.run(self.settings.run_rules())?;
+        let detection = self.detection.as_ref()?;
         let (since, worst) = (run.since?, run.worst?);
         let (expected, band) = (worst.judgement.expected, worst.judgement.band);
         let over_quota = self.quota.is_some_and(|quota| worst.value > quota);
@@ -246,7 +250,8 @@ mod tests {
         let case = Case {
             key: &key,
             usage,
-            detection: None,
+            glance: None,
+            detection: LazyCell::new(Box::new(|| None)),
             forecast: None,
             quota: Some(quota),
             source_answers: true,

@@ -16,6 +16,7 @@ mod rolled_back;
 mod settings;
 mod spend;
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -153,15 +154,16 @@ impl Engine {
         let known = round.open.get(&tenant.id).map(|(incident, _)| incident);
         let is_unheard = self.is_unheard();
         let mut found = Found { is_unheard, ..Found::default() };
-        let detections = self.workspace.detections.read();
         for frame in &round.frames {
             let Some(usage) = frame.series.get(&tenant.id) else { continue };
             let key = SeriesKey { tenant: tenant.id.clone(), resource: frame.resource };
             let forecast = self.workspace.forecast(&key);
+            let glance = self.workspace.glances.read().get(&key).cloned();
             let quota = quotas.iter().find(|quota| quota.resource == frame.resource);
             Case {
                 usage,
-                detection: detections.get(&key),
+                glance: glance.as_ref(),
+                detection: LazyCell::new(Box::new(|| self.workspace.detections.get(&key))),
                 forecast: forecast.as_deref(),
                 quota: quota.map(|quota| quota.limit),
                 source_answers: !round.failing.contains(&frame.resource),
@@ -250,11 +252,11 @@ impl Engine {
             }
         };
         let alike: Vec<&TenantId> = alike.into_iter().filter(|other| *other != tenant).collect();
-        let detections = self.workspace.detections.read();
+        let glances = self.workspace.glances.read();
         let rules = self.settings.incidents.run_rules();
         let moved = |other: &&&TenantId| {
             let key = SeriesKey { tenant: (**other).clone(), resource };
-            detections.get(&key).is_some_and(|detection| detection.run.counts(rules))
+            glances.get(&key).is_some_and(|glance| glance.run(rules).is_some())
         };
         let moved: Vec<TenantId> = alike.iter().filter(moved).map(|other| (*other).clone()).collect();
         (!alike.is_empty()).then(|| Peers {

@@ -16,7 +16,7 @@ use crate::ports::{Order, Store, Table};
 use crate::registry::{IncidentFilter, NewTenant, Registry, Remark};
 use crate::series::{Frame, UsageSeries};
 use crate::source::FileSource;
-use crate::store::{MemoryStore, NoHistory};
+use crate::store::{MemoryShelf, MemoryStore, NoHistory};
 use crate::target::RegistryTarget;
 use crate::telemetry::Metrics;
 
@@ -81,6 +81,7 @@ impl Rig {
         let parts = Parts {
             source: Arc::new(FileSource::from_frames(step, resources.iter().map(frame).collect())),
             history: Arc::new(NoHistory),
+        shelf: Arc::new(MemoryShelf::default()),
             registry: Registry::new(store.clone(), clock.clone()),
             target: Arc::new(RegistryTarget),
             prices: None,
@@ -148,8 +149,7 @@ impl Rig {
 
     /// What is expected of a tenant's CPU, and how many samples that rests on.
     fn expected(&self, tenant: &str) -> (f64, u32) {
-        let detections = self.engine.workspace.detections.read();
-        let detection = &detections[&key(tenant)];
+        let detection = self.engine.workspace.detections.get(&key(tenant)).unwrap();
         let expected = detection.last.map_or(f64::NAN, |last| last.judgement.expected);
         (expected, detection.detector.samples())
     }

@@ -12,7 +12,7 @@ use crate::ports::{Clock, History};
 use crate::registry::Registry;
 use crate::series::UsageSeries;
 use crate::source::FileSource;
-use crate::store::{MemoryStore, NoHistory, ParquetHistory};
+use crate::store::{MemoryShelf, MemoryStore, NoHistory, ParquetHistory};
 use crate::target::RegistryTarget;
 use crate::telemetry::Metrics;
 
@@ -60,6 +60,7 @@ fn started(
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::HOUR, vec![frame])),
         history,
+        shelf: Arc::new(MemoryShelf::default()),
         registry: Registry::new(store, clock.clone()),
         target: Arc::new(RegistryTarget),
         prices: None,
@@ -81,8 +82,7 @@ async fn pass(engine: &Arc<Engine>, clock: &Hands, hours: usize) {
         clock.put(next);
         engine.cycle(&Silent).await.unwrap();
         for _ in 0..2000 {
-            let lineup = engine.lineups.lock().get(&RESOURCE).cloned();
-            if lineup.is_none_or(|lineup| !lineup.lock().refitting) {
+            if !engine.is_refitting() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -2,6 +2,7 @@
 //! without fitting again.
 
 use ndarray::Array1;
+use serde::{Deserialize, Serialize};
 
 use super::ridge::Linear;
 use super::{Lens, Outlook, View};
@@ -13,7 +14,7 @@ use crate::forecast::history::History;
 const LEAST_WEIGHT: f64 = 0.04;
 
 /// One regression, in few bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct One {
     /// Without its lags, which stand beside the coefficients.
     lens: Lens,
@@ -50,7 +51,7 @@ impl One {
 }
 
 /// The regressions of one series, with their weights.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::forecast) struct KeptRegressions(Vec<One>);
 
 impl KeptRegressions {

@@ -16,6 +16,7 @@ mod ridge;
 mod tridiagonal;
 
 use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
 
 use self::equations::{Equations, Sums};
 pub(super) use self::kept::KeptRegressions;
@@ -74,7 +75,7 @@ pub(super) const VARIANTS: [Variant; 5] = [
 ];
 
 /// How a variant looks at a series: on which scale, at what, and how far back.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Lens {
     link: Link,
     centre: f64,

@@ -5,13 +5,15 @@
 //! over, twice in turn. Here a rhythm is the fading mean at each place of the
 //! season, in place of a local regression, so that it takes one pass.
 
+use serde::{Deserialize, Serialize};
+
 /// The weight of a season relative to the next younger one.
 const FADING: f64 = 0.85;
 /// How often each rhythm is estimated.
 const ROUNDS: usize = 2;
 
 /// The rhythm of one season about its level.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Rhythm {
     /// By the place in the season; they sum to 0.
     values: Vec<f32>,

@@ -13,11 +13,12 @@ mod theta;
 use std::marker::PhantomData;
 
 use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
 
 pub(super) use self::smoothing::{OneSeason, TwoSeasons};
 pub(super) use self::theta::Theta;
 use super::Abstention;
-use super::ensemble::member::{Ahead, Case, Fitted, Kept, Member, Outlook};
+use super::ensemble::member::{Ahead, Case, Fitted, Keeping, Kept, Member, Outlook};
 use super::history::History;
 use super::link::Link;
 
@@ -29,6 +30,8 @@ const SEASONS_NEEDED: usize = 2;
 pub(super) trait Filter: Clone + Send + Sync {
     /// The name in tables and evidence.
     const NAME: &'static str;
+    /// What is kept of a series, as one of all kinds.
+    const KEEP: fn(KeptFilter<Self>) -> Keeping;
 
     /// Chooses the parameters on `known`, which has no gaps, and stands at its
     /// end. `seasons` are those that `known` may show, the shortest first.
@@ -71,8 +74,8 @@ impl<F: Filter + 'static> Fitted for Classical<F> {
         walk::<F>(case).map(|(outlook, _)| outlook)
     }
 
-    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
-        walk::<F>(case).map(|(outlook, kept)| (outlook, Some(Box::new(kept) as Box<dyn Kept>)))
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Keeping>), Abstention> {
+        walk::<F>(case).map(|(outlook, kept)| (outlook, Some(F::KEEP(kept))))
     }
 }
 
@@ -100,7 +103,8 @@ fn walk<F: Filter>(case: &Case<'_>) -> Result<(Outlook, KeptFilter<F>), Abstenti
 }
 
 /// A filter where it stood when it was learnt.
-struct KeptFilter<F> {
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeptFilter<F> {
     filter: F,
     link: Link,
 }

@@ -9,10 +9,12 @@
 //! ahead.
 
 use ndarray::Array1;
+use serde::{Deserialize, Serialize};
 
-use super::Filter;
+use super::{Filter, KeptFilter};
 use super::decomposition::{Rhythm, rhythms};
 use crate::forecast::Abstention;
+use crate::forecast::ensemble::member::Keeping;
 
 /// How fast the level follows.
 const LEVELS: [f64; 5] = [0.02, 0.1, 0.3, 0.6, 0.9];
@@ -26,7 +28,7 @@ const DAMPING: f64 = 0.98;
 const LEAST_FIRST: usize = 8;
 
 /// Speeds of following.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Speeds {
     level: f64,
     trend: f64,
@@ -34,7 +36,7 @@ struct Speeds {
 }
 
 /// A state that goes on with each sample.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Smoothing {
     speeds: Speeds,
     level: f64,
@@ -136,11 +138,12 @@ fn least_missed(tried: impl Iterator<Item = (f64, Smoothing)>) -> Result<(f64, S
 }
 
 /// Exponential smoothing with the shortest season, or with none.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::forecast) struct OneSeason(Smoothing);
 
 impl Filter for OneSeason {
     const NAME: &'static str = "exponential smoothing";
+    const KEEP: fn(KeptFilter<Self>) -> Keeping = Keeping::OneSeason;
 
     fn fit(known: &[f64], seasons: &[usize]) -> Result<Self, Abstention> {
         Smoothing::fit(known, &seasons[..seasons.len().min(1)]).map(OneSeason)
@@ -160,11 +163,12 @@ impl Filter for OneSeason {
 }
 
 /// Exponential smoothing with two seasons.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::forecast) struct TwoSeasons(Smoothing);
 
 impl Filter for TwoSeasons {
     const NAME: &'static str = "multiple seasons";
+    const KEEP: fn(KeptFilter<Self>) -> Keeping = Keeping::TwoSeasons;
 
     fn fit(known: &[f64], seasons: &[usize]) -> Result<Self, Abstention> {
         if seasons.len() < 2 {

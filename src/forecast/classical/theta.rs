@@ -8,10 +8,12 @@
 //! one step and one season ahead.
 
 use ndarray::Array1;
+use serde::{Deserialize, Serialize};
 
-use super::Filter;
+use super::{Filter, KeptFilter};
 use super::decomposition::{Rhythm, rhythms};
 use crate::forecast::Abstention;
+use crate::forecast::ensemble::member::Keeping;
 
 /// How fast the level follows.
 const SPEEDS: [f64; 5] = [0.05, 0.2, 0.4, 0.7, 0.95];
@@ -21,14 +23,14 @@ const THETAS: [f64; 4] = [1.0, 1.5, 2.0, 4.0];
 const LEAST: usize = 12;
 
 /// The state after some samples.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::forecast) struct Theta {
     line: Line,
     rhythm: Option<Rhythm>,
 }
 
 /// The two lines of a series without its rhythm.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Line {
     speed: f64,
     theta: f64,
@@ -98,6 +100,7 @@ impl Line {
 
 impl Filter for Theta {
     const NAME: &'static str = "theta";
+    const KEEP: fn(KeptFilter<Self>) -> Keeping = Keeping::Theta;
 
     fn fit(known: &[f64], seasons: &[usize]) -> Result<Self, Abstention> {
         if known.len() < LEAST {

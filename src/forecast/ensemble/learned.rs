@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::member::{self, Ahead, Case, Kept, Member};
+use super::member::{self, Ahead, Case, Keeping, Member};
 use super::mixture::mix;
 use super::trial::Trial;
 use super::weights::{BLOCKS, Blocks, block_of};
@@ -19,6 +20,8 @@ use crate::forecast::{Abstention, Forecast, Quantiles};
 
 /// Members that weigh less at all steps are not kept.
 const LEAST_WEIGHT: f64 = 0.04;
+/// About as many series are made ready, at most, for what is learnt together.
+const MOST_READY: usize = 512;
 
 /// What series that belong together have taught the members.
 pub struct Fleet {
@@ -29,20 +32,21 @@ pub struct Fleet {
 }
 
 /// What was learnt of one series; it goes on without being fitted again.
+#[derive(Serialize, Deserialize)]
 pub struct Learned {
-    fleet: Arc<Fleet>,
     parts: Vec<Part>,
     /// By how much the quantiles are widened.
     widening: f64,
 }
 
 /// A member that weighs something.
+#[derive(Serialize, Deserialize)]
 struct Part {
     /// Its place among the fleet's members.
     member: usize,
     weights: Blocks,
     /// `None` where the member is asked for a whole outlook again.
-    kept: Option<Box<dyn Kept>>,
+    kept: Option<Keeping>,
     /// How its quantiles follow from a point forecast.
     offsets: Option<Offsets>,
 }
@@ -76,7 +80,10 @@ impl Fleet {
         horizon: usize,
         quantiles: &Quantiles,
     ) -> Arc<Fleet> {
-        let prepared = prepare_all(series, horizon);
+        // Of a large fleet only those are made ready that may be in the sample.
+        let every = (series.len() / MOST_READY).max(1);
+        let series: Vec<Past<'_>> = series.iter().copied().step_by(every).collect();
+        let prepared = prepare_all(&series, horizon);
         let asked = Asked::of(quantiles);
         let (ensemble, _) = Ensemble::learn(members, &cases(&prepared, horizon, &asked));
         Arc::new(Fleet { ensemble, quantiles: quantiles.clone(), asked, horizon })
@@ -87,7 +94,7 @@ impl Fleet {
     ///
     /// # Errors
     /// Each series abstains for itself, with the reason.
-    pub fn adopt(self: &Arc<Self>, series: &[Past<'_>]) -> Vec<Result<(Learned, Forecast), Abstention>> {
+    pub fn adopt(&self, series: &[Past<'_>]) -> Vec<Result<(Learned, Forecast), Abstention>> {
         let prepared = prepare_all(series, self.horizon);
         let cases = cases(&prepared, self.horizon, &self.asked);
         cases.into_par_iter().map(|case| self.take_in(&case?)).collect()
@@ -98,7 +105,7 @@ impl Fleet {
         &self.quantiles
     }
 
-    fn take_in(self: &Arc<Self>, case: &Case<'_>) -> Result<(Learned, Forecast), Abstention> {
+    fn take_in(&self, case: &Case<'_>) -> Result<(Learned, Forecast), Abstention> {
         let (mut tried, mut kept) = (Vec::new(), Vec::new());
         for (place, (_, member)) in self.ensemble.members.iter().enumerate() {
             let idle = self.ensemble.pool.is_idle(place, case);
@@ -120,23 +127,40 @@ impl Fleet {
             Part { member, weights, kept, offsets: tried.ok().and_then(|weighed| weighed.offsets) }
         };
         let (parts, widening) = (heavy.map(part).collect(), self.ensemble.pool.widening(case));
-        Ok((Learned { fleet: Arc::clone(self), parts, widening }, forecast))
+        Ok((Learned { parts, widening }, forecast))
+    }
+
+    fn part_ahead(&self, part: &Part, history: &History, fresh: usize) -> Result<Array2<f64>, Abstention> {
+        let Fleet { ensemble, asked, horizon, .. } = self;
+        let Some(kept) = &part.kept else {
+            let trial = Trial::of(history, *horizon);
+            let case = Case { history, trial: &trial, horizon: *horizon, levels: &asked.levels };
+            let (_, member) = &ensemble.members[part.member];
+            return Ok(weigh(&case, member.outlook(&case)?).values);
+        };
+        Ok(match (kept.ahead(history, fresh, *horizon, &asked.levels)?, &part.offsets) {
+            (Ahead::Points(path), Some(offsets)) => about(offsets, &path, history),
+            (Ahead::Points(path), None) => {
+                Array2::from_shape_fn((*horizon, asked.levels.len()), |(step, _)| path[step])
+            }
+            (Ahead::Quantiles(values), _) => values,
+        })
     }
 }
 
 impl Learned {
     /// Forecasts the series from its grown history, of which the last `fresh`
-    /// steps came since it was learnt.
+    /// steps came since it was learnt with this fleet.
     ///
     /// # Errors
     /// Abstains where the history no longer holds what the members look at.
-    pub fn forecast(&self, past: &Past<'_>, fresh: usize) -> Result<Forecast, Abstention> {
-        let Fleet { asked, quantiles, horizon, .. } = &*self.fleet;
+    pub fn forecast(&self, fleet: &Fleet, past: &Past<'_>, fresh: usize) -> Result<Forecast, Abstention> {
+        let Fleet { asked, quantiles, horizon, .. } = fleet;
         let history = History::prepare(past.values, past.seasons)?;
         let (mut ahead, mut totals) = (Vec::with_capacity(self.parts.len()), [0.0; BLOCKS]);
         let mut reason = Abstention::NoSamples;
         for part in &self.parts {
-            match self.part_ahead(part, &history, fresh) {
+            match fleet.part_ahead(part, &history, fresh) {
                 Ok(values) => {
                     totals.iter_mut().zip(part.weights).for_each(|(total, weight)| *total += weight);
                     ahead.push((values, &part.weights));
@@ -152,28 +176,6 @@ impl Learned {
         let mut values = mix(&ahead, &asked.levels);
         widen(&mut values, asked.median, self.widening);
         Ok(finish(&history, values, asked.median, quantiles, Vec::new()))
-    }
-
-    fn part_ahead(&self, part: &Part, history: &History, fresh: usize) -> Result<Array2<f64>, Abstention> {
-        let Fleet { ensemble, asked, horizon, .. } = &*self.fleet;
-        let Some(kept) = &part.kept else {
-            let trial = Trial::of(history, *horizon);
-            let case = Case { history, trial: &trial, horizon: *horizon, levels: &asked.levels };
-            let (_, member) = &ensemble.members[part.member];
-            return Ok(weigh(&case, member.outlook(&case)?).values);
-        };
-        Ok(match (kept.ahead(history, fresh, *horizon, &asked.levels)?, &part.offsets) {
-            (Ahead::Points(path), Some(offsets)) => about(offsets, &path, history),
-            (Ahead::Points(path), None) => {
-                Array2::from_shape_fn((*horizon, asked.levels.len()), |(step, _)| path[step])
-            }
-            (Ahead::Quantiles(values), _) => values,
-        })
-    }
-
-    /// The levels of its forecasts.
-    pub fn quantiles(&self) -> &Quantiles {
-        &self.fleet.quantiles
     }
 
     /// How many bytes are kept of the series.
@@ -220,7 +222,10 @@ mod tests {
             let (learned, first) = learned.unwrap();
             assert!(learned.bytes() < 8 * 1024, "{} bytes", learned.bytes());
             assert_eq!(first.mean.len(), 48);
-            let carried = learned.forecast(&after[tenant], 22).unwrap();
+            let rested: Learned = postcard::from_bytes(&postcard::to_allocvec(&learned).unwrap()).unwrap();
+            let carried = rested.forecast(&learnt, &after[tenant], 22).unwrap();
+            let awake = learned.forecast(&learnt, &after[tenant], 22).unwrap();
+            assert_eq!(carried.values, awake.values);
             let miss = |forecast: &Forecast| {
                 let pairs = forecast.mean.iter().zip(fleet[tenant].iter().skip(672));
                 pairs.map(|(found, value)| (found - value).abs()).sum::<f64>() / (tenant + 1) as f64
@@ -240,12 +245,12 @@ mod tests {
         let series = [past(&values, 700)];
         let fleet = Fleet::learn(&series, 24, &Quantiles::default());
         let (learned, first) = fleet.adopt(&series).remove(0).unwrap();
-        let again = learned.forecast(&past(&values, 700), 0).unwrap();
+        let again = learned.forecast(&fleet, &past(&values, 700), 0).unwrap();
         for (first, again) in first.values.iter().zip(&again.values) {
             assert!((first - again).abs() < 0.02 * first.abs(), "{first} {again}");
         }
         let nothing = [f64::NAN; 700];
         let gone = Past { values: ArrayView1::from(&nothing), seasons: &[24] };
-        assert_eq!(learned.forecast(&gone, 0).err(), Some(Abstention::NoSamples));
+        assert_eq!(learned.forecast(&fleet, &gone, 0).err(), Some(Abstention::NoSamples));
     }
 }

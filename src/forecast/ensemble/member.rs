@@ -2,16 +2,20 @@
 //! learns from all series and what it then says of each. A new member is a file
 //! that implements [`Member`] and a line in [`all`].
 
+use std::ops::Deref;
+
 use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
 
 use super::trial::Trial;
 use super::{naive, regressions};
 use crate::forecast::Abstention;
-use crate::forecast::classical::{Classical, OneSeason, Theta, TwoSeasons};
+use crate::forecast::autoregression::KeptRegressions;
+use crate::forecast::classical::{Classical, KeptFilter, OneSeason, Theta, TwoSeasons};
 use crate::forecast::history::History;
 use crate::forecast::link::Link;
 use crate::forecast::neural::member::Neural;
-use crate::forecast::windows::WINDOWS;
+use crate::forecast::windows::{WINDOWS, Window};
 
 /// A series that is to be forecast.
 #[derive(Clone)]
@@ -81,7 +85,7 @@ pub(in crate::forecast) trait Fitted: Send + Sync {
     ///
     /// # Errors
     /// As [`outlook`](Self::outlook).
-    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Keeping>), Abstention> {
         Ok((self.outlook(case)?, None))
     }
 }
@@ -104,6 +108,36 @@ pub(in crate::forecast) trait Kept: Send + Sync {
 
     /// How many bytes it takes.
     fn bytes(&self) -> usize;
+}
+
+/// What any member keeps of a series, which can be written down and read again.
+#[derive(Serialize, Deserialize)]
+pub(in crate::forecast) enum Keeping {
+    LastValue(naive::LastValue),
+    LastSeason(naive::LastSeason),
+    Regressions(KeptRegressions),
+    OneSeason(KeptFilter<OneSeason>),
+    TwoSeasons(KeptFilter<TwoSeasons>),
+    Theta(KeptFilter<Theta>),
+    Neural(Neural),
+    Window(Window),
+}
+
+impl Deref for Keeping {
+    type Target = dyn Kept + 'static;
+
+    fn deref(&self) -> &(dyn Kept + 'static) {
+        match self {
+            Keeping::LastValue(kept) => kept,
+            Keeping::LastSeason(kept) => kept,
+            Keeping::Regressions(kept) => kept,
+            Keeping::OneSeason(kept) => kept,
+            Keeping::TwoSeasons(kept) => kept,
+            Keeping::Theta(kept) => kept,
+            Keeping::Neural(kept) => kept,
+            Keeping::Window(kept) => kept,
+        }
+    }
 }
 
 /// A forecast after the end.

@@ -1,9 +1,10 @@
 //! The last value and the last season, carried on.
 
 use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
 
 use super::COMPARED_LEVELS;
-use super::member::{Ahead, Case, Fitted, Kept, Member, Outlook};
+use super::member::{Ahead, Case, Fitted, Keeping, Kept, Member, Outlook};
 use crate::forecast::Abstention;
 use crate::forecast::history::History;
 use crate::forecast::link::Link;
@@ -14,8 +15,8 @@ const SEASONS_SEEN: usize = 21;
 
 /// The last value, carried on; its quantiles follow from its misses by how far
 /// ahead, as those of a random walk do.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LastValue;
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in crate::forecast) struct LastValue;
 
 impl Member for LastValue {
     fn name(&self) -> &'static str {
@@ -38,8 +39,8 @@ impl Fitted for LastValue {
         Ok(Outlook::Points { link: Link::Level, tried, ahead })
     }
 
-    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
-        Ok((self.outlook(case)?, Some(Box::new(*self))))
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Keeping>), Abstention> {
+        Ok((self.outlook(case)?, Some(Keeping::LastValue(*self))))
     }
 }
 
@@ -61,8 +62,8 @@ impl Kept for LastValue {
 
 /// The last season, carried on, with the quantiles of the changes from a season
 /// to the next: of all that is known, for a new tenant knows little else.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LastSeason;
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in crate::forecast) struct LastSeason;
 
 impl Member for LastSeason {
     fn name(&self) -> &'static str {
@@ -89,8 +90,8 @@ impl Fitted for LastSeason {
         Ok(Outlook::Quantiles { tried, ahead })
     }
 
-    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
-        Ok((self.outlook(case)?, Some(Box::new(*self))))
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Keeping>), Abstention> {
+        Ok((self.outlook(case)?, Some(Keeping::LastSeason(*self))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2};
 
-use super::member::{Case, Fitted, Kept, Member, Outlook};
+use super::member::{Case, Fitted, Keeping, Member, Outlook};
 use super::weights::{absolute_miss, softmax};
 use crate::forecast::Abstention;
 use crate::forecast::autoregression::{self, KeptRegressions, Priors, VARIANTS};
@@ -32,10 +32,10 @@ impl Fitted for Priors {
         Ok(mean(case, &outlooks, &weights))
     }
 
-    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
+    fn learn(&self, case: &Case<'_>) -> Result<(Outlook, Option<Keeping>), Abstention> {
         let (outlooks, weights) = weighed(self, case)?;
         let mean = mean(case, &outlooks, &weights);
-        Ok((mean, Some(Box::new(KeptRegressions::of(outlooks, &weights)))))
+        Ok((mean, Some(Keeping::Regressions(KeptRegressions::of(outlooks, &weights)))))
     }
 }
 

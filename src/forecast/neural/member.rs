@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use candle_core::{Device, Result};
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use super::input::Inputs;
 use super::network::{Network, Weights};
@@ -11,7 +12,7 @@ use super::scale::Scale;
 use super::{AHEAD, DAY, LEVELS};
 use crate::forecast::Abstention;
 use crate::forecast::ensemble::COMPARED_LEVELS;
-use crate::forecast::ensemble::member::{Ahead, Case, Fitted, Kept, Member, Outlook};
+use crate::forecast::ensemble::member::{Ahead, Case, Fitted, Keeping, Kept, Member, Outlook};
 use crate::forecast::history::History;
 
 /// The weights; `models/hourly.md` says what they were trained on.
@@ -24,7 +25,7 @@ const SURE_WEIGHT: f64 = 0.4;
 const LONG: usize = 72;
 
 /// The network as it was trained; it learns nothing from the fleet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::forecast) struct Neural;
 
 impl Member for Neural {
@@ -60,8 +61,8 @@ impl Fitted for Neural {
         Ok(Outlook::Quantiles { tried, ahead: ahead(history, last, first, case.horizon, case.levels)? })
     }
 
-    fn learn(&self, case: &Case<'_>) -> std::result::Result<(Outlook, Option<Box<dyn Kept>>), Abstention> {
-        Ok((self.outlook(case)?, Some(Box::new(*self))))
+    fn learn(&self, case: &Case<'_>) -> std::result::Result<(Outlook, Option<Keeping>), Abstention> {
+        Ok((self.outlook(case)?, Some(Keeping::Neural(*self))))
     }
 }
 

@@ -9,6 +9,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{DAY, Members, Past};
 use crate::rightsize::past::KEPT_HOURS;
 
@@ -30,8 +32,8 @@ const IDLE: f64 = 0.01;
 const LEAST_SPREAD: f64 = 0.01;
 
 /// The forecast of one series.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Forecast {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Forecast {
     /// The logarithm of the usual peak of each hour, and how many were seen.
     shape: [(f64, f64); DAY],
     /// How far the last hours lay above their shape.
@@ -46,7 +48,7 @@ pub(super) struct Forecast {
 }
 
 /// The last misses, as they came and by size.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Misses {
     ordered: VecDeque<f32>,
     sorted: Vec<f32>,

@@ -6,7 +6,10 @@
 //! `vertical-pod-autoscaler/pkg/recommender/util/histogram.go` and
 //! `decaying_histogram.go`; Rzadca et al., "Autopilot", EuroSys 2020.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Members, Past};
+use crate::rightsize::packed;
 
 /// The end of the first exponential bucket: below any use that matters in any
 /// of the resources' units.
@@ -14,7 +17,7 @@ const FIRST_BUCKET: f64 = 1e-6;
 /// How much wider each bucket is than the one before.
 const GROWTH: f64 = 0.05;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Buckets {
     /// All of this width.
     #[cfg(test)]
@@ -46,9 +49,10 @@ impl Buckets {
 ///
 /// Instead of fading all that is old, what is new weighs more and more; only
 /// where those weights grow too large is everything divided by them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Histogram {
     buckets: Buckets,
+    #[serde(with = "packed::late")]
     weights: Vec<f32>,
     total: f64,
     /// What a new sample weighs, and how much more after an hour.
@@ -150,8 +154,8 @@ const HEAVIEST: f64 = 1e9;
 const SLIP: f64 = 1e-6;
 
 /// Autopilot's high percentiles, and the VPA's.
-#[derive(Debug, Clone)]
-pub(super) struct Histograms {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Histograms {
     autopilot: Histogram,
     vpa: Histogram,
 }

@@ -17,7 +17,10 @@ pub use histogram::{Histogram, confidence};
 pub use peers::Peers;
 pub use pooled::{Fit, Row, Rows};
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::past::{DAY, Past};
 
@@ -88,15 +91,65 @@ impl Family {
     }
 
     /// Its members, those of the shortest memory first.
-    pub fn members(self) -> Box<dyn Members> {
+    pub fn members(self) -> Standing {
         match self {
-            Family::Reaction => Box::new(recent::Reaction),
-            Family::Window => Box::new(recent::Window),
-            Family::Histogram => Box::new(histogram::Histograms::default()),
-            Family::Smoothed => Box::new(smoothed::Smoothed::default()),
-            Family::Seasonal => Box::new(seasonal::Seasonal),
-            Family::Forecast => Box::new(forecast::Forecast::default()),
-            Family::Pooled => Box::new(pooled::Pooled::default()),
+            Family::Reaction => Standing::Reaction(recent::Reaction),
+            Family::Window => Standing::Window(recent::Window),
+            Family::Histogram => Standing::Histogram(histogram::Histograms::default()),
+            Family::Smoothed => Standing::Smoothed(smoothed::Smoothed::default()),
+            Family::Seasonal => Standing::Seasonal(seasonal::Seasonal),
+            Family::Forecast => Standing::Forecast(Box::default()),
+            Family::Pooled => Standing::Pooled(pooled::Pooled::default()),
+        }
+    }
+}
+
+/// The members of a family that stand for trial on one series, with what they
+/// have learnt.
+#[derive(Serialize, Deserialize)]
+pub enum Standing {
+    /// Of [`Family::Reaction`].
+    Reaction(recent::Reaction),
+    /// Of [`Family::Window`].
+    Window(recent::Window),
+    /// Of [`Family::Histogram`].
+    Histogram(histogram::Histograms),
+    /// Of [`Family::Smoothed`].
+    Smoothed(smoothed::Smoothed),
+    /// Of [`Family::Seasonal`].
+    Seasonal(seasonal::Seasonal),
+    /// Of [`Family::Forecast`].
+    Forecast(Box<forecast::Forecast>),
+    /// Of [`Family::Pooled`].
+    Pooled(pooled::Pooled),
+}
+
+impl Deref for Standing {
+    type Target = dyn Members + 'static;
+
+    fn deref(&self) -> &(dyn Members + 'static) {
+        match self {
+            Standing::Reaction(members) => members,
+            Standing::Window(members) => members,
+            Standing::Histogram(members) => members,
+            Standing::Smoothed(members) => members,
+            Standing::Seasonal(members) => members,
+            Standing::Forecast(members) => &**members,
+            Standing::Pooled(members) => members,
+        }
+    }
+}
+
+impl DerefMut for Standing {
+    fn deref_mut(&mut self) -> &mut (dyn Members + 'static) {
+        match self {
+            Standing::Reaction(members) => members,
+            Standing::Window(members) => members,
+            Standing::Histogram(members) => members,
+            Standing::Smoothed(members) => members,
+            Standing::Seasonal(members) => members,
+            Standing::Forecast(members) => &mut **members,
+            Standing::Pooled(members) => members,
         }
     }
 }

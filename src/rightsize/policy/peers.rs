@@ -1,5 +1,7 @@
 //! What others would set: the Kubernetes VPA and KRR, as they are published.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::past::{DAY, KEPT_HOURS};
 use super::{Histogram, Past};
 
@@ -7,7 +9,7 @@ use super::{Histogram, Past};
 const SAFETY: f64 = 1.15;
 
 /// The peers' view of one series.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Peers {
     cpu: Histogram,
     memory: DailyPeaks,
@@ -37,7 +39,7 @@ impl Peers {
 /// What the VPA keeps of memory: the peak of each day, counted from the first
 /// sample, the day that runs included (`memory-aggregation-interval` of 24 h in
 /// kubernetes/autoscaler, `pkg/recommender/model/aggregations_config.go`).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct DailyPeaks {
     over: Histogram,
     today: f64,

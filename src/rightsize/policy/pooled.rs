@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use linfa_linalg::cholesky::SolveCInplace;
 use ndarray::{Array1, Array2, Axis};
+use serde::{Deserialize, Serialize};
 
 use super::{DAY, Members, Past};
 use crate::rightsize::past::KEPT_HOURS;
@@ -38,7 +39,7 @@ const PENALTY: f64 = 1e-3;
 const START: usize = 5;
 
 /// What a fleet taught: weights of the features for each member.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     weights: [[f64; FEATURES]; LEVELS.len()],
 }
@@ -201,8 +202,9 @@ fn dot(features: &[f64; FEATURES], weights: &[f64; FEATURES]) -> f64 {
 }
 
 /// The members: what the fleet taught, for one series.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Pooled {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Pooled {
+    #[serde(with = "crate::rightsize::packed::shared")]
     fit: Option<Arc<Fit>>,
 }
 

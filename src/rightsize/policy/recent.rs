@@ -1,11 +1,13 @@
 //! Reaction and windows: the recent past comes again.
 
+use serde::{Deserialize, Serialize};
+
 use super::{DAY, Members, Past};
 
 /// The largest sample of the last hours. A short look is the quickest answer
 /// to a load that rises; a week's is Kubernetes folklore ("peak plus margin").
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reaction;
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Reaction;
 
 /// Hours looked back; the last half hour comes before them.
 const SPANS: [usize; 9] = [1, 2, 3, 6, 12, DAY, 3 * DAY, 7 * DAY, 14 * DAY];
@@ -26,8 +28,8 @@ impl Members for Reaction {
 /// Quantiles of the samples of trailing windows: KRR's way (for CPU the 95th
 /// percentile of two weeks), with the nearest sample in the place of
 /// Prometheus's interpolation.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Window;
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Window;
 
 /// The windows' lengths in hours.
 const WINDOWS: [usize; 4] = [DAY, 3 * DAY, 7 * DAY, 14 * DAY];

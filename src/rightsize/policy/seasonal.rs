@@ -3,6 +3,8 @@
 //! These pay only for tenants with a rhythm; the gate is the tenant's own
 //! backtest, which simply does not choose them elsewhere.
 
+use serde::{Deserialize, Serialize};
+
 use super::{DAY, Members, Past};
 
 /// How the same hours of earlier days are made into a limit.
@@ -52,8 +54,8 @@ const DAYS: usize = 7;
 const MOST_RATIO: f64 = 3.0;
 
 /// Limits from the same hours of earlier days.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Seasonal;
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Seasonal;
 
 /// The peaks of one time of day.
 struct Slots {

@@ -1,5 +1,7 @@
 //! Exponential smoothing of the hours' peaks, with their spread on top.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Members, Past};
 
 /// Half-lives in hours.
@@ -9,12 +11,12 @@ const DEVIATIONS: [f64; 2] = [0.0, 1.5];
 
 /// The decayed mean of the hours' peaks plus a multiple of their decayed
 /// standard deviation (West 1979).
-#[derive(Debug, Clone)]
-pub(super) struct Smoothed {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Smoothed {
     levels: [Level; HALF_LIVES.len()],
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Level {
     /// What an hour leaves of a weight.
     factor: f64,
