@@ -58,12 +58,19 @@ fn measure(name: &str, fleet: &[Array1<f64>]) -> [f64; 5] {
         learnt.adopt(&before).into_iter().flatten().map(|(learned, _)| learned).collect();
     let fit = start.elapsed();
     let start = Instant::now();
-    let made =
-        learned.iter().zip(&before).filter(|(learned, past)| learned.forecast(&learnt, past, 0).is_ok()).count();
+    let made = learned
+        .iter()
+        .zip(&before)
+        .filter(|(learned, past)| learned.forecast(&learnt, past, 0).is_ok())
+        .count();
     let predict = start.elapsed();
     assert_eq!(made, learned.len(), "every series is forecast again");
     let start = Instant::now();
-    let made = learned.iter().zip(&after).filter(|(learned, past)| learned.forecast(&learnt, past, 1).is_ok()).count();
+    let made = learned
+        .iter()
+        .zip(&after)
+        .filter(|(learned, past)| learned.forecast(&learnt, past, 1).is_ok())
+        .count();
     let update = start.elapsed();
     assert_eq!(made, learned.len(), "every series is carried on");
     let bytes = learned.iter().map(Learned::bytes).max().unwrap_or(0);

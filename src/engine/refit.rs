@@ -96,7 +96,8 @@ impl Engine {
     }
 
     async fn fit_challenger(self: &Arc<Self>, resource: Resource) -> Result<Generation, EngineError> {
-        let frame = self.workspace.frame(resource).unwrap_or_else(|| Arc::new(Frame::empty(resource, Step::HOUR)));
+        let frame =
+            self.workspace.frame(resource).unwrap_or_else(|| Arc::new(Frame::empty(resource, Step::HOUR)));
         let due = self.all_due(&frame).await?;
         // Else what comes meanwhile would be kept beside a second copy.
         drop(frame);

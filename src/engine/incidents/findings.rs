@@ -63,9 +63,9 @@ impl Case<'_> {
             return;
         }
         found.findings.extend(self.unusual());
-        found.new_levels.extend(
-            self.glance.and_then(|glance| glance.new_level_at).map(|at| (self.key.resource, at)),
-        );
+        found
+            .new_levels
+            .extend(self.glance.and_then(|glance| glance.new_level_at).map(|at| (self.key.resource, at)));
         let pinned = self.pinned();
         if pinned.is_none() {
             found.findings.extend(self.breach());

@@ -81,7 +81,7 @@ impl Rig {
         let parts = Parts {
             source: Arc::new(FileSource::from_frames(step, resources.iter().map(frame).collect())),
             history: Arc::new(NoHistory),
-        shelf: Arc::new(MemoryShelf::default()),
+            shelf: Arc::new(MemoryShelf::default()),
             registry: Registry::new(store.clone(), clock.clone()),
             target: Arc::new(RegistryTarget),
             prices: None,

@@ -10,8 +10,8 @@
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
-use super::{Filter, KeptFilter};
 use super::decomposition::{Rhythm, rhythms};
+use super::{Filter, KeptFilter};
 use crate::forecast::Abstention;
 use crate::forecast::ensemble::member::Keeping;
 
