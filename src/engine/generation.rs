@@ -91,14 +91,16 @@ impl Generation {
         let carry_on = |(tenant, mut watched, hourly): (&TenantId, Watched, &Hourly)| {
             let key = SeriesKey { tenant: tenant.clone(), resource: about.resource };
             // What could not be read again is learnt again.
-            let Some(learned) = self.learned.get(&key) else { return Err((key.tenant, hourly.clone())) };
+            let Some(learned) = self.learned.get(&key) else {
+                return Either::Left((key.tenant, hourly.clone()));
+            };
             watched.tracker.take_back(self.waiting.get(&key).unwrap_or_default());
             let forecast = watched.carry_on(fleet, &learned, hourly);
             self.waiting.put(&key, &watched.tracker.hand_out());
-            Ok((key.tenant, watched, record(about, hourly, forecast)))
+            Either::Right((key.tenant, watched, record(about, hourly, forecast)))
         };
         let (lost, carried): (Vec<Due>, Vec<(TenantId, Watched, ForecastRecord)>) =
-            known.into_par_iter().map(carry_on).partition_map(Either::from);
+            known.into_par_iter().map(carry_on).partition_map(|one| one);
         let mut made = Vec::with_capacity(due.len());
         for (tenant, watched, record) in carried {
             self.series.insert(tenant.clone(), watched);
