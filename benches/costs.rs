@@ -16,7 +16,7 @@ use plimsoll::ports::{Clock, History, HistoryError};
 use plimsoll::registry::{NewTenant, Registry};
 use plimsoll::series::{Frame, UsageSeries};
 use plimsoll::source::FileSource;
-use plimsoll::store::{MemoryShelf, SledSettings, SledStore};
+use plimsoll::store::{DiskKind, DiskSettings, DiskStore, MemoryShelf};
 use plimsoll::target::RegistryTarget;
 use plimsoll::telemetry::Metrics;
 
@@ -87,7 +87,7 @@ impl History for MadeUp {
         Ok(frame)
     }
 
-    fn drop_before(&self, _: Timestamp) -> Result<(), HistoryError> {
+    fn retain(&self, _: Timestamp, _: Timestamp) -> Result<(), HistoryError> {
         Ok(())
     }
 }
@@ -108,7 +108,7 @@ async fn engine(folder: &std::path::Path, tenants: usize) -> Outcome<Arc<Engine>
         )?;
     }
     let frames = Resource::ALL.map(|resource| Frame::empty(resource, Step::HOUR)).to_vec();
-    let store = SledStore::open(folder, SledSettings::default())?;
+    let store = DiskStore::open(folder, DiskKind::Sled, DiskSettings::default())?;
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::HOUR, frames)),
         history: Arc::new(MadeUp(tenants)),

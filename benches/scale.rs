@@ -26,7 +26,7 @@ use plimsoll::engine::{Compute, CycleReport, Engine, Ids, Parts, Settings, Silen
 use plimsoll::ports::{Clock, Fetched, SourceError, UsageSource};
 use plimsoll::registry::{NewTenant, Registry};
 use plimsoll::series::{Frame, UsageSeries};
-use plimsoll::store::{FileShelf, ParquetHistory, SledSettings, SledStore};
+use plimsoll::store::{DiskKind, DiskSettings, DiskStore, FileShelf, ParquetHistory};
 use plimsoll::target::RegistryTarget;
 use plimsoll::telemetry::Metrics;
 
@@ -179,7 +179,7 @@ fn name(number: usize) -> Result<TenantId, DomainError> {
 }
 
 fn engine(asked: &Asked, folder: &std::path::Path, clock: Arc<Moved>) -> anyhow::Result<Arc<Engine>> {
-    let store = SledStore::open(&folder.join("state"), SledSettings::default())?;
+    let store = DiskStore::open(&folder.join("state"), DiskKind::Sled, DiskSettings::default())?;
     let days = |count: i64| Duration::from_secs(count.unsigned_abs() * 86_400);
     let settings = Settings {
         backfill: days(asked.days),

@@ -1,17 +1,18 @@
-//! How many commits a second the stores take, and how long one takes:
+//! How many commits a second sled and redb take, and how long one takes:
 //! `cargo bench --bench store [FOLDER]`. Prints a line for each number of
-//! writers; each commit is one small put and one entry in the log.
+//! writers; each commit is one small put and one entry in the log. Then what
+//! opening, reading and closing take, and what the values take up on disk.
 
 use std::error::Error;
 use std::io::{Write as _, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll::domain::{Resource, Step, Timestamp};
-use plimsoll::ports::{Batch, Expect, History, Store, Table, Write};
+use plimsoll::ports::{Batch, Expect, History, Order, Store, Table, Write};
 use plimsoll::series::{Frame, UsageSeries};
-use plimsoll::store::{ParquetHistory, SledSettings, SledStore};
+use plimsoll::store::{DiskKind, DiskSettings, DiskStore, ParquetHistory};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -25,28 +26,71 @@ fn main() -> Outcome<()> {
     let folder = tempfile::tempdir_in(under.map_or_else(std::env::temp_dir, PathBuf::from))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut out = stdout().lock();
-    writeln!(out, "{:>8} {:>12} {:>10} {:>10} {:>10}", "writers", "commits/s", "p50 ms", "p99 ms", "max ms")?;
+    writeln!(
+        out,
+        "{:>6} {:>8} {:>12} {:>10} {:>10} {:>10}",
+        "store", "writers", "commits/s", "p50 ms", "p99 ms", "max ms"
+    )?;
     for writers in [1, 8, 64] {
-        let path = folder.path().join(writers.to_string());
-        let mut times = runtime.block_on(measure(path, writers))?;
-        times.sort_unstable();
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-        let rate = times.len() as f64 / FOR.as_secs_f64();
-        writeln!(out, "{writers:>8} {rate:>12.0} {:>10.2} {:>10.2} {:>10.2}", at(0.5), at(0.99), at(1.0))?;
+        // In turns, so that both see the same machine.
+        for kind in DiskKind::ALL {
+            let path = folder.path().join(format!("{kind}-{writers}"));
+            let mut times = runtime.block_on(measure(path, kind, writers))?;
+            times.sort_unstable();
+            let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+            let rate = times.len() as f64 / FOR.as_secs_f64();
+            let (p50, p99, most) = (at(0.5), at(0.99), at(1.0));
+            writeln!(out, "{kind:>6} {writers:>8} {rate:>12.0} {p50:>10.2} {p99:>10.2} {most:>10.2}")?;
+        }
     }
-    let many = folder.path().join("many");
-    runtime.block_on(fill(many.clone()))?;
-    let began = Instant::now();
-    let store = SledStore::open(&many, SledSettings::default())?;
-    writeln!(out, "opening 100,000 values of {VALUE} bytes: {:.2} s", began.elapsed().as_secs_f64())?;
-    let began = Instant::now();
-    store.close()?;
-    writeln!(out, "closing them: {:.2} s", began.elapsed().as_secs_f64())?;
+    for kind in DiskKind::ALL {
+        opening(&folder.path().join(format!("{kind}-many")), kind, &runtime, &mut out)?;
+    }
     history(&folder.path().join("history"), &mut out)
 }
 
-async fn measure(path: PathBuf, writers: usize) -> Outcome<Vec<Duration>> {
-    let store = Arc::new(SledStore::open(&path, SledSettings::default())?);
+fn opening(
+    path: &Path,
+    kind: DiskKind,
+    runtime: &tokio::runtime::Runtime,
+    out: &mut impl std::io::Write,
+) -> Outcome<()> {
+    let live = runtime.block_on(fill(path.to_owned(), kind))?;
+    let began = Instant::now();
+    let store = DiskStore::open(path, kind, DiskSettings::default())?;
+    let took = began.elapsed().as_secs_f64();
+    writeln!(out, "{kind}: opening 100,000 values of {VALUE} bytes: {took:.2} s")?;
+    let mut get = Duration::ZERO;
+    for number in (0..100_000).step_by(7) {
+        let key = plimsoll::ports::append_key(number + 1);
+        let asked = Instant::now();
+        runtime.block_on(store.get(Table::Reports, &key))?;
+        get += asked.elapsed();
+    }
+    writeln!(out, "{kind}: one get: {:.1} µs", get.as_secs_f64() * 1e6 / f64::from(100_000 / 7))?;
+    let scanned = Instant::now();
+    let found = runtime.block_on(store.scan(Table::Reports, "", None, Order::Upwards, usize::MAX))?.len();
+    writeln!(out, "{kind}: scanning {found}: {:.2} s", scanned.elapsed().as_secs_f64())?;
+    let began = Instant::now();
+    store.close()?;
+    writeln!(out, "{kind}: closing: {:.2} s", began.elapsed().as_secs_f64())?;
+    let values = size(&path.join(kind.name()));
+    let ratio = values as f64 / live as f64;
+    writeln!(out, "{kind}: {:.1} MB on disk, {ratio:.2} times what is live", values as f64 / 1e6)?;
+    Ok(())
+}
+
+fn size(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .map(|file| {
+            file.metadata().map_or(0, |one| if one.is_dir() { size(&file.path()) } else { one.len() })
+        })
+        .sum()
+}
+
+async fn measure(path: PathBuf, kind: DiskKind, writers: usize) -> Outcome<Vec<Duration>> {
+    let store = Arc::new(DiskStore::open(&path, kind, DiskSettings::default())?);
     let until = Instant::now() + FOR;
     let tasks: Vec<_> = (0..writers)
         .map(|writer| {
@@ -79,18 +123,19 @@ async fn measure(path: PathBuf, writers: usize) -> Outcome<Vec<Duration>> {
     Ok(times)
 }
 
-async fn fill(path: PathBuf) -> Outcome<()> {
-    let store = SledStore::open(&path, SledSettings::default())?;
+/// Gives how many bytes keys and values have.
+async fn fill(path: PathBuf, kind: DiskKind) -> Outcome<u64> {
+    let store = DiskStore::open(&path, kind, DiskSettings::default())?;
     for _ in 0..200 {
-        let append = Write::Append { table: Table::Audit, bytes: vec![b'v'; VALUE] };
+        let append = Write::Append { table: Table::Reports, bytes: vec![b'v'; VALUE] };
         store.commit(Batch { writes: vec![append; 500] }).await?;
     }
     tokio::task::spawn_blocking(move || store.close()).await??;
-    Ok(())
+    Ok(100_000 * (VALUE as u64 + 20))
 }
 
 /// 200 tenants, 14 days at 5 minutes, in slices of a day.
-fn history(path: &std::path::Path, out: &mut impl std::io::Write) -> Outcome<()> {
+fn history(path: &Path, out: &mut impl std::io::Write) -> Outcome<()> {
     let history = ParquetHistory::open(path)?;
     let step = Step::FIVE_MINUTES;
     let began = Instant::now();

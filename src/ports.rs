@@ -12,6 +12,9 @@ use crate::series::Frame;
 
 #[cfg(test)]
 pub mod hands;
+mod keeper;
+
+pub use keeper::{Keeper, StoreCheck, StoreFinding};
 
 /// The present. Passed in, so that a year of operation can be simulated.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -418,6 +421,9 @@ pub enum StoreError {
         /// What is wrong.
         message: String,
     },
+    /// All of it is being read already.
+    #[error("read all of the store: a backup or a check is under way; wait until it is over")]
+    Busy,
     /// The store has been closed.
     #[error("use the store: it is closed")]
     Closed,
@@ -433,8 +439,10 @@ pub trait History: Send + Sync {
     /// none.
     fn load(&self, resource: Resource, step: Step, since: Timestamp) -> Result<Frame, HistoryError>;
 
-    /// Removes what lies wholly before `instant`.
-    fn drop_before(&self, instant: Timestamp) -> Result<(), HistoryError>;
+    /// Leaves only the mean and the peak of each hour of days that lie before
+    /// `full_since`, and removes what lies wholly before `since`. It may take
+    /// several calls. What was thinned out is no longer loaded.
+    fn retain(&self, full_since: Timestamp, since: Timestamp) -> Result<(), HistoryError>;
 }
 
 /// A failure of the history; reads well after "failed to".

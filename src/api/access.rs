@@ -151,6 +151,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/v1/drift", Viewer, Fleet),
     rule("GET", "/v1/audit", Viewer, Query),
     rule("GET", "/v1/audit/checkpoints", Viewer, Fleet),
+    rule("GET", "/v1/store/check", Operator, Fleet),
+    rule("GET", "/v1/store/backup", Admin, Fleet),
 ];
 
 /// The routes whose answers hold a secret, which is kept nowhere.

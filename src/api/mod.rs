@@ -36,6 +36,7 @@ mod rollouts;
 mod sessions;
 mod settings;
 mod sla;
+mod store;
 mod summary;
 mod template_files;
 mod templates;
@@ -64,6 +65,7 @@ pub use auth::AccessSettings;
 pub use sessions::SessionSettings;
 
 use crate::engine::{Deliverer, Engine, ReportSettings};
+use crate::ports::Keeper;
 use crate::registry::TemplateLimits;
 
 /// How the API is set.
@@ -128,6 +130,7 @@ pub struct ApiState {
     /// A place for each caller that may wait.
     waiting: Arc<Semaphore>,
     stop: CancellationToken,
+    keeper: Option<Arc<dyn Keeper>>,
 }
 
 impl ApiState {
@@ -136,7 +139,13 @@ impl ApiState {
         let gate = Arc::new(auth::Gate::new(&settings.access));
         let waiting = Arc::new(Semaphore::new(settings.max_waiting));
         let (settings, fleet, stop) = (Arc::new(settings), Arc::default(), CancellationToken::new());
-        ApiState { engine, deliverer, settings, gate, fleet, waiting, stop }
+        ApiState { engine, deliverer, settings, gate, fleet, waiting, stop, keeper: None }
+    }
+
+    /// The same over what is kept on disk.
+    #[must_use]
+    pub fn over(self, keeper: Option<Arc<dyn Keeper>>) -> Self {
+        ApiState { keeper, ..self }
     }
 
     /// The same, where nobody waits any longer once `stop` is cancelled.
@@ -277,6 +286,8 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(tokens::confirm_second_factor))
         .routes(routes!(audit::list))
         .routes(routes!(audit::checkpoints))
+        .routes(routes!(store::back_up))
+        .routes(routes!(store::check))
         .routes(routes!(summary::get))
         .routes(routes!(fleet::list))
         .routes(routes!(fleet::one))

@@ -98,5 +98,5 @@ pub async fn serve_once_computed(
     let stop = shutdown::on_signal();
     let grace = std::time::Duration::from_secs(1);
     let deliverer = deliverer_over(&engine, &no_receivers())?;
-    server::serve(listener, engine, deliverer, api, grace, stop).await
+    server::serve(listener, engine, deliverer, api, None, grace, stop).await
 }

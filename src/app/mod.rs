@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 pub use clock::{ClockFrom, SystemClock};
 pub use demo::{Usage, engine_over, serve_once_computed};
 pub use outlet::{deliverer_over, no_receivers};
-pub use parts::{Closing, engine_settings, prometheus_source};
+pub use parts::{Closing, disk_kind, disk_settings, engine_settings, prometheus_source};
 pub use prices::{named_book, prices_of};
 
 use crate::api::ApiSettings;
@@ -62,7 +62,7 @@ impl App {
         // A log that is forgotten at the end can't be held against what was signed before.
         let witness = match config.store.kind {
             StoreKind::Memory => None,
-            StoreKind::Sled => Some(witness::Witness::of(&config, Arc::clone(&engine))?),
+            StoreKind::Sled | StoreKind::Redb => Some(witness::Witness::of(&config, Arc::clone(&engine))?),
         };
         Ok(App {
             witness,
@@ -107,9 +107,16 @@ impl App {
             stop.clone(),
         ));
         let witness = self.witness.map(|witness| tokio::spawn(witness.run(stop.clone())));
-        let served =
-            server::serve(self.listener, self.engine, self.deliverer, self.api, self.grace, stop.clone())
-                .await;
+        let served = server::serve(
+            self.listener,
+            self.engine,
+            self.deliverer,
+            self.api,
+            self.closing.keeper(),
+            self.grace,
+            stop.clone(),
+        )
+        .await;
         // A server that ended by itself takes the rest with it.
         stop.cancel();
         driver.await.context("failed to end the engine's driver")?;

@@ -11,11 +11,14 @@ use crate::api::{AccessSettings, ApiSettings, SessionSettings};
 use crate::config::{self, Config, StoreKind, TargetPlace};
 use crate::domain::Step;
 use crate::engine::{Compute, Engine, Ids, Parts, ReportSettings, Settings, incidents};
-use crate::ports::{Clock, History, QuotaTarget, Shelf, Store};
+use crate::ports::{Clock, History, Keeper, QuotaTarget, Shelf, Store};
 use crate::registry::{AnswerLimits, Registry, TemplateLimits};
 use crate::rightsize;
 use crate::source::{PrometheusSettings, PrometheusSource};
-use crate::store::{FileShelf, MemoryShelf, MemoryStore, NoHistory, ParquetHistory, SledSettings, SledStore};
+use crate::store::{
+    DiskKeeper, DiskKind, DiskSettings, DiskStore, FileShelf, MemoryShelf, MemoryStore, NoHistory,
+    ParquetHistory,
+};
 use crate::target::{
     CallbackSettings, CallbackTarget, FileFormat, FileTarget, KubernetesSettings, KubernetesTarget,
     RegistryTarget,
@@ -26,16 +29,22 @@ use crate::telemetry::Metrics;
 const COMPUTE_QUEUE: usize = 8;
 
 /// What must be closed in order at the end.
-pub struct Closing(Option<Arc<SledStore>>);
+pub struct Closing(Option<DiskKeeper>);
 
 impl Closing {
+    /// All that is kept, as one; `None` where it is kept in memory.
+    pub fn keeper(&self) -> Option<Arc<dyn Keeper>> {
+        let keeper = self.0.clone()?;
+        Some(Arc::new(keeper))
+    }
+
     /// Writes down what is still under way, and lets the store go.
     ///
     /// # Errors
     /// Where the last writes can't be made durable.
     pub async fn close(self) -> anyhow::Result<()> {
-        let Some(store) = self.0 else { return Ok(()) };
-        tokio::task::spawn_blocking(move || store.close()).await??;
+        let Some(keeper) = self.0 else { return Ok(()) };
+        tokio::task::spawn_blocking(move || keeper.close()).await??;
         Ok(())
     }
 }
@@ -104,6 +113,26 @@ fn shelf(config: &Config) -> anyhow::Result<Arc<dyn Shelf>> {
     })
 }
 
+/// What a config keeps the state in; `None` for memory.
+pub fn disk_kind(config: &Config) -> Option<DiskKind> {
+    match config.store.kind {
+        StoreKind::Sled => Some(DiskKind::Sled),
+        StoreKind::Redb => Some(DiskKind::Redb),
+        StoreKind::Memory => None,
+    }
+}
+
+/// How a config sets the state on disk.
+pub fn disk_settings(config: &Config) -> DiskSettings {
+    DiskSettings {
+        queue_length: config.store.queue_length,
+        group_size: config.store.group_size,
+        probe_interval: config.store.probe_interval,
+        compact_ratio: config.store.compact_ratio,
+        ..DiskSettings::default()
+    }
+}
+
 /// The state and the history, and how they are closed.
 ///
 /// # Errors
@@ -111,25 +140,20 @@ fn shelf(config: &Config) -> anyhow::Result<Arc<dyn Shelf>> {
 pub(super) async fn open_stores(
     config: &Config,
 ) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn History>, Closing)> {
-    if config.store.kind == StoreKind::Memory {
+    let Some(kind) = disk_kind(config) else {
         return Ok((Arc::new(MemoryStore::default()), Arc::new(NoHistory), Closing(None)));
-    }
-    let (state, samples) = (config.store.path.join("state"), config.store.path.join("history"));
-    let settings = SledSettings {
-        queue_length: config.store.queue_length,
-        group_size: config.store.group_size,
-        probe_interval: config.store.probe_interval,
-        compact_ratio: config.store.compact_ratio,
-        ..SledSettings::default()
     };
+    let (state, samples) = (config.store.state_path(), config.store.history_path());
+    let settings = disk_settings(config);
     let opened = tokio::task::spawn_blocking(move || {
-        let store = SledStore::open(&state, settings)?;
+        let store = DiskStore::open(&state, kind, settings)?;
         let history = ParquetHistory::open(&samples)?;
         anyhow::Ok((store, history))
     });
     let (store, history) = opened.await?.context("failed to open the store")?;
-    let store = Arc::new(store);
-    Ok((store.clone(), Arc::new(history), Closing(Some(store))))
+    let (store, history) = (Arc::new(store), Arc::new(history));
+    let keeper = DiskKeeper::new(Arc::clone(&store), Arc::clone(&history));
+    Ok((store, history, Closing(Some(keeper))))
 }
 
 /// The Prometheus that a config names.
@@ -195,6 +219,8 @@ pub fn engine_settings(config: &Config) -> Settings {
         settle: config.prometheus.settle,
         window: config.history.window,
         keep: config.history.keep,
+        // What the models see is never thinned out.
+        keep_full: config.history.keep_full.max(config.history.window),
         keep_changes: config.history.keep_changes,
         horizon: config.forecast.horizon,
         time_zone: config.forecast.time_zone,

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiSettings, ApiState};
 use crate::engine::{Deliverer, Engine};
+use crate::ports::Keeper;
 use crate::web;
 
 /// Serves until `stop`; requests that run then are given `grace` to end.
@@ -21,11 +22,12 @@ pub async fn serve(
     engine: Arc<Engine>,
     deliverer: Arc<Deliverer>,
     settings: ApiSettings,
+    keeper: Option<Arc<dyn Keeper>>,
     grace: Duration,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes =
-        api::router(ApiState::new(engine, deliverer, settings).until(stop.clone())).merge(web::router());
+    let state = ApiState::new(engine, deliverer, settings).over(keeper).until(stop.clone());
+    let routes = api::router(state).merge(web::router());
     let asked = stop.clone();
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let server =

@@ -48,7 +48,7 @@ fn summary(config: &Config, prices: &str) -> String {
     let Config { server, store, prometheus, .. } = config;
     let token = if server.token.is_some() { "token given" } else { "token made at the first start" };
     let state = match store.kind {
-        StoreKind::Sled => store.state_path().display().to_string(),
+        StoreKind::Sled | StoreKind::Redb => store.state_path().display().to_string(),
         StoreKind::Memory => "in memory, lost at the end".to_owned(),
     };
     let credentials = match prometheus.credentials {

@@ -1,9 +1,10 @@
 //! A caller of a running daemon's API, for the commands that need one.
 
+use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use uuid::Uuid;
@@ -213,12 +214,48 @@ impl Server {
         }
     }
 
+    /// Reads a path whose answer may be as large as a store, piece by piece.
+    /// The time limit counts for each piece.
+    ///
+    /// # Errors
+    /// Where nobody answers, the daemon refuses or breaks off, or `out` takes
+    /// no more.
+    pub fn download(&self, path: &str, out: &mut impl Write) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().read_timeout(self.time_out);
+            let outgoing =
+                Outgoing { method: Method::GET, path, query: &[], headers: &[], body: Body::Nothing };
+            let mut response = self.answer(client, outgoing).await?.1;
+            while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+                out.write_all(&piece)?;
+            }
+            Ok(out.flush()?)
+        })
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> ClientError {
+        ClientError::Unreachable { url: self.server.clone(), message: causes(&error.without_url()) }
+    }
+
     fn run(&self, request: Outgoing<'_>) -> anyhow::Result<(Url, Vec<u8>)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(self.send(request))?)
     }
 
     async fn send(&self, outgoing: Outgoing<'_>) -> Result<(Url, Vec<u8>), ClientError> {
+        let client = reqwest::Client::builder().timeout(self.time_out);
+        let (url, response) = self.answer(client, outgoing).await?;
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        Ok((url, bytes.into()))
+    }
+
+    /// The answer to a request, of which only the head was read.
+    async fn answer(
+        &self,
+        client: ClientBuilder,
+        outgoing: Outgoing<'_>,
+    ) -> Result<(Url, Response), ClientError> {
         let Outgoing { method, path, query, headers, body } = outgoing;
         let token = self.token.as_ref().ok_or(ClientError::NoToken)?;
         let mut url = self.server.clone();
@@ -226,11 +263,7 @@ impl Server {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
-            url: self.server.clone(),
-            message: causes(&error.without_url()),
-        };
-        let http = reqwest::Client::builder().timeout(self.time_out).build().map_err(unreachable)?;
+        let http = client.build().map_err(|error| self.unreachable(error))?;
         let writes = !method.is_safe();
         let mut request = http.request(method, url.clone()).bearer_auth(token.expose_secret());
         for (name, value) in headers {
@@ -241,15 +274,16 @@ impl Server {
             Body::Json(json) => request.json(&json),
             Body::Yaml(text) => request.header("content-type", "application/yaml").body(text),
         };
-        let response = send_until_answered(request, writes).await.map_err(unreachable)?;
+        let sent = send_until_answered(request, writes).await;
+        let response = sent.map_err(|error| self.unreachable(error))?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?;
         if !status.is_success() {
+            let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let json = serde_json::from_str::<Value>(&text).ok();
             let detail = json.and_then(|problem| problem["detail"].as_str().map(str::to_owned));
             return Err(ClientError::Refused { status, detail: detail.unwrap_or(text) });
         }
-        Ok((url, bytes.into()))
+        Ok((url, response))
     }
 }

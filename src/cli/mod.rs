@@ -33,6 +33,7 @@ mod rollout;
 mod seasons;
 mod serve;
 pub mod simulate;
+mod store;
 mod table;
 mod template;
 mod tenant;
@@ -103,6 +104,8 @@ enum Command {
     Notify(notify::Notify),
     /// Read the audit log, export it, verify that nobody changed it
     Audit(audit::Audit),
+    /// Check, repair, copy and bring back all that is kept
+    Store(store::Store),
     /// Stop all changes of quotas at a running daemon, or say whether they are stopped
     Pause(pause::Pause),
     /// Change many quotas as one: in stages, watched, taken back where it does harm
@@ -203,6 +206,10 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
         Command::Notify(arguments) => notify::run(&arguments, out)?,
         Command::Audit(arguments) => {
             let whole = audit::run(&arguments, out)?;
+            return Ok(if whole { DONE } else { FAILED });
+        }
+        Command::Store(arguments) => {
+            let whole = store::run(&arguments, out)?;
             return Ok(if whole { DONE } else { FAILED });
         }
         Command::CheckConfig(arguments) => {

@@ -15,6 +15,8 @@ use crate::telemetry::LogFormat;
 pub struct History {
     /// How long on disk.
     pub keep: Duration,
+    /// How long each sample, before only the hours are left.
+    pub keep_full: Duration,
     /// How much of it in memory.
     pub window: Duration,
     /// How long changes of quotas are known, and so count as savings.
@@ -29,6 +31,14 @@ impl History {
                 "keep",
                 "How long samples stay on disk, as Parquet files that other tools can read.",
                 days(90),
+                days(1)..=days(3650),
+            ),
+            keep_full: section.duration(
+                "keep_full",
+                "How long each single sample stays. Of older days the mean, the peak and the number of \
+                 samples of each hour are left, in files beside, which the daemon does not read; what \
+                 lies in window stays whole in any case. Set it to keep or more to thin out nothing.",
+                days(30),
                 days(1)..=days(3650),
             ),
             window: section.duration(

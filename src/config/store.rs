@@ -10,6 +10,8 @@ use super::reader::Reader;
 pub enum StoreKind {
     /// On disk, in sled.
     Sled,
+    /// On disk, in redb.
+    Redb,
     /// In memory, lost at the end.
     Memory,
 }
@@ -57,8 +59,9 @@ impl Store {
             ),
             kind: section.choice(
                 "kind",
-                "How state is kept. \"memory\" forgets it at the end: for trials only.",
-                &[("sled", StoreKind::Sled), ("memory", StoreKind::Memory)],
+                "How state is kept: in sled or in redb on disk; \"memory\" forgets it at the end, for trials \
+                 only. A folder stays with its kind; `plimsoll store backup` and `restore` carry it over.",
+                &[("sled", StoreKind::Sled), ("redb", StoreKind::Redb), ("memory", StoreKind::Memory)],
             ),
             queue_length: section.count(
                 "queue_length",

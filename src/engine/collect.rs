@@ -55,8 +55,10 @@ impl Engine {
         }
         self.discover().await?;
         let engine = Arc::clone(self);
-        let oldest = self.now().minus(self.settings.keep);
-        self.parts.compute.run_blocking(move || engine.parts.history.drop_before(oldest)).await??;
+        let (full_since, since) =
+            (self.now().minus(self.settings.keep_full), self.now().minus(self.settings.keep));
+        let retain = move || engine.parts.history.retain(full_since, since);
+        self.parts.compute.run_blocking(retain).await??;
         Ok(samples)
     }
 

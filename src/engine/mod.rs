@@ -113,6 +113,8 @@ pub struct Settings {
     pub window: Duration,
     /// How much usage is kept in files.
     pub keep: Duration,
+    /// How much of it as single samples, and not by the hour.
+    pub keep_full: Duration,
     /// How long changes of quotas are kept, and so count as savings.
     pub keep_changes: Duration,
     /// How far forecasts look.
@@ -162,6 +164,7 @@ impl Default for Settings {
             settle: Duration::from_secs(60),
             window: hours(28 * 24),
             keep: hours(90 * 24),
+            keep_full: hours(30 * 24),
             keep_changes: hours(365 * 24),
             horizon: hours(7 * 24),
             time_zone: Zone::UTC,

@@ -106,6 +106,28 @@ pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Copies a folder with all in it to a place where nothing is yet.
+pub(super) fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    create_folder(to)?;
+    for entry in fs::read_dir(from).map_err(at(from))? {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).map_err(at(from))?;
+        match path.is_dir() {
+            true => copy_folder(&path, &to.join(name))?,
+            false => fs::copy(&path, to.join(name)).map(drop).map_err(at(&path))?,
+        }
+    }
+    Ok(())
+}
+
+/// Moves a file or a folder to a place where nothing is yet, durably.
+pub(super) fn move_aside(path: &Path, to: &Path) -> io::Result<()> {
+    let folders = (path.parent().unwrap_or(path), to.parent().unwrap_or(to));
+    create_folder(folders.1)?;
+    fs::rename(path, to).map_err(at(path))?;
+    sync_folder(folders.1)?;
+    sync_folder(folders.0)
+}
+
 /// How many bytes the files below a folder have together. What vanishes
 /// meanwhile does not count.
 pub(super) fn size_of(folder: &Path) -> u64 {

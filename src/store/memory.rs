@@ -88,7 +88,7 @@ impl History for NoHistory {
         Ok(Frame::empty(resource, step))
     }
 
-    fn drop_before(&self, _instant: Timestamp) -> Result<(), HistoryError> {
+    fn retain(&self, _full_since: Timestamp, _since: Timestamp) -> Result<(), HistoryError> {
         Ok(())
     }
 }

@@ -2,24 +2,30 @@
 //! `ports::History`,
 //! and behind `ports::Shelf`.
 //!
-//! State is kept by [`SledStore`] on disk and by [`MemoryStore`] for trials;
+//! State is kept by [`DiskStore`] on disk, in sled or redb, and by [`MemoryStore`] for trials;
 //! both pass one conformance suite. History is kept by [`ParquetHistory`] in
 //! files that other tools open as they are. What is known of a series and can be
 //! made again rests on a shelf: [`FileShelf`] or [`MemoryShelf`].
 
+mod archive;
 mod batch;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
 pub(crate) mod cut;
+mod disk;
 mod files;
+mod guarded;
 mod history;
+mod keeper;
 mod keys;
+mod maintenance;
 mod memory;
 mod shelf;
-mod sled;
 
-pub use history::{HistorySettings, ParquetHistory};
+pub use disk::{DiskKind, DiskSettings, DiskStore};
+pub use history::{DamagedSegment, HistorySettings, ParquetHistory, check_history};
+pub use keeper::DiskKeeper;
+pub use maintenance::{Repaired, StoppedStore, verify_backup};
 pub use memory::{MemoryStore, NoHistory};
 pub use shelf::{FileShelf, MemoryShelf};
-pub use sled::{SledSettings, SledStore};

@@ -8,7 +8,7 @@ use base64::Engine;
 use plimsoll::domain::{ReportFormat, Timestamp};
 use plimsoll::ports::{Expect, Store, Table, Write};
 use plimsoll::series::table;
-use plimsoll::store::{SledSettings, SledStore};
+use plimsoll::store::{DiskKind, DiskSettings, DiskStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -111,7 +111,8 @@ fn scheduled(schedule: &str, receivers: &str) -> String {
 /// it does after a long rest, and starts it again.
 async fn after_a_long_rest(daemon: &mut Daemon) {
     daemon.kill();
-    let store = SledStore::open(&daemon.folder().join("data/state"), SledSettings::default()).unwrap();
+    let store = DiskStore::open(&daemon.folder().join("data/state"), DiskKind::Sled, DiskSettings::default())
+        .unwrap();
     let weeks = Duration::from_secs(30 * 86_400);
     let then = Timestamp::from_millis(chrono::Utc::now().timestamp_millis()).minus(weeks);
     let run = json!({"seen_at": then, "last_due": then});

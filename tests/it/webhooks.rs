@@ -8,7 +8,7 @@ use std::time::Duration;
 use plimsoll::domain::{Notice, NoticeKind, Severity, Timestamp};
 use plimsoll::ports::{Batch, Store};
 use plimsoll::registry::outbox::enqueue;
-use plimsoll::store::{SledSettings, SledStore};
+use plimsoll::store::{DiskKind, DiskSettings, DiskStore};
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
@@ -54,7 +54,8 @@ fn notice(kind: NoticeKind, subject: &str) -> Notice {
 /// does, and starts it again.
 async fn with_notices(daemon: &mut Daemon, notices: &[Notice]) {
     daemon.kill();
-    let store = SledStore::open(&daemon.folder().join("data/state"), SledSettings::default()).unwrap();
+    let store = DiskStore::open(&daemon.folder().join("data/state"), DiskKind::Sled, DiskSettings::default())
+        .unwrap();
     let mut batch = Batch::default();
     for notice in notices {
         enqueue(&mut batch, notice).unwrap();

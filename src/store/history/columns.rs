@@ -1,10 +1,8 @@
 //! Samples as columns, and those columns as Parquet.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use polars::prelude::{
     Column, DataFrame, DataType, Int64Chunked, IntoColumn, IntoSeries, NewChunkedArray, ParquetReader,
@@ -60,14 +58,19 @@ pub(super) fn write_samples(samples: &Samples) -> Result<Vec<u8>, String> {
     let tenants: Vec<&str> = rows().map(|(tenant, _)| tenant.as_str()).collect();
     let instants: Vec<i64> = rows().map(|(_, (at, _))| at.millis()).collect();
     let values: Vec<f64> = rows().map(|(_, (_, value))| *value).collect();
+    write(&tenants, &instants, vec![Column::new(PlSmallStr::from_static("y"), &values)])
+}
+
+/// Rows as a Parquet file, with the columns `tenant`, `ds` and others.
+pub(super) fn write(tenants: &[&str], instants: &[i64], others: Vec<Column>) -> Result<Vec<u8>, String> {
     let write = || -> PolarsResult<Vec<u8>> {
-        let instants = Int64Chunked::from_slice(PlSmallStr::from_static("ds"), &instants)
+        let instants = Int64Chunked::from_slice(PlSmallStr::from_static("ds"), instants)
             .into_datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
-        let columns = vec![
-            Column::new(PlSmallStr::from_static("tenant"), &tenants),
+        let mut columns = vec![
+            Column::new(PlSmallStr::from_static("tenant"), tenants),
             instants.into_series().into_column(),
-            Column::new(PlSmallStr::from_static("y"), &values),
         ];
+        columns.extend(others);
         let mut frame = DataFrame::new(tenants.len(), columns)?;
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes).finish(&mut frame)?;
@@ -77,25 +80,41 @@ pub(super) fn write_samples(samples: &Samples) -> Result<Vec<u8>, String> {
 }
 
 /// The samples of a Parquet file; says what is wrong with one that has none.
-pub(super) fn read_samples(path: &Path) -> Result<Samples, String> {
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+pub(super) fn read_samples(bytes: Vec<u8>) -> Result<Samples, String> {
+    read(bytes, &["tenant", "ds", "y"], parse)
+}
+
+/// What `parse` makes of some columns of a Parquet file.
+pub(super) fn read<T>(
+    bytes: Vec<u8>,
+    columns: &[&str],
+    parse: impl FnOnce(&DataFrame) -> PolarsResult<T>,
+) -> Result<T, String> {
+    let names = columns.iter().map(|name| (*name).to_owned()).collect();
     // On bytes that are no Parquet the reader may break off.
-    match catch_unwind(AssertUnwindSafe(|| parse(bytes))) {
+    let parsed = catch_unwind(AssertUnwindSafe(|| {
+        parse(&ParquetReader::new(Cursor::new(bytes)).with_columns(Some(names)).finish()?)
+    }));
+    match parsed {
         Ok(parsed) => parsed.map_err(|error| error.to_string()),
         Err(_) => Err("it is no Parquet file".to_owned()),
     }
 }
 
-fn parse(bytes: Vec<u8>) -> PolarsResult<Samples> {
-    let names = ["tenant", "ds", "y"].map(str::to_owned).to_vec();
-    let frame = ParquetReader::new(Cursor::new(bytes)).with_columns(Some(names)).finish()?;
-    let instants = DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
-    let (tenants, instants) = (frame.column("tenant")?.str()?, frame.column("ds")?.cast(&instants)?);
-    let (instants, values) = (instants.datetime()?.physical(), frame.column("y")?.f64()?);
+/// The instants of the rows, in milliseconds since 1970.
+pub(super) fn instants(frame: &DataFrame) -> PolarsResult<Vec<Option<i64>>> {
+    let milliseconds = DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
+    let column = frame.column("ds")?.cast(&milliseconds)?;
+    Ok(column.datetime()?.physical().iter().collect())
+}
+
+fn parse(frame: &DataFrame) -> PolarsResult<Samples> {
+    let (tenants, instants, values) =
+        (frame.column("tenant")?.str()?, instants(frame)?, frame.column("y")?.f64()?);
     let mut samples = Samples::default();
     // Rows of a tenant mostly stand together.
     let (mut of, mut run) = ("", Vec::new());
-    for ((tenant, at), value) in tenants.iter().zip(instants.iter()).zip(values.iter()) {
+    for ((tenant, at), value) in tenants.iter().zip(instants).zip(values.iter()) {
         let (Some(tenant), Some(at), Some(value)) = (tenant, at, value) else { continue };
         if tenant != of {
             samples.extend(of, run.drain(..));

@@ -1,16 +1,20 @@
 //! Usage history in Parquet files that polars, DuckDB and pandas open as they
-//! are: `<folder>/<resource>/<from>_<to>_<number>.parquet` with the columns
-//! `tenant`, `ds` (milliseconds, UTC) and `y` in the resource's unit. Gaps are
-//! left out.
+//! are: `<folder>/<resource>/<from>_<to>_<number>_<hash>.parquet` with the
+//! columns `tenant`, `ds` (milliseconds, UTC) and `y` in the resource's unit.
+//! Gaps are left out.
 //!
 //! Such a file, a segment, holds samples of one day in UTC; `from` and `to` are
-//! its first and last instant in milliseconds since 1970. Samples may lie in several
-//! segments: that with the highest number wins. A day that is over is put
-//! together into one segment, which takes the highest number of its parts; the
+//! its first and last instant in milliseconds since 1970, `hash` is the first
+//! half of the SHA-256 of its bytes, held against them on each read. Samples may lie in several
+//! segments: that with the highest number wins. Segments of a day are put
+//! together into one, which takes the highest number of its parts; the
 //! parts are removed after it is in its place, so that a crash in between
-//! leaves samples twice and loses none.
+//! leaves samples twice and loses none. Days that are old become segments of
+//! hours in `<resource>/hourly` (see [`hours`]), in the same way.
 
+mod check;
 mod columns;
+mod hours;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -20,24 +24,39 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use parking_lot::{Mutex, RwLock};
+use tempfile::TempDir;
 
+pub use self::check::{DamagedSegment, check_history};
+pub(super) use self::check::{history_files, is_history_file};
 use self::columns::{Samples, read_samples, write_samples};
-use self::segment::{Segment, day_of};
+use self::hours::Hours;
+use self::segment::{Segment, day_of, end_of};
 use super::files;
 use crate::domain::{Resource, Step, TenantId, Timestamp};
 use crate::ports::{History, HistoryError};
 use crate::series::{Frame, UsageSeries};
+
+/// How the folder begins that holds all segments of one moment.
+const FROZEN: &str = ".frozen-";
+/// The folder of a resource's hours.
+const HOURLY: &str = "hourly";
+/// Days of a resource that are thinned out in one go, so that whoever adds
+/// samples never waits long.
+const THINNED_AT_ONCE: usize = 4;
 
 /// The limits of a [`ParquetHistory`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistorySettings {
     /// A day that is over is put together once it has more segments than this.
     pub segments_per_day: usize,
+    /// The last day is put together once it has more segments than this: each
+    /// time all of it is written again.
+    pub segments_of_last_day: usize,
 }
 
 impl Default for HistorySettings {
     fn default() -> Self {
-        HistorySettings { segments_per_day: 4 }
+        HistorySettings { segments_per_day: 4, segments_of_last_day: 32 }
     }
 }
 
@@ -73,12 +92,56 @@ impl ParquetHistory {
             locks: Resource::ALL.into_iter().map(|resource| (resource, RwLock::default())).collect(),
             unreadable: Mutex::default(),
         };
+        history.sweep_frozen().map_err(file_error(folder))?;
         for resource in Resource::ALL {
             let folder = history.folder_of(resource);
             let swept = files::create_folder(&folder).and_then(|()| files::sweep_temporaries(&folder));
             swept.map_err(file_error(&folder))?;
+            let hourly = folder.join(HOURLY);
+            if hourly.is_dir() {
+                files::sweep_temporaries(&hourly).map_err(file_error(&hourly))?;
+            }
         }
         Ok(history)
+    }
+
+    /// Removes what a crash has left of a backup.
+    fn sweep_frozen(&self) -> io::Result<()> {
+        files::create_folder(&self.folder)?;
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(FROZEN) {
+                files::remove_folder(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// All segments as they are now, under the same names in a folder that goes
+    /// with the handle. They are links to the same files where links can be
+    /// made, and copies elsewhere.
+    pub(super) fn freeze(&self) -> io::Result<TempDir> {
+        let frozen = tempfile::Builder::new().prefix(FROZEN).tempdir_in(&self.folder)?;
+        for (resource, lock) in &self.locks {
+            let _unchanged = lock.read();
+            let (full, hourly) = (self.folder_of(*resource), self.folder_of(*resource).join(HOURLY));
+            for folder in [full, hourly].iter().filter(|folder| folder.is_dir()) {
+                let below = folder.strip_prefix(&self.folder).unwrap_or(folder);
+                let into = frozen.path().join(below);
+                std::fs::create_dir_all(&into)?;
+                for path in files::files_in(folder)? {
+                    let (Some(_), Some(name)) = (Segment::of(&path), path.file_name()) else { continue };
+                    let link = std::fs::hard_link(&path, into.join(name));
+                    link.or_else(|_| std::fs::copy(&path, into.join(name)).map(drop))?;
+                }
+            }
+        }
+        Ok(frozen)
     }
 
     fn folder_of(&self, resource: Resource) -> PathBuf {
@@ -86,18 +149,22 @@ impl ParquetHistory {
     }
 
     fn segments(&self, resource: Resource) -> Result<Vec<Segment>, HistoryError> {
-        let folder = self.folder_of(resource);
-        let files = files::files_in(&folder).map_err(file_error(&folder))?;
-        // Other files are somebody else's.
-        let mut segments: Vec<Segment> = files.iter().filter_map(|path| Segment::of(path)).collect();
-        segments.sort_unstable_by_key(|segment| (day_of(segment.from), segment.number, segment.from));
-        Ok(segments)
+        segments_in(&self.folder_of(resource))
+    }
+
+    fn hourly_segments(&self, resource: Resource) -> Result<Vec<Segment>, HistoryError> {
+        let folder = self.folder_of(resource).join(HOURLY);
+        if folder.is_dir() { segments_in(&folder) } else { Ok(Vec::new()) }
     }
 
     /// The samples of a segment; `None` if it can't be read.
     fn read(&self, segment: &Segment) -> Option<Samples> {
-        match read_samples(&segment.path) {
-            Ok(samples) => Some(samples),
+        self.read_as(segment, read_samples)
+    }
+
+    fn read_as<T>(&self, segment: &Segment, parse: impl FnOnce(Vec<u8>) -> Result<T, String>) -> Option<T> {
+        match segment.bytes().and_then(parse) {
+            Ok(content) => Some(content),
             Err(error) => {
                 if self.unreadable.lock().insert(segment.path.clone()) {
                     let failure = self::error(&segment.path, error);
@@ -119,19 +186,20 @@ impl ParquetHistory {
     ) -> Result<Option<PathBuf>, HistoryError> {
         let folder = self.folder_of(resource);
         let Some((from, to)) = samples.span() else { return Ok(None) };
-        let segment = Segment::new(&folder, from, to, number);
-        let bytes = write_samples(samples).map_err(|message| error(&segment.path, message))?;
+        let bytes = write_samples(samples).map_err(|message| error(&folder, message))?;
+        let segment = Segment::new(&folder, from, to, number, &bytes);
         files::write_whole(&segment.path, &bytes).map_err(file_error(&segment.path))?;
         Ok(Some(segment.path))
     }
 
-    /// Puts each day that is over and has many segments together into one.
+    /// Puts each day that has many segments together into one.
     fn compact(&self, resource: Resource) -> Result<(), HistoryError> {
         let segments = self.segments(resource)?;
         let Some(last_day) = segments.last().map(|segment| day_of(segment.from)) else { return Ok(()) };
         for parts in segments.chunk_by(|a, b| day_of(a.from) == day_of(b.from)) {
             let over = parts.first().is_some_and(|part| day_of(part.from) < last_day);
-            if over && parts.len() > self.settings.segments_per_day {
+            let most = if over { self.settings.segments_per_day } else { self.settings.segments_of_last_day };
+            if parts.len() > most {
                 self.put_together(resource, parts)?;
             }
         }
@@ -139,13 +207,7 @@ impl ParquetHistory {
     }
 
     fn put_together(&self, resource: Resource, parts: &[Segment]) -> Result<(), HistoryError> {
-        let mut whole = Samples::default();
-        for part in parts {
-            // A day with an unreadable segment is left as it is for a person.
-            let Some(samples) = self.read(part) else { return Ok(()) };
-            whole.append(samples);
-        }
-        whole.keep_latest();
+        let Some(whole) = self.whole(parts) else { return Ok(()) };
         let number = parts.iter().map(|part| part.number).max().unwrap_or(0);
         let folder = self.folder_of(resource);
         let placed = self.write(resource, number, &whole)?;
@@ -155,6 +217,66 @@ impl ParquetHistory {
         }
         Ok(())
     }
+
+    /// All samples of segments; `None` where one can't be read: what it lies
+    /// among is left as it is for a person.
+    fn whole(&self, parts: &[Segment]) -> Option<Samples> {
+        let mut whole = Samples::default();
+        for part in parts {
+            whole.append(self.read(part)?);
+        }
+        whole.keep_latest();
+        Some(whole)
+    }
+
+    /// Leaves only the hours of days that end by `instant`, the oldest first.
+    fn thin_out(&self, resource: Resource, instant: Timestamp) -> Result<(), HistoryError> {
+        let segments = self.segments(resource)?;
+        let days = segments.chunk_by(|a, b| day_of(a.from) == day_of(b.from));
+        let old = days.filter(|parts| end_of(day_of(parts[0].from)) <= instant);
+        for parts in old.take(THINNED_AT_ONCE) {
+            self.thin_out_day(resource, parts)?;
+        }
+        Ok(())
+    }
+
+    fn thin_out_day(&self, resource: Resource, parts: &[Segment]) -> Result<(), HistoryError> {
+        let day = day_of(parts[0].from);
+        let mut known = self.hourly_segments(resource)?;
+        known.retain(|segment| day_of(segment.from) == day);
+        let mut hours = Hours::default();
+        for segment in &known {
+            let Some(older) = self.read_as(segment, Hours::read) else { return Ok(()) };
+            hours.append(older);
+        }
+        let Some(whole) = self.whole(parts) else { return Ok(()) };
+        hours.append(Hours::of(&whole));
+        let folder = self.folder_of(resource).join(HOURLY);
+        files::create_folder(&folder).map_err(file_error(&folder))?;
+        let mut placed = None;
+        if let Some((from, to)) = hours.span() {
+            let bytes = hours.write().map_err(|message| error(&folder, message))?;
+            let number = known.iter().map(|segment| segment.number).max().unwrap_or(0) + 1;
+            let segment = Segment::new(&folder, from, to, number, &bytes);
+            files::write_whole(&segment.path, &bytes).map_err(file_error(&segment.path))?;
+            files::sync_folder(&folder).map_err(file_error(&folder))?;
+            placed = Some(segment.path);
+        }
+        let replaced = known.iter().filter(|segment| Some(&segment.path) != placed.as_ref());
+        for segment in replaced.chain(parts) {
+            files::remove(&segment.path).map_err(file_error(&segment.path))?;
+        }
+        Ok(())
+    }
+}
+
+/// The segments in a folder, in the order in which later ones win.
+fn segments_in(folder: &Path) -> Result<Vec<Segment>, HistoryError> {
+    let files = files::files_in(folder).map_err(file_error(folder))?;
+    // Other files are somebody else's.
+    let mut segments: Vec<Segment> = files.iter().filter_map(|path| Segment::of(path)).collect();
+    segments.sort_unstable_by_key(|segment| (day_of(segment.from), segment.number, segment.from));
+    Ok(segments)
 }
 
 impl History for ParquetHistory {
@@ -198,13 +320,17 @@ impl History for ParquetHistory {
         Ok(frame)
     }
 
-    fn drop_before(&self, instant: Timestamp) -> Result<(), HistoryError> {
+    fn retain(&self, full_since: Timestamp, since: Timestamp) -> Result<(), HistoryError> {
         for (resource, lock) in &self.locks {
             let _alone = lock.write();
-            for segment in self.segments(*resource)?.iter().filter(|segment| segment.to < instant) {
+            let (full, hourly) = (self.segments(*resource)?, self.hourly_segments(*resource)?);
+            // An hour goes on for a while after it began.
+            let old_hours = hourly.iter().filter(|segment| end_of(day_of(segment.to)) <= since);
+            for segment in full.iter().filter(|segment| segment.to < since).chain(old_hours) {
                 files::remove(&segment.path).map_err(file_error(&segment.path))?;
                 self.unreadable.lock().remove(&segment.path);
             }
+            self.thin_out(*resource, full_since)?;
         }
         Ok(())
     }

@@ -79,7 +79,8 @@ fn the_latest_segment_wins() {
 #[test]
 fn a_day_that_is_over_becomes_one_segment_and_a_crash_in_between_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let history = ParquetHistory::open(folder.path()).unwrap();
+    let settings = HistorySettings { segments_of_last_day: 1000, ..HistorySettings::default() };
+    let history = ParquetHistory::open_with(folder.path(), settings).unwrap();
     for point in 0..DAY {
         history
             .append(&frame(&[("acme", point, &[point as f64]), ("zeta", point / 2, &[point as f64])]))
@@ -146,13 +147,114 @@ fn old_segments_go_and_other_files_stay() {
     let notes = folder.path().join("cpu_cores/notes.parquet");
     fs::write(&notes, b"somebody's").unwrap();
     fs::write(folder.path().join("cpu_cores/1_2_00000001.parquet.tmp"), b"half").unwrap();
-    history.drop_before(at(DAY + 1)).unwrap();
+    history.retain(at(0), at(DAY + 1)).unwrap();
     assert_eq!(load(&history, 0).len(), 6, "a segment goes once all of it is old");
-    history.drop_before(at(DAY + 2)).unwrap();
+    history.retain(at(0), at(DAY + 2)).unwrap();
     assert_eq!(load(&history, 0).len(), 4);
     ParquetHistory::open(folder.path()).unwrap();
     assert_eq!(files_of(folder.path()).len(), 3, "half a segment is swept, notes are not");
     assert!(notes.exists());
+}
+
+#[test]
+fn the_last_day_does_not_fall_to_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = ParquetHistory::open(folder.path()).unwrap();
+    for point in 0..DAY {
+        history.append(&frame(&[("acme", point, &[point as f64])])).unwrap();
+        assert!(files_of(folder.path()).len() <= 32);
+    }
+    let points: Vec<i64> = load(&history, 0).iter().map(|sample| sample.1).collect();
+    assert_eq!(points, (0..DAY).collect::<Vec<_>>());
+}
+
+#[test]
+fn any_flipped_or_missing_byte_of_a_segment_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = ParquetHistory::open(folder.path()).unwrap();
+    let values: Vec<f64> = (0..40).map(f64::from).collect();
+    history.append(&frame(&[("acme", 0, &values)])).unwrap();
+    history.append(&frame(&[("acme", DAY, &[1.0])])).unwrap();
+    let path = &files_of(folder.path())[0];
+    let whole = fs::read(path).unwrap();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1 << (place % 8);
+        fs::write(path, bytes).unwrap();
+        assert_eq!(load(&history, 0).len(), 1, "byte {place}; the rest stays usable");
+        let (count, damaged) = check_history(folder.path()).unwrap();
+        assert_eq!((count, damaged.len(), &damaged[0].path), (2, 1, path));
+    }
+    for length in 0..whole.len() {
+        fs::write(path, &whole[..length]).unwrap();
+        assert_eq!(load(&history, 0).len(), 1, "{length} bytes");
+    }
+    assert_eq!(history.unreadable.lock().len(), 1, "it is named once");
+    fs::write(path, whole).unwrap();
+    assert_eq!(load(&history, 0).len(), 41);
+    assert_eq!(check_history(folder.path()).unwrap(), (2, Vec::new()));
+}
+
+#[test]
+fn segments_of_versions_that_wrote_no_hash_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = ParquetHistory::open(folder.path()).unwrap();
+    history.append(&frame(&[("acme", 0, &[1.0, 2.0])])).unwrap();
+    let path = &files_of(folder.path())[0];
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let old = name.rsplit_once('_').unwrap().0.to_owned() + ".parquet";
+    fs::rename(path, path.with_file_name(old)).unwrap();
+    assert_eq!(load(&history, 0).len(), 2);
+    for point in 2..8 {
+        history.append(&frame(&[("acme", point, &[point as f64])])).unwrap();
+    }
+    history.append(&frame(&[("acme", DAY, &[1.0])])).unwrap();
+    assert_eq!(files_of(folder.path()).len(), 2, "and put together with others");
+    assert_eq!(load(&history, 0).len(), 9);
+}
+
+#[test]
+fn old_days_become_hours_that_keep_mean_and_peak() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = ParquetHistory::open(folder.path()).unwrap();
+    let values: Vec<f64> = (0..3 * DAY).map(|n| if n % 12 == 5 { 50.0 } else { 1.0 }).collect();
+    history.append(&frame(&[("acme", 0, &values), ("zeta", 6, &[3.0, f64::NAN, 5.0])])).unwrap();
+    history.retain(at(2 * DAY - 1), at(0)).unwrap();
+    assert_eq!(files_of(folder.path()).len(), 2, "a day is thinned out once all of it is old");
+    let points: Vec<i64> = load(&history, 0).iter().map(|sample| sample.1).collect();
+    assert_eq!(points, (DAY..3 * DAY).collect::<Vec<_>>(), "what is loaded is never a mean");
+
+    let hours = |history: &ParquetHistory| {
+        let segments = history.hourly_segments(CPU).unwrap();
+        let read = segments.iter().map(|segment| Hours::read(segment.bytes().unwrap()).unwrap());
+        read.fold(Hours::default(), |mut all, hours| {
+            all.append(hours);
+            all
+        })
+    };
+    let found = hours(&history);
+    assert_eq!(found.0["acme"].len(), 24);
+    let mean = (50.0 + 11.0) / 12.0;
+    assert!(found.0["acme"].values().all(|hour| hour.peak == 50.0 && (hour.mean - mean).abs() < 1e-9));
+    assert_eq!(found.0["zeta"][&at(0)], hours::Hour { mean: 4.0, peak: 5.0, samples: 2 });
+
+    // As if it was cut before the full samples were removed, and then more came.
+    history.append(&frame(&[("acme", 0, &values[..DAY as usize]), ("late", 3, &[7.0])])).unwrap();
+    history.retain(at(2 * DAY), at(0)).unwrap();
+    let again = hours(&history);
+    assert_eq!((again.0["acme"].len(), again.0["late"][&at(0)].peak), (48, 7.0));
+    assert_eq!(again.0["zeta"], found.0["zeta"]);
+    assert_eq!(history.hourly_segments(CPU).unwrap().len(), 2, "one for each day");
+
+    let hourly = &history.hourly_segments(CPU).unwrap()[0].path.clone();
+    let whole = fs::read(hourly).unwrap();
+    let mut bytes = whole.clone();
+    bytes[40] ^= 1;
+    fs::write(hourly, bytes).unwrap();
+    assert_eq!(check_history(folder.path()).unwrap().1.len(), 1);
+    fs::write(hourly, whole).unwrap();
+    history.retain(at(2 * DAY), at(DAY)).unwrap();
+    assert_eq!(history.hourly_segments(CPU).unwrap().len(), 1, "hours go, too, once they are old");
 }
 
 #[test]
@@ -175,7 +277,7 @@ proptest! {
         since in 0..2 * DAY,
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let history = ParquetHistory::open_with(folder.path(), HistorySettings { segments_per_day: 2 }).unwrap();
+        let history = ParquetHistory::open_with(folder.path(), HistorySettings { segments_per_day: 2, segments_of_last_day: 3 }).unwrap();
         let mut map = BTreeMap::new();
         for (tenant, start, values) in pieces {
             let name = ["acme", "beta", "zeta"][tenant];

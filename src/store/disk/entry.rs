@@ -1,4 +1,4 @@
-//! How a value stands in sled: a format byte, the version (8 bytes, big
+//! How a value stands in the tree: a format byte, the version (8 bytes, big
 //! endian), a checksum (16 bytes), then the value itself or the name of the
 //! file that holds it.
 //!
@@ -28,7 +28,7 @@ pub(super) enum Body<'a> {
     InFile { hash: Hash, length: u64 },
 }
 
-/// A value as it stands in sled.
+/// A value as it stands in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
     /// The version of its key.

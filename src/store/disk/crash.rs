@@ -13,13 +13,21 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::tests::open;
+use super::tests::{open, over_both};
 use super::*;
 use crate::ports::{Expect, append_key};
 use crate::store::conformance::{append, commit, put};
 
-/// Names the folder for the process that writes.
+/// Names the folder for the process that writes, and the kind of the store.
 const FOLDER: &str = "PLIMSOLL_TEST_STORE";
+const KIND: &str = "PLIMSOLL_TEST_STORE_KIND";
+/// How often a process that writes is killed; 500 are the long form.
+const KILLS: &str = "PLIMSOLL_TEST_KILLS";
+
+over_both!(
+    nothing_answered_is_lost_by_kill_9,
+    a_disk_that_takes_no_more_fails_commits_and_keeps_what_it_took
+);
 /// Writers in that process.
 const WRITERS: usize = 8;
 /// What it says when commits began to fail and health told so.
@@ -31,7 +39,9 @@ const REFUSED: &str = "refused";
 #[ignore = "run by the other tests in a process of its own"]
 async fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let store = Arc::new(open(Path::new(&folder)));
+    let kind = std::env::var(KIND).unwrap();
+    let kind = DiskKind::ALL.into_iter().find(|one| one.name() == kind).unwrap();
+    let store = Arc::new(open(Path::new(&folder), kind));
     let writers = (0..WRITERS).map(|writer| tokio::spawn(write_on(Arc::clone(&store), writer)));
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
@@ -57,7 +67,7 @@ fn value(writer: usize, turn: u64) -> Vec<u8> {
 
 /// Writes until a commit fails: a value of its own and a pointer to it in one
 /// batch, with an entry in the log.
-async fn write_on(store: Arc<SledStore>, writer: usize) {
+async fn write_on(store: Arc<DiskStore>, writer: usize) {
     let pointer = format!("last-{writer}");
     let last = store.get(Table::Tenants, &pointer).await.unwrap();
     // Each turn raises the pointer's version by one.
@@ -78,7 +88,7 @@ async fn write_on(store: Arc<SledStore>, writer: usize) {
     }
 }
 
-fn start(folder: &Path, shell: Option<&str>) -> Child {
+fn start(folder: &Path, kind: DiskKind, shell: Option<&str>) -> Child {
     let binary = std::env::current_exe().unwrap();
     let mut command = match shell {
         Some(before) => {
@@ -88,8 +98,14 @@ fn start(folder: &Path, shell: Option<&str>) -> Child {
         }
         None => Command::new(binary),
     };
-    command.args(["--exact", "store::sled::crash::child", "--ignored", "--nocapture"]);
-    command.env(FOLDER, folder).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    command.args(["--exact", "store::disk::crash::child", "--ignored", "--nocapture"]);
+    command
+        .env(FOLDER, folder)
+        .env(KIND, kind.name())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// Reads what a process says until its end; gives the number of answered turns
@@ -109,8 +125,8 @@ fn listen(output: ChildStdout, answered: &mut [u64; WRITERS]) -> bool {
 
 /// All that was answered must be there, each batch whole, the log without holes.
 /// What was not answered may be there: then it counts as answered from now on.
-async fn check(folder: &Path, answered: &mut [u64; WRITERS]) {
-    let store = open(folder);
+async fn check(folder: &Path, kind: DiskKind, answered: &mut [u64; WRITERS]) {
+    let store = open(folder, kind);
     assert_eq!(store.health().await.problem, None);
     let mut total = 0;
     for (writer, answered) in answered.iter_mut().enumerate() {
@@ -133,14 +149,15 @@ async fn check(folder: &Path, answered: &mut [u64; WRITERS]) {
     assert!(log.iter().zip(1..).all(|((key, _), number)| *key == append_key(number)));
 }
 
-#[tokio::test]
-async fn nothing_answered_is_lost_by_kill_9() {
+async fn nothing_answered_is_lost_by_kill_9(kind: DiskKind) {
     let folder = tempfile::tempdir().unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(7117);
     let mut answered = [0; WRITERS];
-    for _ in 0..6 {
-        let mut child = start(folder.path(), None);
-        let until = Duration::from_millis(random.random_range(150..600));
+    let kills = std::env::var(KILLS).map_or(6, |kills| kills.parse().unwrap());
+    for _ in 0..kills {
+        let mut child = start(folder.path(), kind, None);
+        // The longest is long enough for a start, also on a machine that is busy.
+        let until = Duration::from_millis(random.random_range(50..600));
         let output = child.stdout.take().unwrap();
         let listener = thread::spawn(move || {
             listen(output, &mut answered);
@@ -150,20 +167,19 @@ async fn nothing_answered_is_lost_by_kill_9() {
         child.kill().unwrap();
         child.wait().unwrap();
         answered = listener.join().unwrap();
-        check(folder.path(), &mut answered).await;
+        check(folder.path(), kind, &mut answered).await;
     }
     assert!(answered.iter().sum::<u64>() > 100, "{answered:?}");
 }
 
-#[tokio::test]
-async fn a_disk_that_takes_no_more_fails_commits_and_keeps_what_it_took() {
+async fn a_disk_that_takes_no_more_fails_commits_and_keeps_what_it_took(kind: DiskKind) {
     let folder = tempfile::tempdir().unwrap();
     let mut answered = [0; WRITERS];
     // No file may grow beyond 4 MB, and growing further is an error.
-    let mut child = start(folder.path(), Some("trap '' XFSZ; ulimit -f 8192"));
+    let mut child = start(folder.path(), kind, Some("trap '' XFSZ; ulimit -f 8192"));
     let refused = listen(child.stdout.take().unwrap(), &mut answered);
     assert!(child.wait().unwrap().success());
     assert!(refused, "health must tell");
     assert!(answered.iter().sum::<u64>() > 100, "{answered:?}");
-    check(folder.path(), &mut answered).await;
+    check(folder.path(), kind, &mut answered).await;
 }

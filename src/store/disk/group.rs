@@ -1,17 +1,13 @@
-//! Batches that become durable together, merged into one sled batch.
-//!
-//! Each is judged by what the tree holds and the batches before it in the
-//! group. One sled batch for all of them costs one write to the log: sled
-//! writes out and waits for each batch that it is given on its own.
+//! Batches that become durable together. Each is judged by what the tree holds
+//! and the batches before it in the group.
 
-use std::collections::BTreeMap;
-
-use sled::Db;
+use std::ops::Bound;
 
 use super::blobs::Blobs;
 use super::entry::{self, Body, Hash};
 use super::tally::{self, Tally};
-use super::{corrupt, io_error, sled_error};
+use super::tree::{Tree, Writes};
+use super::{corrupt, io_error};
 use crate::ports::{Batch, Expect, Order, StoreError, Table};
 use crate::security::sha256;
 use crate::store::batch::{Last, Planned, plan};
@@ -19,10 +15,10 @@ use crate::store::keys;
 
 /// What a group of batches changes.
 pub(super) struct Group<'a> {
-    db: &'a Db,
+    tree: &'a dyn Tree,
     inline_bytes: usize,
     tally: Tally,
-    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    writes: Writes,
 }
 
 /// What one batch changes.
@@ -35,8 +31,8 @@ struct Change<'a> {
 
 impl<'a> Group<'a> {
     /// An empty group.
-    pub fn new(db: &'a Db, inline_bytes: usize, tally: &Tally) -> Self {
-        Group { db, inline_bytes, tally: tally.clone(), writes: BTreeMap::new() }
+    pub fn new(tree: &'a dyn Tree, inline_bytes: usize, tally: &Tally) -> Self {
+        Group { tree, inline_bytes, tally: tally.clone(), writes: Writes::new() }
     }
 
     /// Adds a batch if all that it expects holds, and makes the files of its
@@ -62,17 +58,10 @@ impl<'a> Group<'a> {
         self.tally.commits += 1;
     }
 
-    /// The group as one sled batch, and the tally after it.
-    pub fn finish(self) -> (sled::Batch, Tally) {
-        let mut writes = sled::Batch::default();
-        for (place, raw) in self.writes {
-            match raw {
-                Some(raw) => writes.insert(place, raw),
-                None => writes.remove(place),
-            }
-        }
-        writes.insert(tally::PLACE, self.tally.to_raw());
-        (writes, self.tally)
+    /// What the group writes, and the tally after it.
+    pub fn finish(mut self) -> (Writes, Tally) {
+        self.writes.insert(tally::PLACE.to_vec(), Some(self.tally.to_raw()));
+        (self.writes, self.tally)
     }
 
     /// Adds a write to a change, if what it expects holds.
@@ -114,10 +103,7 @@ impl<'a> Group<'a> {
     fn get(&self, place: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.writes.get(place) {
             Some(raw) => Ok(raw.clone()),
-            None => {
-                let raw = self.db.get(place).map_err(|error| sled_error(&error))?;
-                Ok(raw.map(|raw| raw.to_vec()))
-            }
+            None => self.tree.get(place),
         }
     }
 
@@ -137,16 +123,16 @@ impl<'a> Group<'a> {
     }
 
     fn last_place(&self, table: Table) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(places) = keys::places(table, "", None, Order::Upwards) else { return Ok(None) };
+        let Some(mut places) = keys::places(table, "", None, Order::Upwards) else { return Ok(None) };
         let written = self.writes.range(places.clone()).rev().find(|(_, raw)| raw.is_some());
         let mut last = written.map(|(place, _)| place.clone());
-        for pair in self.db.range(places).rev() {
-            let (place, _) = pair.map_err(|error| sled_error(&error))?;
+        while let Some((place, _)) = self.tree.scan(places.clone(), Order::Downwards, 1)?.pop() {
             // One that the group writes or removes was looked at above.
-            if !self.writes.contains_key(&*place) {
-                last = last.max(Some(place.to_vec()));
+            if !self.writes.contains_key(&place) {
+                last = last.max(Some(place));
                 break;
             }
+            places.1 = Bound::Excluded(place);
         }
         Ok(last)
     }

@@ -6,7 +6,6 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use sled::Db;
 use tokio::sync::mpsc::Receiver;
 
 use super::blobs::Blobs;
@@ -14,7 +13,8 @@ use super::group::Group;
 use super::layout::{Layout, wait_until_free};
 use super::opening::Opened;
 use super::tally::Tally;
-use super::{Shared, SledSettings, io_error, seal, sled_error};
+use super::tree::{Tree, Writes};
+use super::{DiskSettings, Shared, io_error, seal};
 use crate::ports::{Batch, StoreError, Write};
 use crate::store::files;
 
@@ -46,10 +46,8 @@ impl Job {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     layout: Layout,
-    settings: SledSettings,
-    db: Db,
-    /// sled's own file: sled only ever asks the system to begin writing it.
-    db_file: File,
+    settings: DiskSettings,
+    tree: Arc<dyn Tree>,
     tally: Tally,
     blobs: Blobs,
     lock: File,
@@ -57,16 +55,9 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Over an opened store.
-    pub fn new(
-        opened: Opened,
-        shared: Arc<Shared>,
-        layout: Layout,
-        settings: SledSettings,
-    ) -> Result<Self, StoreError> {
-        let path = layout.sled().join("db");
-        let db_file = File::options().write(true).open(&path).map_err(files::at(&path)).map_err(io_error)?;
-        let Opened { lock, db, tally, blobs, .. } = opened;
-        Ok(Writer { shared, layout, settings, db, db_file, tally, blobs, lock })
+    pub fn new(opened: Opened, shared: Arc<Shared>, layout: Layout, settings: DiskSettings) -> Self {
+        let Opened { lock, tree, tally, blobs, .. } = opened;
+        Writer { shared, layout, settings, tree, tally, blobs, lock }
     }
 
     /// Writes until nobody can send a batch any more, then ends in order.
@@ -89,7 +80,7 @@ impl Writer {
 
     /// Writes a group and answers everybody in it.
     fn settle(&mut self, jobs: Vec<Job>) {
-        let mut group = Group::new(&self.db, self.settings.inline_bytes, &self.tally);
+        let mut group = Group::new(&*self.tree, self.settings.inline_bytes, &self.tally);
         let (mut any, mut probed) = (false, false);
         let mut answers = Vec::with_capacity(jobs.len());
         for Job { batch, answer } in jobs {
@@ -101,6 +92,10 @@ impl Writer {
                     Ok(())
                 }
             });
+            if matches!(outcome, Err(StoreError::Io(_))) {
+                // A tree that has failed says so here, and not only to this caller.
+                self.sync().ok();
+            }
             any |= outcome.is_ok();
             answers.push((answer, outcome));
         }
@@ -117,23 +112,20 @@ impl Writer {
         }
     }
 
-    /// Readers see all of a batch or nothing.
-    fn apply(&mut self, writes: sled::Batch, tally: Tally) -> Result<(), StoreError> {
-        let alone = self.shared.view.write();
-        let applied = self.db.apply_batch(writes);
-        drop(alone);
-        applied.map_err(|error| self.failed(sled_error(&error)))?;
+    /// Applies a group, and tells whoever notes changes of it.
+    fn apply(&mut self, writes: Writes, tally: Tally) -> Result<(), StoreError> {
+        let mut changes = self.shared.changes.lock();
+        self.tree.apply(&writes).map_err(|error| self.failed(error))?;
+        changes.note(writes);
         self.tally = tally;
         Ok(())
     }
 
     /// Makes all that was applied durable.
     fn sync(&self) -> Result<(), StoreError> {
-        let flushed = self.db.flush().map_err(|error| sled_error(&error));
         // A sync that failed must not be tried again: the system may have
         // dropped what it could not write, and the second would succeed.
-        let synced = flushed.and_then(|_| self.db_file.sync_all().map_err(io_error));
-        synced.map_err(|error| self.failed(error))
+        self.tree.sync().map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: StoreError) -> StoreError {
@@ -158,17 +150,17 @@ impl Writer {
         }
     }
 
-    /// Lets go of sled in order, and seals its files.
+    /// Lets go of the tree in order, and seals its files.
     fn end(self) -> Result<(), StoreError> {
         let failed = self.shared.condition.check();
         let synced = failed.and_then(|()| self.sync());
-        let Writer { shared, layout, settings, db, db_file, tally, lock, .. } = self;
+        let Writer { shared, layout, settings, tree, tally, lock, .. } = self;
         let copied = synced.is_ok()
-            && files::size_of(&layout.sled()) <= settings.copy_below
-            && end_step("copied", seal::write_copy(&layout, &db));
+            && files::size_of(&layout.values()) <= settings.copy_below
+            && end_step("copied", seal::write_copy(&layout, &*tree));
         *shared.view.write() = None;
-        drop((db, db_file));
-        let free = wait_until_free(&layout.sled());
+        drop(tree);
+        let free = wait_until_free(&layout.file());
         if synced.is_ok() && free.is_ok() && end_step("counted", layout.write_seen(tally.commits)) {
             end_step("sealed", seal::write(&layout, copied));
         }

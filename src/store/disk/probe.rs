@@ -9,14 +9,14 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::layout::Layout;
 use super::writer::Job;
-use super::{Shared, SledSettings};
+use super::{DiskSettings, Shared};
 use crate::store::files;
 
 /// Probes until `stop` hangs up.
 pub(super) fn run(
     shared: &Arc<Shared>,
     layout: &Layout,
-    settings: &SledSettings,
+    settings: &DiskSettings,
     queue: &WeakSender<Job>,
     stop: &Receiver<()>,
 ) {
@@ -28,7 +28,7 @@ pub(super) fn run(
 }
 
 /// How a probe went; `None` if it could not get into the queue.
-fn probe(settings: &SledSettings, queue: &WeakSender<Job>) -> Option<Result<(), String>> {
+fn probe(settings: &DiskSettings, queue: &WeakSender<Job>) -> Option<Result<(), String>> {
     let (send, receive) = mpsc::sync_channel(1);
     // Nobody listens any more once the time is up.
     let answer = Box::new(move |outcome| drop(send.try_send(outcome)));

@@ -1,9 +1,9 @@
 //! What should be there: the number of commits, and for each table how many
 //! values it has and the sum of their checksums.
 //!
-//! It is written in the same sled batch as the values that it counts. sled
-//! drops, without a word, pages and log tails that it finds damaged; a count
-//! or a sum that no longer fits tells that, and in which table.
+//! It is written together with the values that it counts. sled drops, without a
+//! word, pages and log tails that it finds damaged; a count or a sum that no
+//! longer fits tells that, and in which table.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +29,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// The same after another number of commits.
+    pub fn after(self, commits: u64) -> Self {
+        Tally { commits, ..self }
+    }
+
     /// Counts a value.
     pub fn add(&mut self, table: Table, checksum: Checksum) {
         let count = self.tables.entry(table).or_default();
@@ -41,6 +46,11 @@ impl Tally {
         let count = self.tables.entry(table).or_default();
         count.values = count.values.wrapping_sub(1);
         count.sum = count.sum.wrapping_sub(u128::from_be_bytes(checksum));
+    }
+
+    /// How many values are counted.
+    pub fn values(&self) -> u64 {
+        self.tables.values().map(|count| count.values).sum()
     }
 
     /// What `found` differs in, a sentence for each table.

@@ -1,5 +1,5 @@
-//! Values too large for sled: files named by their SHA-256, so that equal
-//! values share one.
+//! Values of many bytes: files named by their SHA-256, so that equal values
+//! share one. sled reclaims large ones badly.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -67,7 +67,8 @@ impl Blobs {
     }
 }
 
-fn path(folder: &Path, hash: &Hash) -> PathBuf {
+/// The file of a value.
+pub(super) fn path(folder: &Path, hash: &Hash) -> PathBuf {
     folder.join(hex(hash))
 }
 

@@ -1,26 +1,34 @@
-//! State in sled 0.34.7, made to keep its word.
+//! State on disk, in an ordered map that is sled or redb (see [`tree`]).
 //!
-//! sled alone loses acknowledged writes on a crash: its `flush()` only asks the
-//! system to begin writing. Here one thread owns all commits. It takes the
-//! batches that wait, applies them as one atomic sled batch, and answers after
-//! one `flush()` and one `sync_all()` for the whole group. Values over 4 KB
-//! are files beside sled, which reclaims large ones badly. Every value carries
-//! a checksum, every table a sum of them, and an orderly end leaves a seal and
-//! a copy, because sled drops what it finds damaged without a word.
+//! One thread owns all commits. It takes the batches that wait, applies them as
+//! one, makes them durable with one sync, and answers then. Values over 4 KB
+//! are files beside the map. Every value carries a checksum, every table a sum
+//! of them, and an orderly end leaves a seal and a copy, because sled drops
+//! what it finds damaged without a word, and redb refuses the whole.
 
 mod blobs;
+mod check;
 mod condition;
 #[cfg(test)]
 mod crash;
 mod entry;
+#[cfg(test)]
+mod faults;
+mod filler;
 mod group;
+mod inspect;
 mod layout;
 mod opening;
 mod probe;
+mod redb;
+mod repair;
 mod seal;
+mod sled;
+pub(super) mod snapshot;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod writer;
 
 use std::fmt;
@@ -33,20 +41,28 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
-use sled::{Db, IVec};
 use tokio::sync::{mpsc, oneshot};
 
+pub(super) use self::check::check;
 use self::condition::Condition;
 use self::entry::Body;
+pub(super) use self::filler::Filler;
 use self::layout::Layout;
+pub(super) use self::repair::repair;
+pub(super) use self::seal::write_pair;
+use self::snapshot::Changes;
+#[cfg(test)]
+pub(super) use self::tests::{behind_its_back, flip_the_last, over_both};
+pub use self::tree::DiskKind;
+use self::tree::Tree;
 use self::writer::{Job, Writer};
 use super::{files, keys};
 use crate::ports::{Batch, Order, Store, StoreError, StoreHealth, Table, Versioned};
 
-/// The limits of a [`SledStore`].
+/// The limits of a [`DiskStore`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct SledSettings {
-    /// Memory for sled's cache, in bytes.
+pub struct DiskSettings {
+    /// Memory for the cache of sled or redb, in bytes.
     pub cache_bytes: u64,
     /// The most batches that wait for the disk; callers beyond it wait for room.
     pub queue_length: usize,
@@ -66,19 +82,19 @@ pub struct SledSettings {
     pub open_limit: Duration,
     /// How long closing may take.
     pub close_limit: Duration,
-    /// sled's files are rewritten at start when they take up this many times
+    /// The values are rewritten at start when they take up this many times
     /// their live bytes,
     pub compact_ratio: f64,
     /// and more bytes than this.
     pub compact_above: u64,
-    /// sled's files are copied at an orderly end while they take up no more
+    /// The values are copied at an orderly end while they take up no more
     /// bytes than this.
     pub copy_below: u64,
 }
 
-impl Default for SledSettings {
+impl Default for DiskSettings {
     fn default() -> Self {
-        SledSettings {
+        DiskSettings {
             cache_bytes: 64 << 20,
             queue_length: 1_000,
             group_size: 256,
@@ -98,17 +114,18 @@ impl Default for SledSettings {
 
 /// What readers see.
 struct View {
-    db: Db,
+    tree: Arc<dyn Tree>,
     blobs: PathBuf,
 }
 
 /// What the store shares with its threads.
 struct Shared {
-    /// Held for writing while a batch is applied, so that a scan sees all of it
-    /// or nothing; `None` once the store is closed. What readers see may be a
-    /// moment from being durable; whatever is committed after it is durable
-    /// only together with it.
+    /// `None` once the store is closed. Held for writing while files of values
+    /// go. What readers see may be a moment from being durable; whatever is
+    /// committed after it is durable only together with it.
     view: RwLock<Option<View>>,
+    /// What the writer notes for a snapshot.
+    changes: Mutex<Changes>,
     condition: Condition,
 }
 
@@ -122,7 +139,7 @@ struct Ending {
 }
 
 /// State on disk. Dropping it closes it.
-pub struct SledStore {
+pub struct DiskStore {
     shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     ending: Mutex<Option<Ending>>,
@@ -131,23 +148,23 @@ pub struct SledStore {
     close_limit: Duration,
 }
 
-impl fmt::Debug for SledStore {
+impl fmt::Debug for DiskStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SledStore").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("DiskStore").field("root", &self.root).finish_non_exhaustive()
     }
 }
 
-impl SledStore {
+impl DiskStore {
     /// Opens the store in a folder, and creates it if there is none. This may
     /// take a while: call it off the async threads.
     ///
     /// Damage that leaves the rest usable is logged and told by `health`.
     ///
     /// # Errors
-    /// Where another process has the folder open, or what lies in it can't be
-    /// read at all.
-    pub fn open(folder: &Path, settings: SledSettings) -> Result<Self, StoreError> {
-        let layout = Layout::new(folder);
+    /// Where another process has the folder open, it holds values of another
+    /// kind, or what lies in it can't be read at all.
+    pub fn open(folder: &Path, kind: DiskKind, settings: DiskSettings) -> Result<Self, StoreError> {
+        let layout = Layout::new(folder, kind);
         let opened = opening::open(&layout, &settings)?;
         let problem = (!opened.problems.is_empty()).then(|| {
             let (what, root) = (opened.problems.join("; "), layout.root().display());
@@ -156,16 +173,17 @@ impl SledStore {
         if let Some(problem) = &problem {
             tracing::error!("the store is damaged: {problem}");
         }
-        let view = View { db: opened.db.clone(), blobs: layout.blobs() };
+        let view = View { tree: Arc::clone(&opened.tree), blobs: layout.blobs() };
         let shared = Arc::new(Shared {
             view: RwLock::new(Some(view)),
+            changes: Mutex::default(),
             condition: Condition::new(problem, files::size_of(layout.root())),
         });
         let (queue, jobs) = mpsc::channel(settings.queue_length.max(1));
-        let writer = Writer::new(opened, Arc::clone(&shared), layout.clone(), settings.clone())?;
+        let writer = Writer::new(opened, Arc::clone(&shared), layout.clone(), settings.clone());
         let (commit_limit, close_limit) = (settings.commit_limit, settings.close_limit);
         let ending = start(writer, jobs, &shared, layout, settings, queue.downgrade())?;
-        Ok(SledStore {
+        Ok(DiskStore {
             shared,
             queue: Mutex::new(Some(queue)),
             ending: Mutex::new(Some(ending)),
@@ -216,7 +234,7 @@ impl SledStore {
     }
 }
 
-impl Drop for SledStore {
+impl Drop for DiskStore {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
             tracing::error!("failed to {error}");
@@ -229,7 +247,7 @@ fn start(
     jobs: mpsc::Receiver<Job>,
     shared: &Arc<Shared>,
     layout: Layout,
-    settings: SledSettings,
+    settings: DiskSettings,
     queue: mpsc::WeakSender<Job>,
 ) -> Result<Ending, StoreError> {
     let (send_ended, ended) = thread_mpsc::sync_channel(1);
@@ -243,11 +261,11 @@ fn start(
 }
 
 #[async_trait]
-impl Store for SledStore {
+impl Store for DiskStore {
     async fn get(&self, table: Table, key: &str) -> Result<Option<Versioned>, StoreError> {
         let key = key.to_owned();
         self.read(move |view| {
-            let raw = view.db.get(keys::encode(table, &key)).map_err(|error| sled_error(&error))?;
+            let raw = view.tree.get(&keys::encode(table, &key))?;
             raw.map(|raw| view.value(table, &key, &raw)).transpose()
         })
         .await
@@ -263,17 +281,12 @@ impl Store for SledStore {
     ) -> Result<Vec<(String, Versioned)>, StoreError> {
         let Some(places) = keys::places(table, prefix, after, order) else { return Ok(Vec::new()) };
         self.read(move |view| {
-            let range = view.db.range(places);
-            let named = |pair: Result<(IVec, IVec), sled::Error>| {
-                let (place, raw) = pair.map_err(|error| sled_error(&error))?;
+            let named = |(place, raw): (Vec<u8>, Vec<u8>)| {
                 let (table, key) = keys::decode(&place)
                     .ok_or_else(|| StoreError::Io("a key is not of its table".to_owned()))?;
                 Ok((key.to_owned(), view.value(table, key, &raw)?))
             };
-            match order {
-                Order::Upwards => range.take(limit).map(named).collect(),
-                Order::Downwards => range.rev().take(limit).map(named).collect(),
-            }
+            view.tree.scan(places, order, limit)?.into_iter().map(named).collect()
         })
         .await
     }
@@ -325,8 +338,4 @@ fn corrupt(table: Table, key: &str, message: String) -> StoreError {
 
 fn io_error(error: io::Error) -> StoreError {
     StoreError::Io(error.to_string())
-}
-
-fn sled_error(error: &sled::Error) -> StoreError {
-    StoreError::Io(format!("sled: {error}"))
 }
