@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 use std::time::Duration;
 
 use axum::Json;
@@ -143,9 +144,9 @@ pub struct FleetRow {
 struct Held {
     at: Timestamp,
     cycle: Option<Timestamp>,
+    /// How many writes the rows are newer than.
+    writes: u64,
     rows: Arc<Vec<FleetTenant>>,
-    /// Whether somebody has changed something since.
-    is_past: bool,
 }
 
 /// The rows that were put together last.
@@ -154,21 +155,25 @@ pub(super) struct Snapshot {
     held: RwLock<Option<Held>>,
     /// Held by whoever puts rows together.
     making: Mutex<()>,
+    /// How many writes were answered.
+    writes: AtomicU64,
 }
 
 impl Snapshot {
-    /// The rows of all tenants, and when they were put together. While newer ones
-    /// take their time, those from before do.
+    /// The rows of all tenants, and when they were put together; never from
+    /// before a write that was answered before the question. While newer ones
+    /// take their time, those of the last seconds do.
     pub(super) async fn rows(&self, state: &ApiState) -> Result<(Timestamp, Arc<Vec<FleetTenant>>), Problem> {
-        if let Some(fresh) = self.fresh(state) {
+        let writes = self.writes.load(AtomicOrdering::Acquire);
+        if let Some(fresh) = self.fresh(state, writes) {
             return Ok((fresh.at, fresh.rows));
         }
         // A task of its own, so that it ends also where nobody waits for it.
         let making = tokio::spawn({
             let state = state.clone();
-            async move { state.fleet.make(&state).await }
+            async move { state.fleet.make(&state, writes).await }
         });
-        let before = self.held.read().clone();
+        let before = self.held.read().clone().filter(|held| held.writes >= writes);
         let made = match before {
             None => making.await,
             Some(before) => match tokio::time::timeout(PATIENCE, making).await {
@@ -180,41 +185,44 @@ impl Snapshot {
         Ok((made.at, made.rows))
     }
 
-    /// Has the rows put together anew at the next question.
+    /// Has the rows put together anew for every question from now on.
     pub(super) fn forget(&self) {
-        if let Some(held) = self.held.write().as_mut() {
-            held.is_past = true;
-        }
+        self.writes.fetch_add(1, AtomicOrdering::Release);
     }
 
-    fn fresh(&self, state: &ApiState) -> Option<Held> {
+    /// What is held, where it is of this cycle and of the last seconds, and not
+    /// from before so many writes.
+    fn fresh(&self, state: &ApiState, writes: u64) -> Option<Held> {
         let (now, cycle) = (state.engine.now(), state.engine.workspace().last_cycle_at());
         let fresh = |held: &&Held| {
-            !held.is_past && held.cycle == cycle && now.since(held.at) < FRESH_FOR && held.at <= now
+            held.writes >= writes && held.cycle == cycle && now.since(held.at) < FRESH_FOR && held.at <= now
         };
         self.held.read().as_ref().filter(fresh).cloned()
     }
 
-    async fn make(&self, state: &ApiState) -> Result<Held, Problem> {
+    async fn make(&self, state: &ApiState, writes: u64) -> Result<Held, Problem> {
         let _making = self.making.lock().await;
         // Whoever had the lock before may have made them.
-        if let Some(fresh) = self.fresh(state) {
+        if let Some(fresh) = self.fresh(state, writes) {
             return Ok(fresh);
         }
+        // What is written from here on may or may not be seen, so it counts as unseen.
+        let writes = self.writes.load(AtomicOrdering::Acquire);
         let (at, cycle) = (state.engine.now(), state.engine.workspace().last_cycle_at());
-        let made = Held { at, cycle, rows: Arc::new(state.engine.fleet().await?), is_past: false };
+        let made = Held { at, cycle, writes, rows: Arc::new(state.engine.fleet().await?) };
         *self.held.write() = Some(made.clone());
         Ok(made)
     }
 }
 
-/// Has the fleet looked at anew once somebody has changed something.
+/// Has the fleet looked at anew once somebody has changed something. Whoever
+/// only comes or goes changes nothing of it.
 pub(super) async fn forget_after_writes(
     State(state): State<ApiState>,
     request: Request,
     next: Next,
 ) -> Response {
-    let writes = !request.method().is_safe();
+    let writes = !request.method().is_safe() && request.uri().path() != "/v1/session";
     let response = next.run(request).await;
     if writes && response.status().is_success() {
         state.fleet.forget();

@@ -19,7 +19,7 @@ use crate::report::{self, Report};
 
 /// What a report may load where it is shown by itself: nothing but its own
 /// style, and a logo.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src https: http:; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src https: http: data:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'self'; sandbox";
 
 impl From<ReportFailure> for Problem {

@@ -1,5 +1,6 @@
 //! The API over an engine whose state is in memory and whose source is empty.
 
+mod fleet;
 mod idempotency;
 mod model;
 mod page;

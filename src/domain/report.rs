@@ -9,11 +9,14 @@ use super::{ReceiverName, ReportId, TenantId, Timestamp, Timetable};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum ReportFormat {
     /// One file with its charts that any browser shows and prints.
     #[default]
     Html,
+    /// The same laid out on white sheets with page numbers, for a browser that
+    /// prints it into a PDF.
+    PdfReady,
     /// For wikis and chats.
     Markdown,
     /// A row a figure.
@@ -26,8 +29,9 @@ pub enum ReportFormat {
 
 impl ReportFormat {
     /// All formats.
-    pub const ALL: [ReportFormat; 5] = [
+    pub const ALL: [ReportFormat; 6] = [
         ReportFormat::Html,
+        ReportFormat::PdfReady,
         ReportFormat::Markdown,
         ReportFormat::Csv,
         ReportFormat::Json,
@@ -38,6 +42,7 @@ impl ReportFormat {
     pub fn name(self) -> &'static str {
         match self {
             ReportFormat::Html => "html",
+            ReportFormat::PdfReady => "pdf-ready",
             ReportFormat::Markdown => "markdown",
             ReportFormat::Csv => "csv",
             ReportFormat::Json => "json",
@@ -49,6 +54,7 @@ impl ReportFormat {
     pub fn ending(self) -> &'static str {
         match self {
             ReportFormat::Markdown => "md",
+            ReportFormat::PdfReady => "html",
             other => other.name(),
         }
     }
@@ -56,7 +62,7 @@ impl ReportFormat {
     /// The type of its content on the wire.
     pub fn media_type(self) -> &'static str {
         match self {
-            ReportFormat::Html => "text/html; charset=utf-8",
+            ReportFormat::Html | ReportFormat::PdfReady => "text/html; charset=utf-8",
             ReportFormat::Markdown => "text/markdown; charset=utf-8",
             ReportFormat::Csv => "text/csv; charset=utf-8",
             ReportFormat::Json => "application/json",

@@ -100,6 +100,17 @@ pub enum Breach {
     BurnsSlowly,
 }
 
+impl Breach {
+    /// The name that the API uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Breach::UsedUp => "used_up",
+            Breach::BurnsFast => "burns_fast",
+            Breach::BurnsSlowly => "burns_slowly",
+        }
+    }
+}
+
 /// How one promise stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SlaState {

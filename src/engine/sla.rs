@@ -41,6 +41,16 @@ impl Engine {
         Ok(all)
     }
 
+    /// The same with the availability also where nothing is known of it.
+    pub(super) async fn all_promises(&self, tenant: &Tenant) -> Result<Vec<SlaState>, RegistryError> {
+        let mut all = self.promises(tenant).await?;
+        if !all.iter().any(|state| state.objective == Objective::Availability) {
+            let (target, unknown) = (availability_promised(tenant), GoodShares::new());
+            all.insert(0, sla::judge(Objective::Availability, target, &unknown, &self.settings.sla));
+        }
+        Ok(all)
+    }
+
     /// Whether the source can say how available services were.
     pub fn watches_availability(&self) -> bool {
         self.parts.source.knows_availability()
@@ -62,8 +72,7 @@ impl Engine {
     /// The availability as it was heard last.
     fn availability_heard(&self, tenant: &Tenant) -> Option<SlaState> {
         let good = Arc::clone(&self.workspace.availability.read().good);
-        let promised = tenant.template.as_ref().and_then(|template| template.availability_percent);
-        let target = promised.unwrap_or_else(|| tenant.tier.availability_percent()) / 100.0;
+        let target = availability_promised(tenant);
         Some(sla::judge(Objective::Availability, target, good.get(&tenant.id)?, &self.settings.sla))
     }
 
@@ -118,6 +127,12 @@ impl Engine {
         }
         Ok(found)
     }
+}
+
+/// The share of good that a tenant's template promises, or else its tier.
+fn availability_promised(tenant: &Tenant) -> f64 {
+    let promised = tenant.template.as_ref().and_then(|template| template.availability_percent);
+    promised.unwrap_or_else(|| tenant.tier.availability_percent()) / 100.0
 }
 
 /// The share of the samples that lie below the quota of their time, over each

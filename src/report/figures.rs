@@ -87,6 +87,13 @@ impl Figures {
         }
     }
 
+    /// A share in percent to three decimals, for what is near 100 %.
+    pub fn precise(self, share: f64) -> String {
+        let plain = format!("{:.3}", share * 100.0);
+        let plain = plain.trim_end_matches('0').trim_end_matches('.');
+        format!("{}{JOINED}%", self.marked(plain))
+    }
+
     /// A figure, or a dash for none.
     pub fn or_none<T>(self, value: Option<T>, show: impl FnOnce(T) -> String) -> String {
         value.map_or_else(|| NONE.to_owned(), show)
@@ -148,6 +155,7 @@ mod tests {
         );
         assert_eq!([english.share(0.123), german.share(0.0123)], ["12\u{a0}%", "1,2\u{a0}%"]);
         assert_eq!([english.share(0.0), english.share(0.00001)], ["0\u{a0}%", "<\u{a0}0.1\u{a0}%"]);
+        assert_eq!([english.precise(0.9995), german.precise(0.99)], ["99.95\u{a0}%", "99\u{a0}%"]);
         let at = "2026-11-23T06:05:00Z".parse().unwrap();
         assert_eq!(english.instant(at), "23 Nov 2026\u{a0}06:05");
         assert_eq!((german.day(at), german.short_day(at)), ("23.11.2026".to_owned(), "23.11.".to_owned()));

@@ -2,9 +2,9 @@
 
 use super::document::{Bar, Block, Card, Chart, Document, Table};
 use super::figures::Figures;
-use super::model::{Accuracy, FleetMoney, FleetReport, QuotaName, Since, TierMove, Top};
-use super::parts;
+use super::model::{Accuracy, FleetMoney, FleetReport, PromisesKept, QuotaName, Since, TierMove, Top};
 use super::words::Word;
+use super::{parts, promises};
 use crate::domain::{Language, Money, PerMonth, TenantId};
 
 /// The rows of the chart of savings.
@@ -24,6 +24,7 @@ pub fn document(report: &FleetReport, language: Language) -> Document {
     blocks.extend(savings(report, figures));
     blocks.extend(at_risk(report, figures));
     blocks.extend(tier_moves(&report.tier_moves, figures));
+    blocks.extend(report.promises.iter().flat_map(|promises| promises::of_fleet(promises, figures)));
     blocks.extend(parts::incidents(&report.incidents, true, figures));
     blocks.extend(parts::applied(&report.applied, true, figures));
     blocks.extend(accuracy(&report.accuracy, figures));
@@ -82,7 +83,16 @@ pub fn summary(report: &FleetReport, figures: Figures) -> Vec<String> {
     });
     all.push(parts::applied_sentence(&report.applied, figures));
     all.push(parts::incidents_sentence(&report.incidents, figures));
+    all.extend(kept(report).and_then(|kept| promises::sentence(kept, figures)));
     all
+}
+
+/// How many promises of both kinds are kept.
+fn kept(report: &FleetReport) -> Option<PromisesKept> {
+    report.promises.as_ref().map(|promises| PromisesKept {
+        measured: promises.availability.measured + promises.quotas.measured,
+        kept: promises.availability.kept + promises.quotas.kept,
+    })
 }
 
 fn cards(report: &FleetReport, figures: Figures) -> Block {
@@ -110,6 +120,10 @@ fn cards(report: &FleetReport, figures: Figures) -> Block {
     let (risks, open) = (report.at_risk.total, report.incidents.open);
     cards.push(card(Word::Risks, figures.count(risks), figures.word(Word::WithinForecast), risks > 0));
     cards.push(card(Word::OpenIncidents, figures.count(open), figures.word(Word::AtEnd), open > 0));
+    if let Some(all) = kept(report).filter(|all| all.measured > 0) {
+        let of = figures.say(Word::OfMeasured, &[("count", &figures.count(all.measured))]);
+        cards.push(card(Word::PromisesCard, figures.count(all.kept), of, all.kept < all.measured));
+    }
     Block::Cards(cards)
 }
 

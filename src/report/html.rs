@@ -8,6 +8,31 @@ use super::document::{Block, Card, Document, Table};
 use super::model::Brand;
 
 const STYLE: &str = include_str!("style.css");
+/// What holds for paper, whether a reader prints the page or it was made for that.
+const SHEETS: &str = include_str!("sheets.css");
+/// A sheet and its page number.
+const SHEET: &str = "@page { size: A4; margin: 14mm 14mm 18mm; \
+                     @bottom-right { content: counter(page) \" / \" counter(pages); font: 8pt sans-serif; color: #444444; } }\n";
+
+/// What a report is looked at on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// A screen of any width, light or dark; printed it looks as on sheets.
+    Screen,
+    /// White sheets, also on a screen.
+    Sheets,
+}
+
+impl Medium {
+    fn style(self) -> String {
+        match self {
+            Medium::Screen => format!("{STYLE}{SHEET}@media print {{\n{SHEETS}}}\n"),
+            Medium::Sheets => format!(
+                "{STYLE}{SHEET}{SHEETS}@media screen {{ body {{ max-width: 182mm; margin: 14mm auto; }} }}\n"
+            ),
+        }
+    }
+}
 
 /// A text with what HTML would read as its own made harmless, in text and in
 /// attributes with double quotes.
@@ -27,7 +52,7 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// Writes the file.
-pub fn write(document: &Document) -> String {
+pub fn write(document: &Document, medium: Medium) -> String {
     let logo = document.brand.logo_url.as_deref().and_then(|url| Some((url, origin(url)?)));
     let images = logo.map_or("'none'", |(_, origin)| origin);
     let (title, product) =
@@ -38,8 +63,9 @@ pub fn write(document: &Document) -> String {
          img-src {images}; base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · {product}</title>\n\
-         <style>\n{STYLE}{look}</style>\n</head>\n<body>\n<header>\n",
+         <style>\n{style}{look}</style>\n</head>\n<body>\n<header>\n",
         language = document.language.code(),
+        style = medium.style(),
         look = look(&document.brand),
     );
     if let Some((url, _)) = logo {

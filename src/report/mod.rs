@@ -10,6 +10,7 @@ mod html;
 mod markdown;
 pub mod model;
 mod parts;
+mod promises;
 mod rows;
 mod tenant;
 pub mod words;
@@ -19,6 +20,7 @@ pub use model::{FleetReport, Report, TenantReport};
 
 use crate::domain::{Language, ReportFormat};
 use document::Document;
+use html::Medium;
 
 /// A report could not be written; reads well after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +33,8 @@ pub struct ReportError(#[from] std::io::Error);
 /// Where the figures make no table.
 pub fn render(report: &Report, format: ReportFormat, language: Language) -> Result<Vec<u8>, ReportError> {
     Ok(match format {
-        ReportFormat::Html => html::write(&laid_out(report, language)).into_bytes(),
+        ReportFormat::Html => html::write(&laid_out(report, language), Medium::Screen).into_bytes(),
+        ReportFormat::PdfReady => html::write(&laid_out(report, language), Medium::Sheets).into_bytes(),
         ReportFormat::Markdown => markdown::write(&laid_out(report, language)).into_bytes(),
         ReportFormat::Csv => crate::series::table::to_csv(&rows::table(report))?,
         ReportFormat::Parquet => crate::series::table::to_parquet(&rows::table(report))?,

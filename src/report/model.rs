@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::cost::{BudgetState, Costs, Savings};
+use crate::domain::sla::SlaState;
 use crate::domain::{
     ApplyMode, FindingKind, IncidentId, Money, Once, PerMonth, ReportId, Resource, Severity, TenantId, Tier,
     TimeRange, Timestamp,
@@ -124,6 +125,50 @@ pub struct Incidents {
     pub kinds: BTreeMap<FindingKind, u64>,
     /// Those that were open at any time of it, the newest first.
     pub list: Top<IncidentRow>,
+}
+
+/// A promise to a tenant with how it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PromiseRow {
+    /// To whom.
+    pub tenant: TenantId,
+    /// Its tier.
+    pub tier: Tier,
+    /// How it stands.
+    pub state: SlaState,
+}
+
+/// How many promises of a kind are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PromisesKept {
+    /// How many are measured.
+    pub measured: u64,
+    /// How many of them have error budget left, and don't spend it too fast.
+    pub kept: u64,
+}
+
+impl PromisesKept {
+    /// Counts a promise; one that is not measured is none.
+    pub fn count(&mut self, state: &SlaState) {
+        if state.good.is_some() {
+            self.measured += 1;
+            self.kept += u64::from(state.breach.is_none());
+        }
+    }
+}
+
+/// How the promises to all tenants stand, over the time of an error budget that
+/// ends where the report was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Promises {
+    /// The time over which an error budget may be spent, in seconds.
+    pub period_seconds: u64,
+    /// That services answer; none is measured where the source is not asked.
+    pub availability: PromisesKept,
+    /// That usage stays below quotas.
+    pub quotas: PromisesKept,
+    /// Those that are broken, burn, or have less than half of their error budget left, the least left first.
+    pub list: Top<PromiseRow>,
 }
 
 /// How good the forecasts of a resource are.
@@ -266,6 +311,9 @@ pub struct FleetReport {
     pub tier_moves: Top<TierMove>,
     /// What went wrong.
     pub incidents: Incidents,
+    /// How promises are kept; `null` in reports that an earlier version has made.
+    #[serde(default)]
+    pub promises: Option<Promises>,
     /// How good the forecasts are.
     pub accuracy: Vec<Accuracy>,
     /// What was changed.
@@ -353,6 +401,9 @@ pub struct TenantReport {
     pub quotas: Vec<ReportedQuota>,
     /// The tier that its demand fits, where that is another.
     pub tier_move: Option<TierMove>,
+    /// How each promise to it stands when the report is made: its availability, and each quota that is measured.
+    #[serde(default)]
+    pub promises: Vec<SlaState>,
     /// What went wrong.
     pub incidents: Incidents,
     /// What was changed.

@@ -4,6 +4,7 @@
 use super::model::{AppliedChanges, FleetReport, Incidents, Report, ReportedQuota, TenantReport, TierMove};
 use super::parts::plain;
 use crate::cost::Costs;
+use crate::domain::sla::{Objective, SlaState};
 use crate::domain::{Money, Resource, TenantId, Tier, Timestamp};
 use crate::series::table::{Column, Table};
 
@@ -134,6 +135,15 @@ fn fleet(rows: &mut Rows, report: &FleetReport) {
     report.tier_moves.rows.iter().for_each(|row| tier_move(rows, row));
     incidents(rows, &report.incidents);
     applied(rows, &report.applied);
+    if let Some(promises) = &report.promises {
+        for (of, all) in [("availability", promises.availability), ("quotas", promises.quotas)] {
+            rows.figure("promises", &nobody, &format!("{of}_measured"), all.measured as f64, "");
+            rows.figure("promises", &nobody, &format!("{of}_kept"), all.kept as f64, "");
+        }
+        for row in &promises.list.rows {
+            promise(rows, &row.tenant, row.tier, &row.state);
+        }
+    }
     for one in &report.accuracy {
         let about = About { resource: Some(one.resource.to_string()), ..About::default() };
         rows.figure("accuracy", &about, "to_seasonal_naive", one.to_seasonal_naive.unwrap_or(f64::NAN), "");
@@ -155,8 +165,33 @@ fn tenant(rows: &mut Rows, report: &TenantReport) {
         quota_rows(rows, &of_quota(&report.tenant, Some(report.tier), quota.resource), quota);
     }
     report.tier_move.iter().for_each(|row| tier_move(rows, row));
+    report.promises.iter().for_each(|state| promise(rows, &report.tenant, report.tier, state));
     incidents(rows, &report.incidents);
     applied(rows, &report.applied);
+}
+
+/// What is promised is a quota's, or else the availability.
+fn promise(rows: &mut Rows, tenant: &TenantId, tier: Tier, state: &SlaState) {
+    let resource = match state.objective {
+        Objective::Availability => None,
+        Objective::Quota(resource) => Some(resource.to_string()),
+    };
+    let about = About {
+        tenant: Some(tenant.to_string()),
+        tier: Some(tier.to_string()),
+        resource,
+        ..About::default()
+    };
+    rows.figure("promises", &about, "target", state.target, "");
+    rows.figure("promises", &about, "good", state.good.unwrap_or(f64::NAN), "");
+    rows.figure("promises", &about, "budget_left", state.budget_left.unwrap_or(f64::NAN), "");
+    for burn in &state.burn {
+        let what = format!("burn_{}h", burn.window_seconds / 3600);
+        rows.figure("promises", &about, &what, burn.rate.unwrap_or(f64::NAN), "");
+    }
+    if let Some(breach) = state.breach {
+        rows.text("promises", &about, "breach", breach.name().to_owned());
+    }
 }
 
 fn quota_rows(rows: &mut Rows, about: &About, quota: &ReportedQuota) {

@@ -2,9 +2,9 @@
 
 use super::document::{Block, Card, Chart, Document, Table};
 use super::figures::Figures;
-use super::model::{ReportedQuota, TenantReport, UsageChart};
-use super::parts;
+use super::model::{PromisesKept, ReportedQuota, TenantReport, UsageChart};
 use super::words::Word;
+use super::{parts, promises};
 use crate::domain::{ApplyMode, Language, Step, Timestamp};
 
 /// Days that are named below a chart, at most.
@@ -27,6 +27,7 @@ pub fn document(report: &TenantReport, language: Language) -> Document {
         blocks.push(Block::Heading(figures.word(Word::TierMoves), Some(about)));
         blocks.push(Block::English(figures.word(Word::Reasons), fit.because.clone()));
     }
+    blocks.extend(promises::of_tenant(&report.promises, figures));
     blocks.extend(parts::incidents(&report.incidents, false, figures));
     blocks.extend(parts::applied(&report.applied, false, figures));
     let heading = (title(report, figures), report.range, report.made_at);
@@ -77,6 +78,8 @@ pub fn summary(report: &TenantReport, figures: Figures) -> Vec<String> {
         }
     };
     let simulated = report.is_simulated.then(|| figures.word(Word::SumSimulated));
+    let mut kept = PromisesKept::default();
+    report.promises.iter().for_each(|state| kept.count(state));
     let said = [
         first,
         figures.say(Word::SumQuotas, &[("count", &measured), ("change", &change)]),
@@ -85,7 +88,7 @@ pub fn summary(report: &TenantReport, figures: Figures) -> Vec<String> {
         parts::applied_sentence(&report.applied, figures),
         parts::incidents_sentence(&report.incidents, figures),
     ];
-    simulated.into_iter().chain(said).collect()
+    simulated.into_iter().chain(said).chain(promises::sentence(kept, figures)).collect()
 }
 
 fn cards(report: &TenantReport, figures: Figures) -> Block {

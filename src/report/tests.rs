@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::model::*;
 use super::*;
 use crate::cost::Costs;
+use crate::domain::sla::{self, Objective, SlaSettings, SlaState};
 use crate::domain::{ApplyMode, Money, Resource, TimeRange, Timestamp};
 
 const ODD: &str = "<script>alert(1)</script>\"'&|";
@@ -41,6 +42,17 @@ fn nothing_applied() -> AppliedChanges {
     AppliedChanges { changes: 0, savings: None, by_day: Vec::new(), list: Top::of(Vec::new(), 1) }
 }
 
+/// An availability of which so much was bad, over every window.
+fn promise(target: f64, bad: f64) -> SlaState {
+    let settings = SlaSettings::default();
+    let good = settings.windows().into_iter().map(|window| (window, 1.0 - bad)).collect();
+    sla::judge(Objective::Availability, target, &good, &settings)
+}
+
+fn unmeasured() -> SlaState {
+    sla::judge(Objective::Quota(Resource::CpuCores), 0.995, &BTreeMap::new(), &SlaSettings::default())
+}
+
 fn of_tenant(brand: Option<Brand>) -> Report {
     let chart = UsageChart {
         start: at("2026-11-16"),
@@ -73,6 +85,7 @@ fn of_tenant(brand: Option<Brand>) -> Report {
         costs: Some(costs()),
         quotas: vec![quota],
         tier_move: None,
+        promises: vec![promise(0.999, 0.0011), unmeasured()],
         incidents: no_incidents(),
         applied: nothing_applied(),
         brand,
@@ -116,6 +129,12 @@ fn of_fleet() -> Report {
         at_risk: Top::of(vec![risk], 5),
         tier_moves: Top::of(Vec::new(), 5),
         incidents: no_incidents(),
+        promises: Some(Promises {
+            period_seconds: 28 * 86_400,
+            availability: PromisesKept { measured: 1, kept: 0 },
+            quotas: PromisesKept { measured: 9, kept: 9 },
+            list: Top::of(vec![PromiseRow { tenant: tenant(), tier, state: promise(0.999, 0.0011) }], 5),
+        }),
         accuracy: vec![Accuracy {
             resource: Resource::CpuCores,
             version: 3,
@@ -202,6 +221,8 @@ fn machines_get_every_figure() {
     assert!(csv.starts_with("part,tenant,tier,resource,at,what,value,unit,text\n"), "{csv}");
     assert!(csv.contains("at_risk,acme,PREMIUM,memory_gb,,hours,12.2,h,\n"), "{csv}");
     assert!(csv.contains("top_savings,acme,PREMIUM,cpu_cores,,saving,234.5,EUR/month,\n"), "{csv}");
+    assert!(csv.contains("promises,acme,PREMIUM,,,target,0.999,,\n"), "{csv}");
+    assert!(csv.contains("promises,acme,PREMIUM,,,breach,,,used_up\n"), "{csv}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("report.parquet");
     std::fs::write(&file, render(&report, ReportFormat::Parquet, Language::English).unwrap()).unwrap();
@@ -231,4 +252,24 @@ fn what_is_simulated_says_so_first() {
             assert!(page(&simulated(report)).contains(words));
         }
     }
+}
+
+#[test]
+fn promises_stand_with_their_error_budget_and_how_fast_it_is_spent() {
+    let fleet = text(&of_fleet(), ReportFormat::Markdown, Language::English);
+    assert!(fleet.contains("Promises that are kept: 9 of the 10 that are measured."), "{fleet}");
+    assert!(fleet.contains("Availability: 0 of 1 promises are kept."), "{fleet}");
+    let row = "| acme | PREMIUM | availability | 99.9\u{a0}% | 99.89\u{a0}% | -10\u{a0}% | 1.1 | 1.1 | budget used up |";
+    assert!(fleet.contains(row), "{fleet}");
+    let tenant = text(&of_tenant(None), ReportFormat::Markdown, Language::German);
+    assert!(
+        tenant.contains("| Nutzung unter cpu_cores | 99,5\u{a0}% | – | – | – | – | nicht gemessen |"),
+        "{tenant}"
+    );
+    assert!(tenant.contains("Eingehaltene Zusagen: 0 von 1, die gemessen werden."), "{tenant}");
+    // One that an earlier version has made says nothing of them.
+    let mut old = serde_json::to_value(of_fleet()).unwrap();
+    old.as_object_mut().unwrap().remove("promises");
+    let old: Report = serde_json::from_value(old).unwrap();
+    assert!(!text(&old, ReportFormat::Markdown, Language::English).contains("Promises"));
 }

@@ -47,7 +47,7 @@ macro_rules! script {
 /// The one document.
 pub static PAGE: Asset = asset!("index.html", "text/html");
 
-static PARTS: [Asset; 25] = [
+static PARTS: [Asset; 27] = [
     asset!("style.css", "text/css"),
     asset!("icon.svg", "image/svg+xml"),
     script!("api.js"),
@@ -67,7 +67,9 @@ static PARTS: [Asset; 25] = [
     script!("login.js"),
     script!("models.js"),
     script!("pause.js"),
+    script!("promises.js"),
     script!("proposal.js"),
+    script!("reports.js"),
     script!("rollout.js"),
     script!("rollouts.js"),
     script!("tenant.js"),

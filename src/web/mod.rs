@@ -24,7 +24,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Where the pages are. Each is the same document, which reads its address.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "/",
     "/login",
     "/tenants/{id}",
@@ -33,6 +33,7 @@ const PAGES: [&str; 10] = [
     "/incidents/{id}",
     "/rollouts",
     "/rollouts/{id}",
+    "/reports",
     "/models",
     "/audit",
 ];

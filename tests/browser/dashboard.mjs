@@ -5,6 +5,7 @@
 //   node dashboard.mjs URL TOKEN VIEWER_TOKEN OWN_TOKEN TENANT INCIDENT ROLLOUT FOLDER
 
 import { createHmac } from "node:crypto";
+import { join } from "node:path";
 import { assert, check, fits, nothingWrong, open, settled, shoot } from "./rig.mjs";
 
 const [url, token, viewerToken, ownToken, tenant, incident, rollout, shots] = process.argv.slice(2);
@@ -15,6 +16,7 @@ const PAGES = [
   ["incident", `/incidents/${incident}`],
   ["rollouts", "/rollouts"],
   ["rollout", `/rollouts/${rollout}`],
+  ["reports", "/reports"],
   ["models", "/models"],
   ["audit", "/audit"],
 ];
@@ -133,6 +135,8 @@ async function approve(rig) {
   assert(after.limit === items[0].proposed && after.generation === before.generation + 1, JSON.stringify({ before, after }));
   await settled(page);
   await page.waitForFunction(() => document.querySelector("main").innerText.includes("Quota changed"));
+  const promises = page.locator("section[aria-labelledby=promises] tbody tr");
+  assert((await promises.count()) === 2 && (await promises.first().innerText()).includes("kept"), "the promises stand below");
   await shoot(rig, "tenant-approved");
   await page.goto(`/audit?tenant=${tenant}&action=recommendation_approved`);
   await settled(page);
@@ -308,6 +312,38 @@ async function ownPeople(rig) {
   await check(rig, "own");
 }
 
+// Reports open beside the page, look as files anywhere do, and print.
+async function reports(rig) {
+  const { page, context, shots } = rig;
+  await logIn(page);
+  await page.goto("/reports");
+  await settled(page);
+  await page.fill("#report-tenant", tenant);
+  const link = page.locator("section[aria-labelledby=report-now] a");
+  const path = await link.getAttribute("href");
+  assert(path.startsWith(`/v1/reports/tenants/${tenant}?format=html&language=en&from=`), path);
+  const [opened] = await Promise.all([context.waitForEvent("page"), link.click()]);
+  await opened.waitForSelector("h1");
+  assert((await opened.locator("h1").innerText()).startsWith("Report for"), "the report opens");
+  await opened.close();
+  // As a file that somebody was sent.
+  const blank = { ...rig, page: await context.newPage() };
+  for (const [name, from] of [["fleet", "/v1/reports/fleet"], ["tenant", `/v1/reports/tenants/${tenant}`]]) {
+    for (const language of ["en", "de"]) {
+      const answer = await context.request.get(`${from}?format=html&language=${language}`);
+      await blank.page.setContent(await answer.text());
+      assert((await blank.page.locator("h1").count()) === 1, `${name}, ${language}`);
+      await shoot(blank, `report-${name}-${language}`);
+      await check(blank, `the report of the ${name}, ${language}`);
+    }
+    await fits(blank.page, `the report of the ${name}`);
+    const sheets = await (await context.request.get(`${from}?format=pdf-ready`)).text();
+    await blank.page.setContent(sheets);
+    const pdf = await blank.page.pdf({ path: join(shots, `report-${name}.pdf`), preferCSSPageSize: true, printBackground: true });
+    assert(pdf.subarray(0, 5).toString() === "%PDF-" && pdf.length > 20_000, `a PDF of ${pdf.length} bytes`);
+  }
+}
+
 // The course of a resource's models over their versions. The daemon makes a
 // second version after days only, so the page is given some here.
 async function versions(rig) {
@@ -407,5 +443,6 @@ await run("decisions", {}, async (rig) => {
   await steered(rig);
 });
 await run("halves", {}, compared);
+await run("reports", {}, reports);
 await run("versions", {}, versions);
 await run("pause", {}, pause);

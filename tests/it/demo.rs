@@ -37,6 +37,7 @@ fn once_shows_the_table_and_makes_its_data_only_once() {
     {
         assert!(table.contains(reason), "{reason} is missing:\n{table}");
     }
+    shown_in_the_readme(&table);
     let again = demo(folder.path()).args(["--once", "--rows", "0"]).output().unwrap();
     let again = String::from_utf8(again.stdout).unwrap();
     assert!(table.starts_with("Simulating") && !again.starts_with("Simulating"));
@@ -45,6 +46,29 @@ fn once_shows_the_table_and_makes_its_data_only_once() {
     };
     assert!(rows(&table).len() > 50);
     assert_eq!(rows(&table), rows(&again), "the same fleet gives the same answers");
+}
+
+/// The README shows the table as it is: its columns, and rows that are there,
+/// up to what is recommended, which better methods may change.
+fn shown_in_the_readme(table: &str) {
+    let words = |line: &str| {
+        line.split("  ").map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let heading = |text: &str| -> Vec<String> {
+        text.lines().find(|line| line.contains("quota now")).map(words).expect("no heading")
+    };
+    let readme = include_str!("../../README.md");
+    assert_eq!(
+        heading(readme),
+        heading(table),
+        "run `plimsoll demo --once --rows 6` and show it in the README"
+    );
+    let row = |line: &str| -> Vec<String> { line.split_whitespace().take(4).map(str::to_owned).collect() };
+    let shown: Vec<&str> = readme.lines().filter(|line| line.contains(" at q9")).collect();
+    assert!(shown.len() >= 6, "the README shows {} rows", shown.len());
+    for line in shown {
+        assert!(table.lines().any(|one| row(one) == row(line)), "the demo has no such row any more: {line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,7 +62,7 @@ async fn a_report_comes_in_every_format_and_language() {
     let folder = tempfile::tempdir().unwrap();
     for format in ReportFormat::ALL {
         for about in [&["--tenant", "acme"][..], &[]] {
-            let file = folder.path().join(format!("{}.{}", about.len(), format.ending()));
+            let file = folder.path().join(format!("{}-{format}.{}", about.len(), format.ending()));
             let name = file.to_str().unwrap();
             let arguments = [&["report", "--format", format.name(), "--output", name], about].concat();
             let output = daemon.asked(&arguments);
@@ -70,13 +70,13 @@ async fn a_report_comes_in_every_format_and_language() {
             assert!(std::fs::metadata(&file).unwrap().len() > 500, "{name}");
         }
     }
-    let page = std::fs::read_to_string(folder.path().join("2.html")).unwrap();
+    let page = std::fs::read_to_string(folder.path().join("2-html.html")).unwrap();
     assert!(page.contains("Acme &lt;Cloud&gt;") && page.contains("--brand: #ffcc00"), "{page}");
     assert!(
         page.contains("class=\"usage\"") && page.contains("class=\"band\""),
         "usage and forecast are drawn"
     );
-    let rows = table::read(&folder.path().join("0.parquet")).unwrap().rows();
+    let rows = table::read(&folder.path().join("0-parquet.parquet")).unwrap().rows();
     assert!(rows > 20, "{rows} rows");
     let german = daemon.asked(&["report", "--format", "markdown", "--language", "de"]);
     assert!(String::from_utf8_lossy(&german.stdout).starts_with("# Flottenbericht\n"));

@@ -5,7 +5,9 @@ use crate::cost::example::{at, prices, rising, tenant};
 use crate::cost::{Line, Settings, of_tenant};
 use crate::domain::{Tier, TimeRange};
 
-/// The mandatory columns of FOCUS 1.2, and whether each may be null.
+/// The mandatory columns of FOCUS 1.2, and whether each may be null: the column
+/// id, "Feature level" and "Allows nulls" of each file in specification/columns
+/// of github.com/FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec at its tag v1.2.
 const MANDATORY: [(&str, bool); 21] = [
     ("BilledCost", false),
     ("BillingAccountId", false),
@@ -28,6 +30,46 @@ const MANDATORY: [(&str, bool); 21] = [
     ("PublisherName", false),
     ("ServiceCategory", false),
     ("ServiceName", false),
+];
+
+/// The other columns of FOCUS 1.2, which are conditional or recommended.
+const OTHERS: [&str; 36] = [
+    "AvailabilityZone",
+    "BillingAccountType",
+    "CapacityReservationId",
+    "CapacityReservationStatus",
+    "ChargeFrequency",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountQuantity",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
+    "CommitmentDiscountUnit",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedUnitPrice",
+    "InvoiceId",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingCurrency",
+    "PricingCurrencyContractedUnitPrice",
+    "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice",
+    "RegionId",
+    "RegionName",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "ServiceSubcategory",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceDetails",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "SubAccountType",
+    "Tags",
 ];
 
 fn range(start: &str, end: &str) -> TimeRange {
@@ -106,6 +148,12 @@ fn every_row_is_as_the_specification_asks() {
     let own = names.iter().position(|name| name.starts_with("x_")).unwrap();
     assert!(names[own..].iter().all(|name| name.starts_with("x_")), "{names:?}");
     assert!(names[..own].is_sorted(), "{names:?}");
+    let mandatory = || MANDATORY.iter().map(|(name, _)| name);
+    assert!(mandatory().all(|name| names[..own].contains(name)), "{names:?}");
+    assert!(
+        names[..own].iter().all(|name| mandatory().chain(&OTHERS).any(|known| known == name)),
+        "{names:?}"
+    );
 }
 
 /// The days of a month add up to what the month has cost so far.

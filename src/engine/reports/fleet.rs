@@ -6,11 +6,16 @@ use super::super::Engine;
 use super::parts::{key_of, tier_move};
 use super::{ReportFailure, ReportSettings, range_of};
 use crate::cost::{self, TenantCosts};
+use crate::domain::sla::Objective;
 use crate::domain::{ModelState, Tenant, TenantId, Timestamp};
 use crate::registry::{KeptReport, RecommendationRecord};
 use crate::report::model::{
-    Accuracy, AtRisk, FleetMoney, FleetReport, QuotaName, Since, Standing, Top, TopSaving,
+    Accuracy, AtRisk, FleetMoney, FleetReport, PromiseRow, Promises, PromisesKept, QuotaName, Since,
+    Standing, Top, TopSaving,
 };
+
+/// A promise with less than this share of its error budget left has a row.
+const WORTH_A_ROW: f64 = 0.5;
 
 impl Engine {
     /// The report on the whole fleet over a range, which is a period long and
@@ -65,6 +70,7 @@ impl Engine {
             at_risk: Top::of(at_risk, most),
             tier_moves: Top::of(fits.collect(), most),
             incidents: self.incidents_in(None, range, most).await?,
+            promises: Some(self.promises_to(&tenants, most).await?),
             accuracy: self.accuracy(),
             applied: self.applied_in(None, range, most).await?,
             since,
@@ -100,6 +106,30 @@ impl Engine {
         }
         found.sort_by(|a, b| a.hours.total_cmp(&b.hours).then_with(|| b.tier.cmp(&a.tier)));
         Ok(found)
+    }
+
+    /// How the promises to these tenants stand now.
+    async fn promises_to(&self, tenants: &[Tenant], most: usize) -> Result<Promises, ReportFailure> {
+        let (mut availability, mut quotas) = (PromisesKept::default(), PromisesKept::default());
+        let mut worst = Vec::new();
+        for tenant in tenants {
+            for state in self.promises(tenant).await? {
+                match state.objective {
+                    Objective::Availability => availability.count(&state),
+                    Objective::Quota(_) => quotas.count(&state),
+                }
+                let is_spent = state.budget_left.is_some_and(|left| left < WORTH_A_ROW);
+                if state.breach.is_some() || is_spent {
+                    worst.push(PromiseRow { tenant: tenant.id.clone(), tier: tenant.tier, state });
+                }
+            }
+            // Samples were counted; others may go on in between.
+            tokio::task::yield_now().await;
+        }
+        let left = |row: &PromiseRow| row.state.budget_left.unwrap_or(1.0);
+        worst.sort_by(|a, b| left(a).total_cmp(&left(b)).then_with(|| b.tier.cmp(&a.tier)));
+        let period_seconds = self.settings.sla.period.as_secs();
+        Ok(Promises { period_seconds, availability, quotas, list: Top::of(worst, most) })
     }
 
     /// What the models in use were worth.

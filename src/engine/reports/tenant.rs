@@ -51,6 +51,7 @@ impl Engine {
             costs: costs.map(|costs| costs.costs),
             quotas,
             tier_move: self.workspace.tier_fit(id).map(|fit| tier_move(id, fit)),
+            promises: self.all_promises(&tenant).await?,
             incidents: self.incidents_in(Some(id), range, settings.max_rows).await?,
             applied: self.applied_in(Some(id), range, settings.max_rows).await?,
             brand: self.brand(&tenant).await?,

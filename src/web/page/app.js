@@ -9,6 +9,7 @@ import { incident } from "./incident.js";
 import { incidents } from "./incidents.js";
 import { login } from "./login.js";
 import { models } from "./models.js";
+import { reports } from "./reports.js";
 import { rollout } from "./rollout.js";
 import { rollouts } from "./rollouts.js";
 import { tenant } from "./tenant.js";
@@ -23,10 +24,11 @@ const PAGES = [
   [/^\/incidents\/([^/]+)$/, incident],
   [/^\/rollouts$/, rollouts],
   [/^\/rollouts\/([^/]+)$/, rollout],
+  [/^\/reports$/, reports],
   [/^\/models$/, models],
   [/^\/audit$/, audit],
 ];
-const LINKS = [["/", "nav.fleet"], ["/incidents", "nav.incidents"], ["/rollouts", "nav.rollouts"], ["/models", "nav.models"], ["/audit", "nav.audit"]];
+const LINKS = [["/", "nav.fleet"], ["/incidents", "nav.incidents"], ["/rollouts", "nav.rollouts"], ["/reports", "nav.reports"], ["/models", "nav.models"], ["/audit", "nav.audit"]];
 
 const main = document.getElementById("main");
 let leaving = new AbortController();
@@ -159,7 +161,7 @@ async function show({ moved = false } = {}) {
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest ? event.target.closest("a[href^='/']") : null;
-  if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  if (!link || link.target || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
   go(link.getAttribute("href"));
 });

@@ -3,7 +3,7 @@
 
 import { area, line, roundMarks, scale, steps, thinned, timeMarks } from "./axes.js";
 import { h, s } from "./dom.js";
-import { clock, day, plain, when } from "./format.js";
+import { plain, tick, when } from "./format.js";
 import { t } from "./words.js";
 
 // A line of usage below the line of its quota. A picture that says in words
@@ -61,7 +61,7 @@ function grid(given, x, y, width, height, top) {
     const place = x(mark);
     if (place > width - PAD.right - 14 || place < PAD.left + 4) continue;
     parts.push(s("path", { class: "tick", d: `M${place.toFixed(1)} ${height - PAD.bottom}v4` }));
-    parts.push(s("text", { class: "axis", x: place, y: height - 6, "text-anchor": "middle" }, areDays ? day(mark) : clock(mark)));
+    parts.push(s("text", { class: "axis", x: place, y: height - 6, "text-anchor": "middle" }, tick(mark, areDays)));
   }
   parts.push(s("path", { class: "base", d: `M${PAD.left} ${height - PAD.bottom}H${width - PAD.right}` }));
   return parts;

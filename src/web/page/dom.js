@@ -51,6 +51,10 @@ export function table(caption, columns, rows, kind = "") {
   );
 }
 
+// A table on a sheet of its own; where it is wider than the window the arrow
+// keys move it.
+export const sheet = (name, made) => h("div", { class: "sheet", tabindex: "0", role: "group", "aria-label": name }, made);
+
 // Pairs of a term and what is said of it; those without are left out.
 export function facts(pairs, kind = "facts") {
   const said = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");

@@ -98,7 +98,7 @@ function row(one) {
   const over = quota && quota.violations !== null && quota.violations > quota.budget;
   const number = (value, detail, kind = "") => h("td", { class: `number ${kind}` }, value, detail ? h("small", null, detail) : null);
   return h("tr", null,
-    h("th", { scope: "row" }, h("a", { href: `/tenants/${encodeURIComponent(one.tenant)}${quota ? `/${quota.resource}` : ""}` }, one.name), h("small", null, one.name === one.tenant ? one.tier : `${one.tenant} · ${one.tier}`)),
+    h("th", { scope: "row" }, h("a", { href: `/tenants/${encodeURIComponent(one.tenant)}${quota ? `/${quota.resource}` : ""}` }, one.name), h("small", null, one.name === one.tenant ? one.tier : `${one.tenant} · ${one.tier}`), one.incident ? h("small", { class: `narrow severity ${one.incident.severity}` }, word("severity", one.incident.severity)) : null),
     h("td", { class: "wide" }, spark, quota ? h("small", null, name) : null),
     quota && quota.peak !== null ? number(share(quota.peak / quota.limit, 0), `${plain(quota.peak)} / ${plain(quota.limit)} ${quota.unit}`) : number(NOTHING, "", "quiet"),
     number(quota ? share(quota.slack, 0) : NOTHING, "", "mid"),

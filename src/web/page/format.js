@@ -29,6 +29,9 @@ export const fixed = (value, places) =>
 // A share of 0 to 1 in percent.
 export const share = (value, places = 1) => (is(value) ? `${fixed(value * 100, places)} %` : NOTHING);
 
+// The same to three places where they say something, for what is near 100 %.
+export const percent = (value) => (is(value) ? `${formatter(Intl.NumberFormat, { maximumFractionDigits: 3 }).format(value * 100)} %` : NOTHING);
+
 // An amount without its currency, which stands in the title.
 export const amount = (money) => (money ? fixed(Number(money.amount), 2) : NOTHING);
 
@@ -50,6 +53,12 @@ export const exactly = (text) =>
 export const day = (text) => (text ? formatter(Intl.DateTimeFormat, { day: "numeric", month: "short" }).format(date(text)) : NOTHING);
 
 export const clock = (text) => (text ? formatter(Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit" }).format(date(text)) : NOTHING);
+
+// What stands below a mark of an axis of time: the day where one begins.
+export function tick(at, areDays) {
+  const time = date(at);
+  return areDays || (time.getHours() === 0 && time.getMinutes() === 0) ? day(at) : clock(at);
+}
 
 // How long something has lasted, in its two largest units.
 export function lasting(from, to = Date.now()) {

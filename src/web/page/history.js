@@ -1,6 +1,6 @@
 // What was changed and decided, as the audit log tells it.
 
-import { h, said, table } from "./dom.js";
+import { h, said, sheet, table } from "./dom.js";
 import { exactly, plain } from "./format.js";
 import { t, word } from "./words.js";
 
@@ -25,7 +25,7 @@ export function changes(log) {
   const titles = [[t("history.when"), ""], [t("history.what"), ""], [t("history.who"), "mid"], [t("history.change"), "number"], [t("history.why"), "wide"]];
   return h("section", { "aria-labelledby": "history-title" },
     h("h2", { id: "history-title" }, t("history.title")),
-    rows.length ? h("div", { class: "sheet" }, table(t("history.title"), titles.map(([title, kind]) => ({ title, kind })), rows, "rows")) : h("p", { class: "note" }, t("history.none")));
+    rows.length ? sheet(t("history.title"), table(t("history.title"), titles.map(([title, kind]) => ({ title, kind })), rows, "rows")) : h("p", { class: "note" }, t("history.none")));
 }
 
 // Whoever did something: a person's name, or the daemon.

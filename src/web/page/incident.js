@@ -5,9 +5,9 @@ import { get, post } from "./api.js";
 import { timeChart } from "./chart.js";
 import { ask } from "./decide.js";
 import { facts, h, said } from "./dom.js";
-import { exactly, fixed, lasting, plain, whole } from "./format.js";
+import { exactly, fixed, plain, whole } from "./format.js";
 import { actor } from "./history.js";
-import { silence, stateOf } from "./incidents.js";
+import { lasted, silence, stateOf } from "./incidents.js";
 import { t, word } from "./words.js";
 
 function chartOf(finding) {
@@ -78,7 +78,7 @@ export async function incident({ parts: [id], signal, user, go }) {
       may ? [button(t("incident.real"), judge(true)), button(t("incident.false"), judge(false))] : h("p", { class: "quiet" }, t("incident.may_not")),
       h("a", { class: "button", href: `/tenants/${encodeURIComponent(one.tenant)}${resource ? `/${resource}` : ""}` }, one.tenant)),
     facts([
-      [t("incident.opened"), `${exactly(one.opened_at)} (${lasting(one.opened_at, one.resolved_at || undefined)})`],
+      [t("incident.opened"), `${exactly(one.opened_at)} (${lasted(one)})`],
       [t("incident.seen"), exactly(one.last_seen_at)],
       [t("incident.resolved"), one.resolved_at ? exactly(one.resolved_at) : null],
       [t("incident.told"), told],

@@ -6,7 +6,7 @@ import { scale, timeMarks } from "./axes.js";
 import { fluid } from "./chart.js";
 import { ask } from "./decide.js";
 import { choice, h, s, said, settled, table } from "./dom.js";
-import { clock, day, exactly, lasting, when, whole } from "./format.js";
+import { exactly, lasting, tick, when, whole } from "./format.js";
 import { actor } from "./history.js";
 import { t, word } from "./words.js";
 
@@ -19,11 +19,19 @@ const KINDS = ["unusual_usage", "forecast_breach", "cost_anomaly", "sla_breach",
 
 export const stateOf = (incident) => (incident.resolved_at ? "resolved" : incident.acknowledged ? "acknowledged" : "open");
 
+// The daemon's present, which is not the reader's where usage is made up: then
+// nothing was seen for long.
+function present(items) {
+  const last = items.reduce((latest, one) => Math.max(latest, Date.parse(one.resolved_at || one.last_seen_at)), 0);
+  return Date.now() - last > DAYS * 86400e3 ? last : Date.now();
+}
+
+// How long an incident has lasted.
+export const lasted = (one) => lasting(one.opened_at, one.resolved_at || present([one]));
+
 // A lane for each tenant that had trouble lately, with its incidents as bars.
 function timeline(items) {
-  // The daemon's present, which is not the reader's where usage is made up.
-  const last = items.reduce((latest, one) => Math.max(latest, Date.parse(one.resolved_at || one.last_seen_at)), 0);
-  const now = Date.now() - last > DAYS * 86400e3 ? last : Date.now();
+  const now = present(items);
   const begin = now - DAYS * 86400e3;
   const recent = items.filter((one) => !one.resolved_at || Date.parse(one.resolved_at) > begin);
   if (!recent.length) return null;
@@ -45,7 +53,7 @@ function lanes({ recent, tenants, begin, now, width, lane, height }) {
   const { marks, areDays } = timeMarks(begin, now, Math.max(2, Math.floor((width - left) / 80)));
   for (const mark of marks) {
     parts.push(s("path", { class: "grid", d: `M${x(mark).toFixed(1)} 0V${height - 22}` }));
-    if (x(mark) < width - 30) parts.push(s("text", { class: "axis", x: x(mark), y: height - 6, "text-anchor": "middle" }, areDays ? day(mark) : clock(mark)));
+    if (x(mark) < width - 30) parts.push(s("text", { class: "axis", x: x(mark), y: height - 6, "text-anchor": "middle" }, tick(mark, areDays)));
   }
   tenants.forEach((tenant, index) => {
     const y = index * lane + 4;
@@ -67,7 +75,7 @@ function row(one) {
     h("th", { scope: "row" }, h("a", { href: `/incidents/${one.id}` }, one.tenant), h("small", null, [...new Set(one.findings.map((finding) => word("kind", finding.kind)))].join(", "))),
     h("td", { class: "text wide" }, worst ? said(worst.text) : null, others.length ? h("small", null, t("incidents.more", { count: whole(others.length) })) : null),
     h("td", { class: "nowrap" }, when(one.opened_at)),
-    h("td", { class: "number mid nowrap" }, lasting(one.opened_at, one.resolved_at || undefined)));
+    h("td", { class: "number mid nowrap" }, lasted(one)));
 }
 
 // Asks for how long and why, and silences a tenant, one of its resources, or

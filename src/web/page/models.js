@@ -3,7 +3,7 @@
 
 import { get } from "./api.js";
 import { timeChart } from "./chart.js";
-import { h, said, table } from "./dom.js";
+import { h, said, sheet, table } from "./dom.js";
 import { NOTHING, day, fixed, share, when, whole } from "./format.js";
 import { t, word } from "./words.js";
 
@@ -56,7 +56,7 @@ function courses(resource, versions) {
 
 const TITLES = () => [[t("models.version"), ""], [[t("models.fitted"), h("small", { class: "mid" }, t("models.window"))], ""], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
 
-const sheet = (name, titles, rows) => h("div", { class: "sheet" }, table(name, titles.map(([title, kind]) => ({ title, kind })), rows, "rows"));
+const rowsOn = (name, titles, rows) => sheet(name, table(name, titles.map(([title, kind]) => ({ title, kind })), rows, "rows"));
 
 // The versions in use, a line a resource.
 function inUse(items) {
@@ -67,14 +67,14 @@ function inUse(items) {
     return made;
   });
   const [, ...others] = TITLES();
-  return sheet(t("models.in_use"), [[t("models.in_use"), ""], ...others], rows);
+  return rowsOn(t("models.in_use"), [[t("models.in_use"), ""], ...others], rows);
 }
 
 function versions(resource, all) {
   return h("section", { "aria-labelledby": `models-${resource}` },
     h("h2", { id: `models-${resource}` }, word("resource", resource)),
     courses(resource, all),
-    sheet(word("resource", resource), TITLES(), all.map((one) => row(one))));
+    rowsOn(word("resource", resource), TITLES(), all.map((one) => row(one))));
 }
 
 export async function models({ signal }) {

@@ -3,7 +3,7 @@
 
 import { get, post } from "./api.js";
 import { ask } from "./decide.js";
-import { facts, h, said, table } from "./dom.js";
+import { facts, h, said, sheet, table } from "./dom.js";
 import { NOTHING, amount, exactly, fixed, lasting, plain, share, whole } from "./format.js";
 import { actor } from "./history.js";
 import { badge, isOver, progress, stages } from "./rollouts.js";
@@ -11,7 +11,7 @@ import { t, word } from "./words.js";
 
 const SHOWN = 100;
 
-const sheet = (name, titles, rows) => h("div", { class: "sheet" }, table(name, titles.map(([title, kind]) => ({ title, kind })), rows, "rows"));
+const rowsOn = (name, titles, rows) => sheet(name, table(name, titles.map(([title, kind]) => ({ title, kind })), rows, "rows"));
 
 const part = ({ samples, above }) => (samples ? above / samples : null);
 
@@ -49,7 +49,7 @@ function beside({ watched }) {
     h("td", { class: `number ${part(since) > part(before) ? "more" : ""}` }, share(part(since), 2), h("small", null, t("rollout.samples", { count: whole(since.samples) }))));
   return h("section", { "aria-labelledby": "watched" },
     h("h2", { id: "watched" }, t("rollout.watched")),
-    sheet(t("rollout.watched"), [[t("rollout.who"), ""], [t("rollout.before"), "number"], [t("rollout.since"), "number"]], [
+    rowsOn(t("rollout.watched"), [[t("rollout.who"), ""], [t("rollout.before"), "number"], [t("rollout.since"), "number"]], [
       row(t("rollout.changed"), watched.before, watched.since),
       watched.rest_since.samples ? row(t("rollout.rest"), watched.rest_before, watched.rest_since) : null,
       h("tr", null, h("th", { scope: "row" }, t("rollout.findings")), h("td", { class: "number" }, whole(watched.incidents_before)), h("td", { class: "number" }, whole(watched.incidents_since))),
@@ -68,7 +68,7 @@ function halves({ comparison }) {
   return h("section", { "aria-labelledby": "halves" },
     h("h2", { id: "halves" }, t("rollout.halves")),
     h("p", { class: "quiet" }, t("rollout.halves_text")),
-    rows.length ? sheet(t("rollout.halves"), [["", ""], ["A", "number"], ["B", "number"], [t("rollout.difference"), "number"]], rows) : h("p", { class: "note" }, t("rollout.halves_none")));
+    rows.length ? rowsOn(t("rollout.halves"), [["", ""], ["A", "number"], ["B", "number"], [t("rollout.difference"), "number"]], rows) : h("p", { class: "note" }, t("rollout.halves_none")));
 }
 
 function stageRows(rollout) {
@@ -102,7 +102,7 @@ function changeRow(one) {
 
 // A table that shows its first rows, and the rest when asked.
 function long(name, titles, items, row) {
-  const made = sheet(name, titles, items.slice(0, SHOWN).map(row));
+  const made = rowsOn(name, titles, items.slice(0, SHOWN).map(row));
   const more = h("button", { type: "button", hidden: items.length <= SHOWN, onclick: () => {
     const body = made.querySelector("tbody");
     const next = items.slice(body.children.length, body.children.length + SHOWN * 10);
@@ -140,7 +140,7 @@ export async function rollout({ parts: [id], signal, user, go }) {
     beside(one),
     halves(one),
     h("section", { "aria-labelledby": "stages" }, h("h2", { id: "stages" }, t("rollout.stages")),
-      sheet(t("rollout.stages"), [[t("rollouts.stage"), ""], [t("rollout.tenants"), "number"], [t("rollout.changes"), "number"], [t("rollout.outcome"), ""]], stageRows(one))),
+      rowsOn(t("rollout.stages"), [[t("rollouts.stage"), ""], [t("rollout.tenants"), "number"], [t("rollout.changes"), "number"], [t("rollout.outcome"), ""]], stageRows(one))),
     watched.tenants.length ? h("section", { "aria-labelledby": "by-tenant" }, h("h2", { id: "by-tenant" }, t("rollout.by_tenant")),
       long(t("rollout.by_tenant"), [[t("column.tenant"), ""], [t("rollouts.stage"), "number mid"], [t("rollout.before"), "number"], [t("rollout.since"), "number"]], [...watched.tenants].sort(bySuffering), tenantRow)) : null,
     h("section", { "aria-labelledby": "changes" }, h("h2", { id: "changes" }, t("rollout.changes")),

@@ -7,7 +7,9 @@ import { choice, facts, h, said, table } from "./dom.js";
 import { NOTHING, amount, fixed, money, plain, share, when, whole } from "./format.js";
 import { changes } from "./history.js";
 import { pauseNote } from "./pause.js";
+import { promisesInShort, promisesOf } from "./promises.js";
 import { proposal } from "./proposal.js";
+import { reportLink } from "./reports.js";
 import { t, word } from "./words.js";
 import { whatIf } from "./whatif.js";
 
@@ -51,7 +53,7 @@ function headline(one, full, fit) {
   const about = [one.tenant, one.tier, t("tenant.mode", { mode: word("mode", one.apply_mode) }), t("tenant.region", { region: `${full.provider} / ${one.region}` }), template];
   const open = one.incident;
   return [
-    h("div", { class: "headline" }, h("h1", null, one.name), h("p", { class: "quiet" }, about.filter(Boolean).join(" · "))),
+    h("div", { class: "headline" }, h("h1", null, one.name), h("p", { class: "quiet" }, about.filter(Boolean).join(" · ")), reportLink(`/v1/reports/tenants/${encodeURIComponent(one.tenant)}`, "html", t("reports.one"))),
     open ? h("p", { class: `note severity-${open.severity}` }, h("a", { href: `/incidents/${open.id}` }, `${word("severity", open.severity)}: ${t("tenant.incident", { since: when(open.opened_at) })}`), ` (${word("state", open.state)})`) : null,
     fit && fit.fit ? h("p", { class: "note" }, h("b", null, t("tenant.fit", { tier: fit.fit.fits })), " ", said(fit.fit.because.join(" "))) : null,
   ];
@@ -166,7 +168,7 @@ export async function tenant(context) {
   const path = encodeURIComponent(id);
   // Who sees some tenants only can't ask for what is of the whole fleet.
   const pause = context.user.tenants.length ? { paused: null } : get("/v1/pause", signal);
-  const [{ paused }, one, full, fit] = await Promise.all([pause, get(`/v1/fleet/${path}`, signal), get(`/v1/tenants/${path}`, signal), find(`/v1/tenants/${path}/tier-fit`, signal)]);
+  const [{ paused }, one, full, fit, sla] = await Promise.all([pause, get(`/v1/fleet/${path}`, signal), get(`/v1/tenants/${path}`, signal), find(`/v1/tenants/${path}/tier-fit`, signal), get(`/v1/tenants/${path}/sla`, signal)]);
   const measured = one.quotas.filter((quota) => quota.usage !== null);
   const others = one.quotas.filter((quota) => quota.usage === null);
   const chosen = one.quotas.find((quota) => quota.resource === wanted) || measured.find((quota) => quota.recommendation) || measured[0] || one.quotas[0];
@@ -175,10 +177,12 @@ export async function tenant(context) {
     back,
     headline(one, full, fit),
     pauseNote(paused, context.user, context.again),
+    promisesInShort(sla.items),
     measured.length ? quotaTable(one, measured, chosen.resource) : null,
     others.length
       ? h("details", { class: "quiet-list" }, h("summary", null, `${t("tenant.unmeasured")} (${whole(others.length)})`), facts(others.map((quota) => [word("resource", quota.resource), [`${plain(quota.limit)} ${quota.unit}`, quota.cost_now ? ` · ${money(quota.cost_now)}` : ""]])))
       : null,
     await chosenQuota(one, full, chosen, context),
+    promisesOf(sla.items),
   );
 }
