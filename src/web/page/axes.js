@@ -19,7 +19,7 @@ export function roundMarks(from, to, wanted) {
 }
 
 const HOUR = 3600e3;
-const STEPS = [HOUR / 4, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 48 * HOUR, 7 * 24 * HOUR, 14 * 24 * HOUR, 28 * 24 * HOUR];
+const STEPS = [HOUR / 4, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 48 * HOUR, 4 * 24 * HOUR, 7 * 24 * HOUR, 14 * 24 * HOUR, 28 * 24 * HOUR];
 
 // Round instants of the reader's own time, at most `most` of them, and whether
 // they are whole days.
@@ -27,6 +27,7 @@ export function timeMarks(from, to, most) {
   const step = STEPS.find((one) => (to - from) / one <= most) || STEPS[STEPS.length - 1];
   const first = new Date(from);
   first.setHours(0, 0, 0, 0);
+  if (step >= 24 * HOUR && first < from) first.setDate(first.getDate() + 1);
   const marks = [];
   if (step >= 24 * HOUR) {
     for (const at = first; at <= to; at.setDate(at.getDate() + step / (24 * HOUR))) if (at >= from) marks.push(at.getTime());
