@@ -15,7 +15,7 @@ function row(version, name = null) {
   const worth = (score) => number(loss(score) === null ? NOTHING : fixed(loss(score), 3), loss(score) > 1 ? "bad" : "");
   return h("tr", { class: version.state === "champion" ? "chosen" : null },
     h("th", { scope: "row" }, name || `v${version.version}`, h("small", null, name ? `v${version.version}` : word("modelstate", version.state))),
-    h("td", { class: "nowrap" }, when(version.fitted_at), h("small", { class: "mid" }, `${day(version.window_from)} – ${day(version.window_to)}`)),
+    h("td", { class: "nowrap mid" }, when(version.fitted_at), h("small", null, `${day(version.window_from)} – ${day(version.window_to)}`)),
     number(whole(version.series), "mid"),
     worth(version.backtest),
     worth(version.live),
@@ -54,7 +54,7 @@ function courses(resource, versions) {
   ].map((figure, at) => (figure ? [h("h3", null, t(at ? "models.cover_title" : "models.loss_title")), figure] : null));
 }
 
-const TITLES = () => [[t("models.version"), ""], [[t("models.fitted"), h("small", { class: "mid" }, t("models.window"))], ""], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
+const TITLES = () => [[t("models.version"), ""], [[t("models.fitted"), h("small", null, t("models.window"))], "mid"], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
 
 const rowsOn = (name, titles, rows) => sheet(name, table(name, titles.map(([title, kind]) => ({ title, kind })), rows, "rows"));
 
