@@ -90,7 +90,7 @@ async fn from_the_first_look_to_an_approved_recommendation() {
          [cycle]\nevery = \"1s\"\n[costs]\n[notify]\nallowed_networks = [\"127.0.0.0/8\"]\n\
          [receivers.archive]\nkind = \"folder\"\nfolder = \"told\"\n"
     );
-    std::fs::create_dir(folder.path().join("config")).unwrap();
+    std::fs::create_dir_all(folder.path().join("config/told")).unwrap();
     std::fs::write(folder.path().join("config/plimsoll.toml"), &config).unwrap();
     let daemons = block("plimsoll serve --config.file");
     let (checks, serve): (Vec<&str>, Vec<&str>) = daemons.lines().partition(|line| !line.contains("serve"));
