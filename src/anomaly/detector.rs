@@ -8,7 +8,7 @@ use super::season::{Residual, Season};
 use super::seen::{Seen, signed_root};
 use super::signs::{Sign, Signs};
 use super::tail::Tails;
-use super::{Detector, Judgement, Kind, Learning, Settings};
+use super::{Detector, Judgement, Kind, Settings};
 use crate::domain::{Step, Timestamp};
 
 /// Places for the values, and for each of the two residuals.
@@ -47,7 +47,7 @@ pub struct NoveltyDetector {
     peak: f64,
     peak_at: u32,
     hold: u32,
-    learning: Learning,
+    is_doubted: bool,
     event: Event,
     signs: Signs,
 }
@@ -68,15 +68,16 @@ impl NoveltyDetector {
             peak: 0.0,
             peak_at: 0,
             hold: hold(step),
-            learning: Learning::All,
+            is_doubted: false,
             event: Event::default(),
             signs: Signs::default(),
         }
     }
 
-    /// What may be learned from now on; all, unless somebody says so.
-    pub fn set_learning(&mut self, learning: Learning) {
-        self.learning = learning;
+    /// Says whether what comes is doubted: nothing of it is learned then, and no
+    /// shift is taken as the new level.
+    pub fn doubt(&mut self, is_doubted: bool) {
+        self.is_doubted = is_doubted;
     }
 
     /// How many samples it has seen.
@@ -141,7 +142,7 @@ impl Detector for NoveltyDetector {
         }
         let value = value.clamp(-LARGEST, LARGEST);
         self.seen = self.seen.saturating_add(1);
-        let may_learn = self.learning == Learning::All && !self.event.is_undecided(self.hold);
+        let may_learn = !self.is_doubted && !self.event.is_undecided(self.hold);
         let residual = self.season.judge(at, value, may_learn);
         let root_residual = self.root_season.judge(at, signed_root(value), may_learn);
         let strangeness = self.strangeness(value, residual.distance, root_residual.distance);
@@ -157,15 +158,16 @@ impl Detector for NoveltyDetector {
             return Judgement { score: 0.0, kind: Some(Kind::CounterReset), ..known };
         }
         let distance = if band > 0.0 { residual.distance.abs() / band } else { 0.0 };
-        let hold = if self.learning == Learning::Nothing { u32::MAX } else { self.hold };
+        let hold = if self.is_doubted { u32::MAX } else { self.hold };
         let outcome = self.event.step(Evidence { residual: residual.distance, distance, strangeness }, hold);
         if let Some(shift) = outcome.shift {
             self.rebase(shift, root_residual.distance);
         }
         let kind = outcome.said.or(sign.map(|_| Kind::FlatLine));
-        let lasts = outcome.lasts || self.signs.is_flat();
+        let is_flat = self.signs.is_flat();
+        let lasts = outcome.lasts || is_flat;
         let is_new_level = outcome.shift.is_some();
-        Judgement { score, is_anomaly: kind.is_some(), lasts, kind, is_new_level, ..known }
+        Judgement { score, is_anomaly: kind.is_some(), lasts, kind, is_flat, is_new_level, ..known }
     }
 }
 
@@ -218,23 +220,36 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_that_somebody_takes_care_of_is_not_learned() {
+    fn a_shift_that_is_doubted_is_not_learned() {
         let shift_at = 288 * 8;
         let shifted = |i| if i < shift_at { daily(i) } else { daily(i) + 150.0 };
         let step = Step::FIVE_MINUTES;
         let mut detector = NoveltyDetector::new(Settings::for_step(step), step);
-        let mut judge = |i: usize, learning| {
-            detector.set_learning(learning);
+        let mut judge = |i: usize, is_doubted| {
+            detector.doubt(is_doubted);
             detector.judge(Timestamp::from_millis(i as i64 * step.millis()), shifted(i))
         };
         for i in 0..shift_at {
-            judge(i, Learning::All);
+            judge(i, false);
         }
-        let cared_for: Vec<_> = (shift_at..shift_at + 600).map(|i| judge(i, Learning::Nothing)).collect();
-        assert!(cared_for.iter().all(|judgement| judgement.lasts && !judgement.is_new_level));
-        assert!(cared_for[599].expected < 150.0, "{:?}", cared_for[599]);
-        let free = judge(shift_at + 600, Learning::OnlyShifts);
+        let doubted: Vec<_> = (shift_at..shift_at + 600).map(|i| judge(i, true)).collect();
+        assert!(doubted.iter().all(|judgement| judgement.lasts && !judgement.is_new_level));
+        assert!(doubted[599].expected < 150.0, "{:?}", doubted[599]);
+        let free = judge(shift_at + 600, false);
         assert!(free.is_new_level, "{free:?}");
+    }
+
+    #[test]
+    fn one_wrong_sample_does_not_make_what_follows_look_small() {
+        let (glitch_at, fault_at) = (288 * 8, 288 * 10);
+        let usage = |i| match i {
+            _ if i == glitch_at => 1e9,
+            _ if (fault_at..fault_at + 24).contains(&i) => 4.0 * daily(i),
+            _ => daily(i),
+        };
+        let found = run(Step::FIVE_MINUTES, (0..288 * 12).map(usage));
+        assert_eq!(events(&found), [(glitch_at, Kind::High), (fault_at, Kind::High)]);
+        assert!(found[fault_at].band < 400.0, "{:?}", found[fault_at]);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Judgement {
     pub lasts: bool,
     /// What is said of the sample; all but a counter's reset are events.
     pub kind: Option<Kind>,
+    /// Whether a series that used to move has stood still for long.
+    pub is_flat: bool,
     /// Whether the detector still learns, and so stays silent.
     pub learning: bool,
     /// Whether a shift has held long enough with this sample: its level is
@@ -58,24 +60,12 @@ impl Judgement {
         is_anomaly: false,
         lasts: false,
         kind: None,
+        is_flat: false,
         learning: false,
         is_new_level: false,
         expected: f64::NAN,
         band: f64::NAN,
     };
-}
-
-/// What a detector may learn while something is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Learning {
-    /// All that it takes as usual by itself.
-    #[default]
-    All,
-    /// Nothing of a fault that goes on, but a shift that holds is taken as the
-    /// new level.
-    OnlyShifts,
-    /// Nothing: somebody takes care of the fault, so it is none to get used to.
-    Nothing,
 }
 
 /// The kinds of event.

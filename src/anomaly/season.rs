@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::seen::within_reach;
 use crate::domain::{Step, Timestamp};
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -79,8 +80,9 @@ impl Season {
         if self.seen == 0 {
             self.level = value;
         }
-        self.low = self.low.min(value);
-        self.high = self.high.max(value);
+        let counted = within_reach(value, self.low, self.high);
+        self.low = self.low.min(counted);
+        self.high = self.high.max(counted);
         let (kind, slot) = place(at);
         let offset = self.offset(kind, slot);
         let expected = self.level + offset;

@@ -20,7 +20,9 @@ const GRAIN: f64 = 1.0 / 1024.0;
 /// until now has no range to measure by.
 const LEAST_RANGE: f64 = 0.02;
 
-/// More than so many ranges away is not told apart.
+/// More than so many ranges away is not told apart, and one sample widens the
+/// range by no more: a single wrong one, as of a counter that wrapped, would
+/// else make all that follows look small.
 const MOST: f64 = 10.0;
 
 /// A sorted set of values with the sample that last showed each.
@@ -159,14 +161,13 @@ impl Seen {
     /// The range outlives the values, so that one quiet season does not make
     /// the next one news; an end that was not reached for long is given up.
     fn widen(&mut self, value: f64) {
-        let now = self.now;
-        if value <= self.low.value || now - self.low.last > RANGE_WINDOW {
-            let least = self.values.first().map_or(value, |known| known.min(value));
-            self.low = Extreme { value: least, last: now };
+        let (now, low, high) = (self.now, self.low, self.high);
+        let end = |value| Extreme { value: within_reach(value, low.value, high.value), last: now };
+        if value <= low.value || now - low.last > RANGE_WINDOW {
+            self.low = end(self.values.first().map_or(value, |known| known.min(value)));
         }
-        if value >= self.high.value || now - self.high.last > RANGE_WINDOW {
-            let most = self.values.last().map_or(value, |known| known.max(value));
-            self.high = Extreme { value: most, last: now };
+        if value >= high.value || now - high.last > RANGE_WINDOW {
+            self.high = end(self.values.last().map_or(value, |known| known.max(value)));
         }
     }
 
@@ -213,6 +214,12 @@ impl Grains {
     fn hold(&self, one: f64, other: f64) -> bool {
         (one - other).abs() <= self.plain && (signed_root(one) - signed_root(other)).abs() <= self.root
     }
+}
+
+/// What of `value` counts for a range from `low` to `high`.
+pub(super) fn within_reach(value: f64, low: f64, high: f64) -> f64 {
+    let reach = MOST * (high - low);
+    if reach > 0.0 { value.clamp(low - reach, high + reach) } else { value }
 }
 
 /// The square root with the value's sign.

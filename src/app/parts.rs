@@ -267,6 +267,7 @@ fn incident_settings(config: &Config) -> incidents::Settings {
         ignore_drops: anomaly.ignore_drops.clone(),
         longest_hold: anomaly.longest_hold,
         least_open: set.least_open,
+        join_within: set.join_within,
         worse_by: set.worse_by,
         alerts_per_day: set.alerts_per_day,
         no_data_after: set.findings.no_data_after,

@@ -176,8 +176,8 @@ impl Anomaly {
             ignore_drops: read_ignore_drops(&mut section),
             longest_hold: section.duration(
                 "longest_hold",
-                "How long a fault that goes on is kept from being learned as usual. After that it is \
-                 the new way of things.",
+                "How long a fault that goes on, however steady, is kept from being learned as usual. After \
+                 that it is the new way of things. A person who calls it usual ends that earlier.",
                 days(7),
                 Duration::ZERO..=days(90),
             ),

@@ -14,6 +14,9 @@ const fn minutes(minutes: u64) -> Duration {
 pub struct Incidents {
     /// The least time from an incident's detection to its end.
     pub least_open: Duration,
+    /// How long after its last alert what else goes wrong joins an incident
+    /// without another one.
+    pub join_within: Duration,
     /// The factor by which it must get worse to be told of again.
     pub worse_by: f64,
     /// The most alerts of a tenant and day.
@@ -56,6 +59,13 @@ impl Incidents {
                 "The least time that an incident is open, so that one that flickers is told of once.",
                 minutes(15),
                 Duration::ZERO..=days(1),
+            ),
+            join_within: section.duration(
+                "join_within",
+                "How long after its last alert what else goes wrong with the tenant joins an incident without \
+                 another alert. What goes wrong later is told of.",
+                minutes(60),
+                Duration::ZERO..=days(28),
             ),
             worse_by: section.number(
                 "worse_by",

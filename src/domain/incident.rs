@@ -174,7 +174,6 @@ pub struct Finding {
     pub chart: Option<Chart>,
     /// The strength that was told of last.
     #[serde(default)]
-    #[schema(ignore)]
     pub told_strength: f64,
 }
 
@@ -277,6 +276,9 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     /// When it was written down.
     pub detected_at: Timestamp,
+    /// When it opened or got worse last.
+    #[serde(default)]
+    pub changed_at: Timestamp,
     /// Who takes care of it.
     pub acknowledged: Option<Acknowledgement>,
     /// What a person said of it afterwards.
@@ -287,8 +289,11 @@ pub struct Incident {
     pub untold: Option<Untold>,
     /// In what it got worse that receivers were not told of.
     #[serde(default)]
-    #[schema(ignore)]
     pub worse_untold: Option<String>,
+    /// The subject of the day's summary that tells of it, where the budget kept
+    /// its own alerts back.
+    #[serde(default)]
+    pub summarised_in: Option<String>,
 }
 
 impl Incident {
@@ -322,11 +327,20 @@ impl Incident {
         self.findings.iter().filter(|finding| finding.is_open())
     }
 
-    /// The times of samples that are none to learn from, by resource: each
-    /// from the finding's begin to just behind its last sample.
+    /// The times of samples that are none to learn from, by resource.
     pub fn anomalous_spans(&self) -> impl Iterator<Item = (Resource, TimeRange)> {
-        let counts = !self.is_false();
-        let spoiled = self.findings.iter().filter(move |finding| counts && finding.kind.spoils_samples());
+        self.spans().filter(|_| !self.is_false())
+    }
+
+    /// The times of samples that were found unusual and that a person called
+    /// usual, by resource.
+    pub fn called_usual_spans(&self) -> impl Iterator<Item = (Resource, TimeRange)> {
+        self.spans().filter(|_| self.is_false())
+    }
+
+    /// Each from a finding's begin to just behind its last sample.
+    fn spans(&self) -> impl Iterator<Item = (Resource, TimeRange)> {
+        let spoiled = self.findings.iter().filter(|finding| finding.kind.spoils_samples());
         spoiled.filter_map(|finding| {
             let end = Timestamp::from_millis(finding.last_seen_at.millis().saturating_add(1));
             Some((finding.resource?, TimeRange { start: finding.since, end }))
@@ -368,11 +382,13 @@ pub(crate) mod tests {
             peak_score: 0.9,
             resolved_at: None,
             detected_at: Timestamp::from_seconds(2000),
+            changed_at: Timestamp::from_seconds(2000),
             acknowledged: None,
             feedback: None,
             told_at: None,
             untold: None,
             worse_untold: None,
+            summarised_in: None,
         }
     }
 
@@ -387,6 +403,7 @@ pub(crate) mod tests {
         assert_eq!((odd.state(), odd.anomalous_spans().count()), ("acknowledged", 1));
         odd.feedback = Some(Feedback { is_true: false, by, at, comment: None });
         assert!(!odd.holds_changes() && odd.anomalous_spans().count() == 0);
+        assert_eq!(odd.called_usual_spans().count(), 1);
         let small = incident(vec![finding(FindingKind::ForecastBreach, cpu, 2.0)]);
         assert!(!small.holds_changes(), "a raise is its mend");
     }

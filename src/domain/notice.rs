@@ -172,6 +172,12 @@ impl Notice {
         let tells = self.kind == NoticeKind::Report;
         tells.then(|| serde_json::from_value(self.detail.clone()).ok()).flatten()
     }
+
+    /// The subject of the summary that told of an incident whose own alerts were
+    /// kept back.
+    pub fn summarised_in(&self) -> Option<&str> {
+        self.detail.get("summarised_in")?.as_str()
+    }
 }
 
 #[cfg(test)]

@@ -1,36 +1,21 @@
 //! Judges every new sample; what is made of that is told by the incidents.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::workspace::{Detection, Glance, JudgedSample, RunRules};
 use super::{Engine, EngineError, Progress, SeriesKey};
-use crate::anomaly::{Detector, Judgement, Kind, Learning, NoveltyDetector};
-use crate::domain::{Incident, Marker, TenantId};
+use crate::anomaly::{Detector, Judgement, NoveltyDetector};
+use crate::domain::Marker;
+use crate::registry::CalledUsual;
 use crate::series::{Frame, UsageSeries};
 
-/// What people said that bears on judging.
+/// What people said that bears on judging. It is dated, since after a start
+/// the whole window is judged again.
 struct Known {
     markers: Vec<Marker>,
-    /// Tenants whose open incident somebody called usual.
-    called_usual: BTreeSet<TenantId>,
-    /// Tenants whose open incident somebody takes care of.
-    cared_for: BTreeSet<TenantId>,
-}
-
-impl Known {
-    /// What may be learned of a tenant's fault that goes on.
-    fn learning(&self, tenant: &TenantId) -> Learning {
-        if self.called_usual.contains(tenant) {
-            Learning::All
-        } else if self.cared_for.contains(tenant) {
-            Learning::Nothing
-        } else {
-            Learning::OnlyShifts
-        }
-    }
+    called_usual: CalledUsual,
 }
 
 impl Engine {
@@ -38,16 +23,9 @@ impl Engine {
     pub(super) async fn detect(self: &Arc<Self>, progress: &dyn Progress) -> Result<usize, EngineError> {
         let frames = self.workspace.all_frames();
         progress.begin("detect", frames.len());
-        let open = self.parts.registry.open_incidents().await?;
-        let tenants = |wanted: fn(&Incident) -> bool| {
-            let of = open.values().filter(move |(incident, _)| wanted(incident));
-            of.map(|(incident, _)| incident.tenant.clone()).collect()
-        };
-        let known = Arc::new(Known {
-            markers: self.parts.registry.markers().await?,
-            called_usual: tenants(Incident::is_false),
-            cared_for: tenants(|incident| incident.acknowledged.is_some()),
-        });
+        let (markers, called_usual) =
+            (self.parts.registry.markers().await?, self.parts.registry.called_usual().await?);
+        let known = Arc::new(Known { markers, called_usual });
         let mut judged = 0;
         for frame in frames {
             let (engine, known) = (Arc::clone(self), Arc::clone(&known));
@@ -98,13 +76,14 @@ impl Engine {
             if known.markers.iter().any(|marker| marker.covers(&key.tenant, at)) {
                 continue;
             }
-            // A fault that goes on does not become the expectation, unless it
-            // goes on for so long that it must be taken as the new way.
-            let lasted = detection.run.since.map(|since| at.since(since));
-            let held = lasted.is_some_and(|lasted| lasted < self.settings.incidents.longest_hold)
-                && detection.run.counts(rules);
-            let learning = if held { known.learning(&key.tenant) } else { Learning::All };
-            detection.detector.set_learning(learning);
+            // A fault that goes on does not become the expectation, unless a person
+            // called it usual, or it goes on for so long that it must be.
+            let is_doubted = detection.run.since.is_some_and(|since| {
+                at.since(since) < self.settings.incidents.longest_hold
+                    && detection.run.counts(rules)
+                    && !known.called_usual.covers(&key.tenant, key.resource, since)
+            });
+            detection.detector.doubt(is_doubted);
             let mut judgement = detection.detector.judge(at, value);
             if ignores_drops {
                 judgement = without_drop(judgement, value);
@@ -121,9 +100,8 @@ impl Engine {
 }
 
 /// A drop of a resource whose drops are no news is none: it is neither said
-/// nor lasts. Its score stays.
+/// nor lasts. Its score stays. A line that stands still is no drop.
 fn without_drop(judgement: Judgement, value: f64) -> Judgement {
-    let flat = judgement.kind == Some(Kind::FlatLine);
-    let drop = value < judgement.expected && !flat;
+    let drop = value < judgement.expected && !judgement.is_flat;
     if drop { Judgement { is_anomaly: false, lasts: false, ..judgement } } else { judgement }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::message::Message;
+use super::message::{Message, page};
 use crate::domain::{Notice, NoticeKind, Receiver, Timestamp};
 use crate::ports::DeliveryError;
 use crate::security::hash;
@@ -43,11 +43,6 @@ fn annotations(notice: &Notice) -> Value {
     json!({"summary": notice.title, "description": notice.text})
 }
 
-/// The page of what a notice is about.
-fn generator(notice: &Notice, external_url: &str) -> String {
-    format!("{}/#{}", external_url.trim_end_matches('/'), notice.subject)
-}
-
 /// What Alertmanager would send to a webhook for this notice: one alert in a
 /// group of its own, so that the group's key names the incident.
 ///
@@ -68,7 +63,7 @@ pub fn webhook(receiver: &Receiver, notice: &Notice, external_url: &str) -> Resu
         "annotations": annotations(notice),
         "startsAt": notice.since,
         "endsAt": ends_at,
-        "generatorURL": generator(notice, external_url),
+        "generatorURL": page(notice, external_url),
         "fingerprint": fingerprint,
     });
     let body = json!({
@@ -107,7 +102,7 @@ pub fn alerts(
             "annotations": annotations(notice),
             "startsAt": starts_at,
             "endsAt": ends_at,
-            "generatorURL": generator(notice, external_url),
+            "generatorURL": page(notice, external_url),
         })
     };
     let alerts: Vec<Value> = notices.iter().map(alert).collect();

@@ -9,7 +9,8 @@ use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::ExposeSecret;
 
-use super::message::unsendable;
+use super::NotifierSettings;
+use super::message::{page, unsendable};
 use crate::domain::{Notice, NoticeKind, Receiver};
 use crate::ports::{DeliveryError, Enclosure};
 use crate::telemetry::causes;
@@ -26,9 +27,10 @@ pub async fn send(
     receiver: &Receiver,
     notice: &Notice,
     enclosure: Option<&Enclosure>,
-    time_limit: Duration,
+    settings: &NotifierSettings,
 ) -> Result<(), DeliveryError> {
-    let letter = letter(receiver, notice, enclosure)?;
+    let time_limit = settings.time_limit;
+    let letter = letter(receiver, notice, enclosure, &settings.external_url)?;
     // What lettre says of a URL could repeat the password in it.
     let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(receiver.url.expose_secret())
         .map_err(|_| unsendable("the URL of the mail server can't be used".to_owned()))?;
@@ -43,6 +45,7 @@ fn letter(
     receiver: &Receiver,
     notice: &Notice,
     enclosure: Option<&Enclosure>,
+    external_url: &str,
 ) -> Result<Message, DeliveryError> {
     let head = receiver.letterhead.as_ref();
     let head = head.ok_or_else(|| unsendable("the receiver has no addresses".to_owned()))?;
@@ -58,7 +61,7 @@ fn letter(
     for address in &head.to {
         builder = builder.to(mailbox(address)?);
     }
-    let text = SinglePart::plain(format!("{}\n", notice.text));
+    let text = SinglePart::plain(format!("{}\n\n{}\n", notice.text, page(notice, external_url)));
     let written = match enclosure {
         None => builder.singlepart(text),
         Some(file) => {

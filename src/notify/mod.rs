@@ -75,7 +75,7 @@ impl Messenger {
             ReceiverKind::StandardWebhooks => standard::message(receiver, notice, now),
             ReceiverKind::AlertmanagerWebhook => alertmanager::webhook(receiver, notice, url),
             ReceiverKind::Cloudevents => cloudevents::message(notice, url),
-            ReceiverKind::Slack => slack::message(notice),
+            ReceiverKind::Slack => slack::message(notice, url),
             ReceiverKind::Alertmanager => self.alerts(&[(notice, alertmanager::is_over(notice))], now),
             ReceiverKind::Email | ReceiverKind::Folder => Err(message::unsendable(format!(
                 "nothing is posted to a receiver of the kind {}",
@@ -164,7 +164,7 @@ impl Notifier for Messenger {
         let Telling { notice, before, enclosure } = telling;
         match receiver.kind {
             ReceiverKind::Email => {
-                return email::send(receiver, notice, enclosure, self.settings.time_limit).await;
+                return email::send(receiver, notice, enclosure, &self.settings).await;
             }
             ReceiverKind::Folder => return folder::write(receiver, notice, enclosure).await,
             _ => {}

@@ -3,22 +3,23 @@
 
 use serde_json::json;
 
-use super::message::Message;
+use super::message::{Message, page};
 use crate::domain::{Notice, NoticeKind};
 use crate::ports::DeliveryError;
 
-/// One text, with the title in bold.
+/// One text, with the title in bold and a link to the dashboard.
 ///
 /// # Errors
 /// Where it can't be written as JSON.
-pub fn message(notice: &Notice) -> Result<Message, DeliveryError> {
+pub fn message(notice: &Notice, external_url: &str) -> Result<Message, DeliveryError> {
     let state = match notice.kind {
         NoticeKind::IncidentResolved => "resolved".to_owned(),
         _ => notice.severity.to_string(),
     };
     let tenant = notice.tenant.as_ref().map(|tenant| format!("\nTenant: {tenant}")).unwrap_or_default();
     let (title, text) = (escaped(&notice.title), escaped(&notice.text));
-    let text = format!("*[{state}] {title}*\n{text}{tenant}\nSince: {}", notice.since);
+    let page = page(notice, external_url);
+    let text = format!("*[{state}] {title}*\n{text}{tenant}\nSince: {}\n{page}", notice.since);
     Message::json("application/json", &json!({"text": text}))
 }
 

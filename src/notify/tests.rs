@@ -72,9 +72,10 @@ fn a_cloud_event_has_what_the_standard_requires() {
 
 #[test]
 fn slack_reads_no_markup_out_of_a_title() {
-    let text = body(&slack::message(&notice(NoticeKind::IncidentResolved)).unwrap());
+    let text = body(&slack::message(&notice(NoticeKind::IncidentResolved), "http://plimsoll/").unwrap());
     let text = text["text"].as_str().unwrap();
     assert!(text.starts_with("*[resolved] cpu_cores of acme is &lt;odd&gt; &amp; high*"), "{text}");
+    assert!(text.ends_with("\nhttp://plimsoll/incidents/i-1"), "{text}");
 }
 
 #[test]
@@ -90,6 +91,7 @@ fn an_incident_keeps_its_group_and_fingerprint_when_it_gets_worse() {
         (&resolved["status"], &resolved["alerts"][0]["status"]),
         (&json!("resolved"), &json!("resolved"))
     );
+    assert_eq!(opened["alerts"][0]["generatorURL"], "http://plimsoll/incidents/i-1");
     assert_eq!(opened["groupKey"], resolved["groupKey"]);
     assert_eq!(opened["alerts"][0]["fingerprint"], resolved["alerts"][0]["fingerprint"]);
 }

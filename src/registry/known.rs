@@ -29,6 +29,7 @@ struct Known {
     tenant: TenantId,
     resolved_at: Option<Timestamp>,
     spoiled: Vec<(Resource, TimeRange)>,
+    called_usual: Vec<(Resource, TimeRange)>,
 }
 
 impl Known {
@@ -37,6 +38,7 @@ impl Known {
             tenant: incident.tenant.clone(),
             resolved_at: incident.resolved_at,
             spoiled: incident.anomalous_spans().collect(),
+            called_usual: incident.called_usual_spans().collect(),
         }
     }
 }
@@ -83,7 +85,30 @@ impl IncidentIndex {
     }
 }
 
+/// When usage was unusual and a person called it usual, by tenant and resource.
+#[derive(Debug, Clone, Default)]
+pub struct CalledUsual(BTreeMap<(TenantId, Resource), Vec<TimeRange>>);
+
+impl CalledUsual {
+    /// Whether this instant of a series lies in such a time.
+    pub fn covers(&self, tenant: &TenantId, resource: Resource, at: Timestamp) -> bool {
+        let spans = self.0.get(&(tenant.clone(), resource));
+        spans.is_some_and(|spans| spans.iter().any(|span| span.start <= at && at < span.end))
+    }
+}
+
 impl Registry {
+    /// When usage was unusual and a person called it usual.
+    pub async fn called_usual(&self) -> Result<CalledUsual, RegistryError> {
+        let mut usual = CalledUsual::default();
+        for known in self.incident_index().await?.known.values().flatten() {
+            for (resource, span) in &known.called_usual {
+                usual.0.entry((known.tenant.clone(), *resource)).or_default().push(*span);
+            }
+        }
+        Ok(usual)
+    }
+
     /// The index, held until the guard is dropped: nobody writes an incident
     /// meanwhile.
     pub(super) async fn incident_index(&self) -> Result<MappedMutexGuard<'_, IncidentIndex>, RegistryError> {

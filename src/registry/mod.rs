@@ -41,6 +41,7 @@ pub use audit::{
 };
 pub use changes::Outcome as ChangeOutcome;
 pub use incidents::{AlertBudget, IncidentFilter, IncidentWrite, NotToLearn};
+pub use known::CalledUsual;
 pub use models::Replacement;
 use outbox::enqueue;
 pub use receivers::{Disabled, ReceiverRecord};

@@ -129,8 +129,9 @@ impl Registry {
         Ok(handed_out)
     }
 
-    /// The recipients that get the end of an incident: who was told of it or is
-    /// about to be, and of those that want it who asks for ends alone.
+    /// The recipients that get the end of an incident: who was told of it, by
+    /// itself or in a day's summary, or is about to be, and of those that want it
+    /// who asks for ends alone.
     async fn told<'a>(
         &self,
         end: &Notice,
@@ -142,9 +143,12 @@ impl Registry {
         for recipient in recipients {
             let receiver = &recipient.receiver;
             let wants = wanting.iter().any(|one| one.receiver.name == receiver.name);
-            let is_told = recipient.awaits.contains(&end.subject)
-                || queued_now.contains(&(&receiver.name, end.subject.clone()))
-                || self.last_delivered(&receiver.name, &end.subject).await?.is_some();
+            let mut is_told = false;
+            for subject in [Some(end.subject.as_str()), end.summarised_in()].into_iter().flatten() {
+                is_told |= recipient.awaits.contains(subject)
+                    || queued_now.contains(&(&receiver.name, subject.to_owned()))
+                    || self.last_delivered(&receiver.name, subject).await?.is_some();
+            }
             if is_told && receiver.takes_ends() || wants && receiver.wanted.only_ends() {
                 told.push(recipient);
             }

@@ -14,6 +14,8 @@ use crate::series::UsageSeries;
 
 /// Usage this near to the quota, as a share, stands at it.
 const AT_QUOTA: f64 = 0.99;
+/// Usage above this share of the quota is not held down by it.
+const ABOVE_QUOTA: f64 = 1.01;
 /// What is said already ends only this far below the quota, as a share.
 const CLEAR_OF_QUOTA: f64 = 0.95;
 /// A series that is silent now and then is missed after this many times its
@@ -153,18 +155,24 @@ impl Case<'_> {
             .map(|index| self.usage.values[index])
             .filter(|value| value.is_finite())
             .collect();
-        let enough = !lately.is_empty() && self.usage.at(0) <= since;
+        // Half of the samples may be missing.
+        let wanted = self.usage.step.count_in(self.settings.pinned_for).div_ceil(2).max(1);
+        let enough = known || lately.len() >= wanted && self.usage.at(0) <= since;
         let at_quota = |value: &f64| *value >= from;
         // Once it is said it ends only when nothing touches the quota any more.
         let stands = if known { lately.iter().any(at_quota) } else { lately.iter().all(at_quota) };
         if !enough || !stands {
             return None;
         }
-        let (resource, unit) = (self.key.resource, self.key.resource.unit());
-        let text = format!(
-            "{resource} stands at its quota of {} {unit}; how much more is needed can't be seen.",
-            number(quota)
-        );
+        let (resource, unit, limit) = (self.key.resource, self.key.resource.unit(), number(quota));
+        let most = lately.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let text = if most > ABOVE_QUOTA * quota {
+            format!("{resource} is above its quota of {limit} {unit}, with up to {} {unit}.", number(most))
+        } else {
+            format!(
+                "{resource} stands at its quota of {limit} {unit}; how much more is needed can't be seen."
+            )
+        };
         Some(Finding {
             since,
             upper: Some(quota),
@@ -281,6 +289,19 @@ mod tests {
         let values = (0..300).map(|i| if i < 287 { 4.0 } else { 7.99 }).collect();
         let pinned = found(&usage(values), 8.0, 0);
         assert_eq!((pinned[0].kind, pinned[0].headroom_hours), (FindingKind::PinnedAtQuota, Some(0.0)));
+        assert!(pinned[0].text.ends_with("how much more is needed can't be seen."), "{}", pinned[0].text);
+        let above = found(&usage(vec![30.0; 300]), 8.0, 0);
+        assert_eq!(above[0].text, "cpu_cores is above its quota of 8 cores, with up to 30 cores.");
+        let one_sample = (0..300).map(|i| {
+            if i < 287 {
+                4.0
+            } else if i < 299 {
+                f64::NAN
+            } else {
+                7.99
+            }
+        });
+        assert!(found(&usage(one_sample.collect()), 8.0, 0).is_empty(), "one sample is no hour");
         let touched = (0..300).map(|i| if i % 10 == 0 { 7.99 } else { 4.0 }).collect();
         assert!(found(&usage(touched), 8.0, 0).is_empty());
     }

@@ -2,6 +2,7 @@
 //! resolved. Nothing here reads or writes anything.
 
 use super::Settings;
+use super::worse::{late, worsening};
 use crate::domain::{Finding, FindingKind, Incident, IncidentId, Severity, TenantId, Timestamp};
 
 /// What a cycle says of a tenant.
@@ -56,10 +57,11 @@ pub(super) fn step(
         let mut incident = fresh(new_id(), tenant, first, now);
         incident.findings = found.findings;
         sum_up(&mut incident);
-        mark_told(&mut incident);
+        mark_told(&mut incident, now);
         return Some((incident, Change::Opened));
     };
     let mut incident = known.clone();
+    let late = late(known, &found, now, settings);
     end_what_is_gone(&mut incident, &found, now);
     for finding in found.findings {
         take_in(&mut incident, finding);
@@ -70,9 +72,9 @@ pub(super) fn step(
         incident.resolved_at = Some(now);
         return Some((incident, Change::Resolved));
     }
-    let change = worsening(known, &incident, settings).map_or(Change::GoesOn, Change::Worsened);
+    let change = worsening(known, &incident, settings).or(late).map_or(Change::GoesOn, Change::Worsened);
     if matches!(change, Change::Worsened(_)) {
-        mark_told(&mut incident);
+        mark_told(&mut incident, now);
     }
     Some((incident, change))
 }
@@ -89,11 +91,13 @@ fn fresh(id: IncidentId, tenant: &TenantId, first: &Finding, now: Timestamp) -> 
         peak_score: 0.0,
         resolved_at: None,
         detected_at: now,
+        changed_at: now,
         acknowledged: None,
         feedback: None,
         told_at: None,
         untold: None,
         worse_untold: None,
+        summarised_in: None,
     }
 }
 
@@ -126,7 +130,7 @@ fn take_in(incident: &mut Incident, finding: Finding) {
                 ..finding
             };
         }
-        // What joins an incident that is open is no alert of its own.
+        // What joins is told of with the rest; whether that is at once, `late` says.
         None => incident.findings.push(Finding { told_strength: finding.strength, ..finding }),
     }
 }
@@ -144,23 +148,11 @@ fn sum_up(incident: &mut Incident) {
     incident.resources.sort();
 }
 
-fn mark_told(incident: &mut Incident) {
+fn mark_told(incident: &mut Incident, now: Timestamp) {
+    incident.changed_at = now;
     for finding in &mut incident.findings {
         finding.told_strength = finding.strength;
     }
-}
-
-/// Why it is worth a second alert, if it is.
-fn worsening(before: &Incident, after: &Incident, settings: &Settings) -> Option<String> {
-    if after.severity > before.severity {
-        return Some(format!("it is {} now and was {}", after.severity, before.severity));
-    }
-    let worse = |finding: &&Finding| {
-        finding.told_strength > 0.0 && finding.strength >= settings.worse_by * finding.told_strength
-    };
-    let finding = after.open_findings().find(worse)?;
-    let (now, then) = (finding.strength, finding.told_strength);
-    Some(format!("{:.1} times the band away from what was expected, after {then:.1}", now))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod record;
 mod rolled_back;
 mod settings;
 mod spend;
+mod worse;
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};

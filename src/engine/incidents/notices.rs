@@ -61,6 +61,7 @@ pub(super) fn tell(
     let mut budget = of_day(budget, now);
     if budget.sent >= settings.alerts_per_day {
         incident.untold = Some(Untold::OverBudget);
+        incident.summarised_in = Some(summary_subject(&incident.tenant, budget.day));
         if !budget.kept_back.contains(&incident.id) {
             budget.kept_back.push(incident.id);
         }
@@ -99,6 +100,10 @@ fn of_day(budget: &AlertBudget, now: Timestamp) -> AlertBudget {
     if budget.day == day { budget.clone() } else { AlertBudget { day, ..AlertBudget::default() } }
 }
 
+fn summary_subject(tenant: &TenantId, day: Timestamp) -> String {
+    format!("{tenant}/{day}")
+}
+
 /// What a day's budget kept back, told of together.
 pub(super) fn summary(
     tenant: &TenantId,
@@ -120,7 +125,7 @@ pub(super) fn summary(
         kind: NoticeKind::IncidentsSummarised,
         tenant: Some(tenant.clone()),
         severity,
-        subject: format!("{tenant}/{}", budget.day),
+        subject: summary_subject(tenant, budget.day),
         title: format!("{tenant}: {count} more incidents than its alert budget on the day of {}", budget.day),
         text: lines.join(" "),
         detail: json!({ "incidents": budget.kept_back, "alerts_sent": budget.sent }),

@@ -22,6 +22,9 @@ pub struct Settings {
     pub longest_hold: Duration,
     /// The least time from an incident's detection to its end.
     pub least_open: Duration,
+    /// How long after its last alert what else goes wrong joins an incident
+    /// without another one.
+    pub join_within: Duration,
     /// The factor by which it must get worse to be told of again.
     pub worse_by: f64,
     /// The most alerts of a tenant and day.
@@ -70,6 +73,7 @@ impl Default for Settings {
             ignore_drops: vec![Resource::StorageGb, Resource::CacheSizeMb],
             longest_hold: hours(7 * 24),
             least_open: Duration::from_secs(900),
+            join_within: hours(1),
             worse_by: 1.5,
             alerts_per_day: 10,
             no_data_after: Duration::from_secs(1800),

@@ -97,6 +97,28 @@ impl Rig {
         rig
     }
 
+    /// The same after a restart: what is in memory is made again from the usage.
+    fn started_again(&self) -> Rig {
+        let old = &self.engine;
+        let parts = Parts {
+            source: Arc::clone(&old.parts.source),
+            history: Arc::new(NoHistory),
+            shelf: Arc::new(MemoryShelf::default()),
+            registry: Registry::new(self.store.clone(), self.clock.clone()),
+            target: Arc::new(RegistryTarget),
+            prices: None,
+            clock: self.clock.clone(),
+            ids: Ids::from_seed(2),
+            compute: Compute::new(1, 1).unwrap(),
+            metrics: Arc::new(Metrics::default()),
+        };
+        let engine = Arc::new(Engine::new(parts, old.settings.clone()));
+        for frame in old.workspace.all_frames() {
+            engine.workspace.extend((*frame).clone(), at(0.0));
+        }
+        Rig { engine, clock: self.clock.clone(), store: self.store.clone() }
+    }
+
     /// Over eight days of five-minute CPU usage.
     async fn of_cpu(tenants: &[&str], settings: Settings, usage: impl Fn(&str, f64) -> f64) -> Rig {
         let steps = (Step::FIVE_MINUTES, 192);

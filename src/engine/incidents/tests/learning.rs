@@ -87,15 +87,31 @@ fn shifted(_: &str, hour: f64) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shift_that_holds_ends_its_incident_and_is_learned_only_then() {
-    let rig = Rig::of_cpu(&["acme"], settings(|_| ()), shifted).await;
-    rig.go_through(WARM, 86.5).await;
+async fn a_fault_that_is_mended_after_a_day_and_a_half_is_one_incident() {
+    let fault = |tenant: &str, hour: f64| if hour < 111.0 { shifted(tenant, hour) } else { usual(hour) };
+    let rig = Rig::of_cpu(&["acme"], settings(|_| ()), fault).await;
+    rig.go_through(WARM, 110.5).await;
+    let incident = rig.incidents("acme").await.remove(0);
+    assert!(incident.resolved_at.is_none() && incident.holds_changes(), "nobody said that it is usual");
+    assert!(rig.expected("acme").0 < 2.5, "nothing is learned while it is open");
+    rig.go_through(111.0, 130.0).await;
+    let incidents = rig.incidents("acme").await;
+    assert_eq!(incidents.len(), 1, "that it is mended is no fault: {incidents:#?}");
+    assert!(incidents[0].resolved_at <= Some(at(113.0)) && !incidents[0].findings[0].is_new_level);
+    assert_eq!(rig.told().await, [NoticeKind::IncidentOpened, NoticeKind::IncidentResolved]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shift_that_holds_for_the_longest_hold_is_learned_once_and_said_once() {
+    let day = std::time::Duration::from_secs(86_400);
+    let rig = Rig::of_cpu(&["acme"], settings(|set| set.longest_hold = day), shifted).await;
+    rig.go_through(WARM, 98.5).await;
     assert_eq!(rig.incidents("acme").await[0].resolved_at, None);
     assert!(rig.expected("acme").0 < 2.5, "nothing is learned while it is open");
-    rig.go_through(87.0, 100.0).await;
+    rig.go_through(99.0, 120.0).await;
     let incidents = rig.incidents("acme").await;
     assert_eq!(incidents.len(), 1, "it is said once: {incidents:#?}");
-    assert!(incidents[0].resolved_at <= Some(at(88.0)) && incidents[0].findings[0].is_new_level);
+    assert!(incidents[0].resolved_at <= Some(at(100.0)) && incidents[0].findings[0].is_new_level);
     assert!((rig.expected("acme").0 - 6.15).abs() < 0.3, "{:?}", rig.expected("acme"));
     let told = rig.notices().await;
     assert_eq!(rig.told().await, [NoticeKind::IncidentOpened, NoticeKind::IncidentResolved]);
@@ -105,17 +121,28 @@ async fn a_shift_that_holds_ends_its_incident_and_is_learned_only_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shift_that_somebody_takes_care_of_stays_an_incident() {
+async fn a_shift_that_a_person_calls_usual_is_learned_also_after_a_restart() {
     let rig = Rig::of_cpu(&["acme"], settings(|_| ()), shifted).await;
-    rig.go_through(WARM, 76.0).await;
+    rig.go_through(WARM, 90.0).await;
     let open = rig.incidents("acme").await.remove(0);
-    rig.engine.registry().acknowledge(open.id, ann()).await.unwrap();
-    rig.go_through(76.5, 100.0).await;
-    let incident = rig.incidents("acme").await.remove(0);
-    assert!(incident.resolved_at.is_none() && incident.holds_changes());
-    assert!(rig.expected("acme").0 < 2.5, "{:?}", rig.expected("acme"));
+    assert!(open.resolved_at.is_none() && open.holds_changes());
     rig.engine.registry().judge_incident(open.id, false, ann()).await.unwrap();
-    rig.go_through(100.5, 103.0).await;
+    rig.go_through(90.5, 93.0).await;
     assert!(rig.incidents("acme").await[0].resolved_at.is_some(), "it was no fault");
+    let rig = rig.started_again();
+    rig.go_through(93.5, 100.0).await;
+    assert_eq!(rig.incidents("acme").await.len(), 1, "what was said of it still counts");
     assert!(rig.expected("acme").0 > 5.0, "{:?}", rig.expected("acme"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_stands_still_is_said_where_drops_are_not() {
+    let still = |_: &str, _: Resource, hour: f64| if hour >= 75.0 { 2.05 } else { usual(hour) };
+    let storage = Resource::StorageGb;
+    let steps = (Step::FIVE_MINUTES, 96);
+    let rig = Rig::new(&["acme"], &[storage], steps, settings(|_| ()), still).await;
+    rig.go_through(WARM, 80.0).await;
+    let incidents = rig.incidents("acme").await;
+    assert_eq!(incidents.len(), 1);
+    assert_eq!(incidents[0].findings[0].text, "storage_gb stands still at 2.05 GB and used to move.");
 }

@@ -1,7 +1,8 @@
 //! What becomes an incident, and what is told of it.
 
 use super::*;
-use crate::domain::{AuditAction, FindingKind, Untold};
+use crate::domain::{AuditAction, FindingKind, Receiver, ReceiverKind, Untold, Wanted};
+use crate::registry::outbox::Recipient;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_resources_that_go_wrong_at_once_are_one_incident() {
@@ -133,4 +134,52 @@ async fn what_the_forecast_had_said_stands_beside_a_rise() {
     rig.go_to(152.5).await;
     let later = rig.incidents("acme").await.remove(0).findings[0].foreseen.unwrap();
     assert_eq!(later.known_until, at(150.0), "what was said before stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_heard_of_an_incident_in_the_summary_hears_of_its_end() {
+    let fault = |_: &str, hour: f64| match hour {
+        _ if (75.0..75.5).contains(&hour) => 30.0,
+        _ if (90.0..100.0).contains(&hour) => 90.0 + usual(hour),
+        _ => usual(hour),
+    };
+    let rig = Rig::of_cpu(&["acme"], settings(|set| set.alerts_per_day = 1), fault).await;
+    rig.go_through(WARM, 104.0).await;
+    let over = rig.incidents("acme").await.remove(0);
+    assert!(over.resolved_at > Some(at(100.0)), "it was open at midnight: {over:#?}");
+    let receiver = Receiver {
+        name: "hook".parse().unwrap(),
+        kind: ReceiverKind::Cloudevents,
+        url: "https://example.com/".into(),
+        replicas: Vec::new(),
+        secret: None,
+        old_secret: None,
+        letterhead: None,
+        wanted: Wanted::default(),
+    };
+    let recipient = Recipient { receiver, closed: None, awaits: Default::default() };
+    rig.engine.registry().hand_out(&[recipient], 10).await.unwrap();
+    let queued = rig.engine.registry().deliveries().await.unwrap();
+    let kinds: Vec<NoticeKind> = queued.iter().map(|(delivery, _)| delivery.notice.kind).collect();
+    let (opened, resolved) = (NoticeKind::IncidentOpened, NoticeKind::IncidentResolved);
+    assert_eq!(kinds, [opened, resolved, NoticeKind::IncidentsSummarised, resolved]);
+    assert_eq!(queued[3].0.notice.subject, over.id.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_hours_later_is_told_though_an_incident_is_open() {
+    let memory = Resource::MemoryGb;
+    let fault = |_: &str, resource: Resource, hour: f64| match resource {
+        CPU if hour >= 75.0 => 30.0 + usual(hour),
+        Resource::MemoryGb if hour >= 80.0 => 9.0 + usual(hour),
+        _ => usual(hour),
+    };
+    let steps = (Step::FIVE_MINUTES, 96);
+    let rig = Rig::new(&["acme"], &[CPU, memory], steps, settings(|_| ()), fault).await;
+    rig.go_through(WARM, 82.0).await;
+    let incidents = rig.incidents("acme").await;
+    assert_eq!((incidents.len(), &incidents[0].resources), (1, &vec![CPU, memory]));
+    assert_eq!(rig.told().await, [NoticeKind::IncidentOpened, NoticeKind::IncidentWorsened]);
+    let text = &rig.notices().await[1].text;
+    assert!(text.starts_with("It got worse: memory_gb went wrong as well."), "{text}");
 }
