@@ -109,10 +109,12 @@ impl Run {
     /// Whether it is long and far enough out for an incident. What was never
     /// seen before and a line that stands still need no distance.
     pub fn counts(&self, rules: RunRules) -> bool {
-        let odd = self.worst.is_some_and(|worst| {
-            matches!(worst.judgement.kind, Some(anomaly::Kind::Unseen | anomaly::Kind::FlatLine))
-        });
-        self.length >= rules.open_after && (odd || self.strength >= rules.open_distance)
+        self.length >= rules.open_after && (self.is_odd() || self.strength >= rules.open_distance)
+    }
+
+    fn is_odd(&self) -> bool {
+        use anomaly::Kind::{FlatLine, Unseen};
+        self.worst.is_some_and(|worst| matches!(worst.judgement.kind, Some(Unseen | FlatLine)))
     }
 
     fn add(&mut self, sample: JudgedSample) {
@@ -122,7 +124,9 @@ impl Run {
         self.length += 1;
         self.quiet = 0;
         self.peak_score = self.peak_score.max(sample.judgement.score);
-        if self.worst.is_none() || distance > self.strength {
+        // Inside of the band no sample is worse than one that is odd by itself.
+        let is_further = distance > self.strength && (distance >= 1.0 || !self.is_odd());
+        if self.worst.is_none() || is_further {
             (self.worst, self.strength) = (Some(sample), distance);
         }
     }
