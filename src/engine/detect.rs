@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::workspace::{Detection, Glance, JudgedSample, RunRules};
 use super::{Engine, EngineError, Progress, SeriesKey};
 use crate::anomaly::{Detector, Judgement, NoveltyDetector};
-use crate::domain::Marker;
+use crate::domain::{Marker, TenantId};
 use crate::registry::CalledUsual;
 use crate::series::{Frame, UsageSeries};
 
