@@ -364,18 +364,30 @@ pub fn judge_for_daemon(change: &QuotaChange, facts: &Facts, guardrails: &Guardr
             least: guardrails.least_confidence,
         });
     }
-    if let Some(since) = facts.incident_open_since {
-        objections.push(Objection::OpenIncident { since });
-    }
+    objections.extend(facts.incident_open_since.map(|since| Objection::OpenIncident { since }));
     if facts.now.since(facts.last_sample_at) > facts.stale_after {
         objections.push(Objection::StaleData { last_sample_at: facts.last_sample_at });
     }
     objections.extend(out_of_bounds(change, guardrails));
-    objections.extend(frozen(change, facts, guardrails));
+    objections.extend(frozen(change, facts.tier, guardrails, facts.now));
     objections.extend(facts.too_dear.clone());
     objections.extend(facts.in_rollout.clone());
     objections.extend(rolled_back_too_often(facts, guardrails));
     verdict
+}
+
+/// What holds for the daemon when it carries out late what it had begun: that
+/// it was right then says nothing of a freeze, or of an incident, that has begun
+/// since.
+pub fn judge_late(
+    change: &QuotaChange,
+    tier: Tier,
+    incident_open_since: Option<Timestamp>,
+    guardrails: &Guardrails,
+    now: Timestamp,
+) -> Verdict {
+    let incident = incident_open_since.map(|since| Objection::OpenIncident { since });
+    Verdict { objections: incident.into_iter().chain(frozen(change, tier, guardrails, now)).collect() }
 }
 
 /// A change that leads back towards the bounds is never held up by them.
@@ -389,9 +401,9 @@ fn out_of_bounds(change: &QuotaChange, guardrails: &Guardrails) -> Option<Object
 }
 
 /// The window that is open longest.
-fn frozen(change: &QuotaChange, facts: &Facts, guardrails: &Guardrails) -> Option<Objection> {
+fn frozen(change: &QuotaChange, tier: Tier, guardrails: &Guardrails, now: Timestamp) -> Option<Objection> {
     let open = guardrails.freezes.iter().filter_map(|window| {
-        let until = window.open_until(&change.tenant, facts.tier, facts.now)?;
+        let until = window.open_until(&change.tenant, tier, now)?;
         Some((until, window.name.clone()))
     });
     open.max().map(|(until, window)| Objection::Frozen { window, until })

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::rails::Risen;
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::approval::approve;
-use crate::domain::policy::{Facts, judge_for_daemon};
+use crate::domain::policy::{Facts, judge_for_daemon, judge_late};
 use crate::domain::{
     Actor, ApplyMode, Approved, Incident, Objection, Quota, QuotaChange, RecommendationState, Resource,
-    RolloutId, Tenant,
+    RolloutId, Tenant, Verdict,
 };
 use crate::ports::{StoreError, TargetError};
 use crate::registry::{ChangeOutcome, RecommendationRecord, RegistryError, Remark};
@@ -118,6 +118,9 @@ impl Engine {
             let done = matches!(holds, Ok(Some(limit)) if limit == change.to);
             let outcome = if done {
                 self.parts.registry.finish_change(&approved, &ChangeOutcome::Enforced).await.map(drop)
+            } else if let Some(verdict) = self.too_late(&approved, &holds).await? {
+                let why = ChangeOutcome::Failed(format!("it could not be carried out before: {verdict}"));
+                self.parts.registry.finish_change(&approved, &why).await.map(drop)
             } else {
                 match self.carry_out(&approved).await {
                     Ok(_) => Ok(()),
@@ -132,6 +135,32 @@ impl Engine {
             tracing::info!(tenant = %change.tenant, resource = %change.resource, "ended a change that was left open");
         }
         Ok(())
+    }
+
+    /// What stands by now against a change that the daemon has begun by itself,
+    /// where the target surely does not hold it. One that it may hold is seen
+    /// through: it is no longer the daemon's to choose.
+    async fn too_late(
+        &self,
+        approved: &Approved<QuotaChange>,
+        holds: &Result<Option<f64>, TargetError>,
+    ) -> Result<Option<Verdict>, RegistryError> {
+        let change = approved.item();
+        let is_free = *approved.by() == Actor::Daemon && !change.rolls_back;
+        let holds_another = matches!(holds, Ok(Some(_))) || !self.parts.target.keeps(change.resource);
+        if !is_free || !holds_another {
+            return Ok(None);
+        }
+        let tenant = self.parts.registry.tenant(&change.tenant).await?;
+        let incident = self.holding_incident(&tenant).await?;
+        let since = incident.map(|incident| incident.opened_at);
+        let verdict = judge_late(change, tenant.tier, since, &self.settings.guardrails, self.now());
+        Ok((!verdict.is_clean()).then_some(verdict))
+    }
+
+    /// The incident that keeps the daemon from changing a tenant's quotas.
+    async fn holding_incident(&self, tenant: &Tenant) -> Result<Option<Incident>, RegistryError> {
+        Ok(self.parts.registry.open_incident(&tenant.id).await?.filter(Incident::holds_changes))
     }
 
     /// Applies what waits for tenants in approved mode, as far as the
@@ -208,7 +237,7 @@ impl Engine {
         waiting: &RecommendationRecord,
         key: &SeriesKey,
     ) -> Result<Facts, EngineError> {
-        let incident = self.parts.registry.open_incident(&tenant.id).await?.filter(Incident::holds_changes);
+        let incident = self.holding_incident(tenant).await?;
         let recommendation = &waiting.recommendation;
         Ok(Facts {
             tier: tenant.tier,

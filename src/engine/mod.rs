@@ -38,6 +38,8 @@ mod sla;
 #[cfg(test)]
 mod tests;
 mod workspace;
+#[cfg(test)]
+mod year;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -290,6 +290,21 @@ impl Deliverer {
         Ok(due)
     }
 
+    /// Tries what is due, one after another, until nothing is; for whoever has
+    /// no driver.
+    #[cfg(test)]
+    pub(super) async fn deliver_what_is_due(&self) -> Result<(), RegistryError> {
+        loop {
+            let due = self.due(&UnderWay::new()).await?;
+            if due.is_empty() {
+                return self.renew().await;
+            }
+            for one in due {
+                self.attempt(one).await?;
+            }
+        }
+    }
+
     fn recipients(
         &self,
         known: &BTreeMap<ReceiverName, KnownReceiver>,

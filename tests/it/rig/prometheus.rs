@@ -13,9 +13,12 @@ use super::tls::Authority;
 /// A port may be taken between finding it and listening on it.
 const TRIES: usize = 5;
 
+/// The config of one that scrapes nothing.
+const SCRAPES_NOTHING: &str = "global: {}\n";
+
 const MISSING: &str = "prometheus and promtool are missing; `make test` installs them";
 
-/// A Prometheus that scrapes nothing and knows what it was given.
+/// A Prometheus that knows what it was given, and scrapes nothing unless it is told to.
 pub struct Prometheus {
     pub url: String,
     // Before the folder, so that it is gone when its files are removed.
@@ -42,7 +45,20 @@ impl Prometheus {
     pub async fn start_with_file(openmetrics: &Path) -> Prometheus {
         let folder = TempDir::new().unwrap();
         backfill(openmetrics, folder.path());
-        run(folder, Web::default()).await
+        run(folder, Web::default(), SCRAPES_NOTHING).await
+    }
+
+    /// Starts one that goes on with what the exporter at `address` says.
+    pub async fn start_scraping(openmetrics: &str, address: &str) -> Prometheus {
+        let folder = TempDir::new().unwrap();
+        let samples = folder.path().join("samples.txt");
+        std::fs::write(&samples, openmetrics).unwrap();
+        backfill(&samples, folder.path());
+        let scrapes = format!(
+            "global:\n  scrape_interval: 5s\nscrape_configs:\n  - job_name: fleet\n    static_configs:\n      \
+             - targets: [\"{address}\"]\n"
+        );
+        run(folder, Web::default(), &scrapes).await
     }
 
     /// Starts one behind TLS or a password.
@@ -51,7 +67,7 @@ impl Prometheus {
         let samples = folder.path().join("samples.txt");
         std::fs::write(&samples, openmetrics).unwrap();
         backfill(&samples, folder.path());
-        run(folder, web).await
+        run(folder, web, SCRAPES_NOTHING).await
     }
 
     /// Ends it, and starts it again at the same address with other samples.
@@ -85,8 +101,8 @@ fn backfill(samples: &Path, folder: &Path) {
     assert!(output.status.success(), "promtool: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-async fn run(folder: TempDir, web: Web) -> Prometheus {
-    std::fs::write(folder.path().join("prometheus.yml"), "global: {}\n").unwrap();
+async fn run(folder: TempDir, web: Web, config: &str) -> Prometheus {
+    std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
     std::fs::write(folder.path().join("web.yml"), web_config(&web, folder.path())).unwrap();
     let (scheme, mut http) = ("http", reqwest::Client::builder());
     let scheme = if let Some(authority) = &web.authority {
