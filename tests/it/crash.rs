@@ -13,6 +13,7 @@ use crate::caller::Caller;
 use crate::rig::Daemon;
 use crate::setup::{config_for, nowhere};
 
+/// Kills, unless PLIMSOLL_TEST_KILLS says another number; 500 are the long form.
 const KILLS: usize = 12;
 const TENANTS: usize = 4;
 const SEED: u64 = 7117;
@@ -80,7 +81,8 @@ async fn acknowledged_changes_survive_kill_9() {
     }
     let mut acknowledged: Vec<Vec<Acknowledged>> = vec![Vec::new(); TENANTS];
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    for _ in 0..KILLS {
+    let kills = std::env::var("PLIMSOLL_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    for _ in 0..kills {
         let changers: Vec<_> = tenants
             .iter()
             .map(|tenant| tokio::spawn(change_until_gone(caller.clone(), tenant.clone())))
@@ -93,7 +95,7 @@ async fn acknowledged_changes_survive_kill_9() {
         daemon.start_again().await;
     }
     let count: usize = acknowledged.iter().map(Vec::len).sum();
-    assert!(count > 10 * KILLS, "only {count} changes were acknowledged");
+    assert!(count > 10 * kills, "only {count} changes were acknowledged");
 
     let audit = whole_audit(&caller).await;
     for (index, line) in audit.iter().enumerate() {
