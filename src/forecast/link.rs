@@ -1,5 +1,6 @@
 //! Links: the scales on which a linear model may see a series.
 
+use ndarray::{ArrayView1, ArrayViewMut1};
 use serde::{Deserialize, Serialize};
 
 /// The share of the median that is added before the logarithm of a series that
@@ -52,29 +53,24 @@ impl Link {
         }
     }
 
-    /// The move by `by` on the scale.
-    pub fn shift(self, by: f64) -> Shift {
-        let by = if matches!(self, Link::Log { .. }) { by.min(300.0).exp() } else { by };
-        Shift { link: self, by }
+    /// The move by `by` on the scale, as [`shift`](Self::shift) takes it: a factor where the
+    /// scale is a logarithm.
+    pub fn step(self, by: f64) -> f64 {
+        if matches!(self, Link::Log { .. }) { by.min(300.0).exp() } else { by }
     }
-}
 
-/// A move on the scale of a link, for values on the level.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shift {
-    link: Link,
-    /// A factor where the scale is a logarithm.
-    by: f64,
-}
-
-impl Shift {
-    /// Where `value` comes to lie.
-    pub fn of(self, value: f64) -> f64 {
-        match self.link {
-            Link::Level => value + self.by,
-            Link::Root => (value.max(0.0).sqrt() + self.by).max(0.0).powi(2),
+    /// Where the level `from` comes to lie by each of `steps`, put into `to`.
+    pub fn shift(self, from: f64, steps: ArrayView1<'_, f64>, to: ArrayViewMut1<'_, f64>) {
+        let moves = to.into_iter().zip(steps);
+        match self {
+            Link::Level => moves.for_each(|(to, by)| *to = from + by),
+            Link::Root => {
+                let from = from.max(0.0).sqrt();
+                moves.for_each(|(to, by)| *to = (from + by).max(0.0).powi(2));
+            }
             Link::Log { offset } => {
-                ((value.max(0.0) + offset).max(f64::MIN_POSITIVE) * self.by - offset).max(0.0)
+                let from = (from.max(0.0) + offset).max(f64::MIN_POSITIVE);
+                moves.for_each(|(to, by)| *to = (from * by - offset).max(0.0));
             }
         }
     }

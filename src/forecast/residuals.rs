@@ -95,15 +95,12 @@ impl Offsets {
     /// The quantiles about `path`, shape `[horizon, levels]`. Beyond the blocks
     /// that are known the last one counts.
     pub fn around(&self, path: impl ExactSizeIterator<Item = f64>) -> Array2<f64> {
-        let moves = self.rows.mapv(|offset| self.link.shift(f64::from(offset)));
+        let moves = self.rows.mapv(|offset| self.link.step(f64::from(offset)));
         let mut values = Array2::zeros((path.len(), self.rows.ncols()));
         for (step, (centre, mut row)) in path.zip(values.rows_mut()).enumerate() {
             let wanted = BLOCK_ENDS.iter().position(|end| step < *end).unwrap_or(0);
             match moves.nrows().checked_sub(1) {
-                Some(last) => {
-                    let shifts = row.iter_mut().zip(moves.row(wanted.min(last)));
-                    shifts.for_each(|(cell, shift)| *cell = shift.of(centre));
-                }
+                Some(last) => self.link.shift(centre, moves.row(wanted.min(last)), row),
                 None => row.fill(centre),
             }
         }

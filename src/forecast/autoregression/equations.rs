@@ -6,7 +6,7 @@
 //! pair of lags that far apart follows by recursion. Old rows fade
 //! exponentially, which the recursion carries along.
 
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2};
 
 /// The weight of a row relative to the next younger one.
 const FADING: f64 = 0.999;
@@ -20,12 +20,46 @@ pub(super) struct Equations {
     pub moment: Array1<f64>,
     /// Of the target with itself.
     pub power: f64,
-    /// The weighted means of the lagged values, shape `[lags]`.
-    pub means: Array1<f64>,
-    /// The weighted mean of the target.
-    pub target_mean: f64,
+    /// The means themselves.
+    pub means: Means,
     /// How many rows were summed up.
     pub rows: usize,
+}
+
+/// Weighted means over the rows: all that coefficients need which are not the
+/// series' own.
+#[derive(Debug, Clone)]
+pub(super) struct Means {
+    /// Of the lagged values, shape `[lags]`.
+    pub lagged: Array1<f64>,
+    /// Of the target.
+    pub target: f64,
+}
+
+impl Means {
+    /// Over all of `values` that have one at the longest lag. `None` where fewer
+    /// rows than two are left, or where nothing varies.
+    pub fn of(values: &[f64], lags: &[usize]) -> Option<Self> {
+        let first = *lags.last()?;
+        let rows = values.len().checked_sub(first).filter(|rows| *rows >= 2)?;
+        let weights = fading(rows);
+        let total: f64 = weights.iter().sum();
+        let mean = |lag: usize| {
+            let lagged = &values[first - lag..values.len() - lag];
+            weights.iter().zip(lagged).map(|(weight, value)| weight * value).sum::<f64>() / total
+        };
+        let target = mean(0);
+        let powers =
+            weights.iter().zip(&values[first..]).map(|(weight, value)| weight * (value - target).powi(2));
+        let means = Means { lagged: lags.iter().map(|lag| mean(*lag)).collect(), target };
+        varies(powers.sum(), rows).then_some(means)
+    }
+}
+
+/// Whether a sum of squares over some rows is more than rounding.
+fn varies(power: f64, rows: usize) -> bool {
+    let scale = power / rows as f64;
+    scale.is_finite() && scale > 1e-12
 }
 
 /// Weighted sums over the rows up to some end, by distance: all that the
@@ -61,16 +95,15 @@ impl Sums {
     pub fn grown(&self, values: &[f64]) -> Self {
         let weights = fading(values.len() - self.end);
         let left = FADING.powi(weights.len() as i32);
-        let weighted: Array1<f64> =
+        let weighted: Vec<f64> =
             weights.iter().zip(&values[self.end..]).map(|(weight, value)| weight * value).collect();
-        let shifted =
-            |distance: usize| ArrayView1::from(&values[self.end - distance..values.len() - distance]);
-        let product = |(distance, sum): (usize, &f64)| left * sum + weighted.dot(&shifted(distance));
+        let mut products: Vec<f64> = self.products.iter().map(|sum| left * sum).collect();
+        add_products(&mut products, &weighted, values);
         Sums {
             first: self.first,
             end: values.len(),
-            products: self.products.iter().enumerate().map(product).collect(),
-            values: left * self.values + weighted.sum(),
+            products,
+            values: left * self.values + weighted.iter().sum::<f64>(),
             weights: left * self.weights + weights.iter().sum::<f64>(),
         }
     }
@@ -90,16 +123,14 @@ impl Sums {
             *product -= total * means[row] * means[column];
         }
         let power = products[[0, 0]];
-        let scale = power / rows as f64;
-        (scale.is_finite() && scale > 1e-12).then(|| Equations {
+        varies(power, rows).then(|| Equations {
             gram: products
                 .slice_axis(ndarray::Axis(0), (1..).into())
                 .slice_axis(ndarray::Axis(1), (1..).into())
                 .to_owned(),
             moment: products.row(0).iter().skip(1).copied().collect(),
             power,
-            target_mean: means[0],
-            means: means.iter().skip(1).copied().collect(),
+            means: Means { lagged: means.iter().skip(1).copied().collect(), target: means[0] },
             rows,
         })
     }
@@ -125,11 +156,33 @@ impl Sums {
             let (dropped, gained) = (&youngest[lag..], &youngest[(rows + lag).min(values.len())..]);
             let (drop, gain) = (dropped[0], oldest * gained.first().copied().unwrap_or(0.0));
             value_sum = (value_sum - drop) * (1.0 / FADING) + gain;
+            // Of lags so long only the nearer ones still have one further away.
+            by_distance.truncate(self.first - lag);
             for ((sum, dropped), gained) in by_distance.iter_mut().zip(dropped).zip(gained) {
                 *sum = (*sum - drop * dropped) * (1.0 / FADING) + gain * gained;
             }
         }
         (products, sums)
+    }
+}
+
+/// Adds to the sum of each distance the `weighted` last targets times the values
+/// so many steps before. Four targets at once over all distances, so that the
+/// sums are seldom fetched and put back.
+fn add_products(sums: &mut [f64], weighted: &[f64], values: &[f64]) {
+    // The youngest first, so that what a target looks back at is a run upwards.
+    let reversed = |values: &[f64]| values.iter().rev().copied().collect::<Vec<f64>>();
+    let (targets, youngest) = (reversed(weighted), reversed(values));
+    let (fours, rest) = targets.as_chunks::<4>();
+    for (group, [first, second, third, fourth]) in fours.iter().enumerate() {
+        let seen = youngest[4 * group..].array_windows::<4>();
+        for (sum, [one, two, three, four]) in sums.iter_mut().zip(seen) {
+            *sum += first * one + second * two + third * three + fourth * four;
+        }
+    }
+    for (age, target) in rest.iter().enumerate() {
+        let seen = &youngest[4 * fours.len() + age..];
+        sums.iter_mut().zip(seen).for_each(|(sum, value)| *sum += target * value);
     }
 }
 
@@ -153,12 +206,15 @@ mod tests {
         // Half of them first, the rest later.
         let sums = Sums::of(&values[..120], 50).grown(&values);
         let found = sums.equations(&values, &lags).unwrap();
+        let alone = Means::of(&values, &lags).unwrap();
+        assert!((found.means.target - alone.target).abs() < 1e-9);
         let weight = |t: usize| FADING.powi((values.len() - 1 - t) as i32);
         let sum = |f: &dyn Fn(usize) -> f64| (50..200).map(|t| weight(t) * f(t)).sum::<f64>();
         let total = sum(&|_| 1.0);
         for (i, a) in lags.iter().enumerate() {
             let mean = sum(&|t| values[t - a]) / total;
-            assert!((found.means[i] - mean).abs() < 1e-9);
+            assert!((found.means.lagged[i] - mean).abs() < 1e-9);
+            assert!((alone.lagged[i] - mean).abs() < 1e-9);
             for (j, b) in lags.iter().enumerate() {
                 let other = sum(&|t| values[t - b]) / total;
                 let product = sum(&|t| (values[t - a] - mean) * (values[t - b] - other));

@@ -18,7 +18,7 @@ mod tridiagonal;
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
-use self::equations::{Equations, Sums};
+use self::equations::{Equations, Means, Sums};
 pub(super) use self::kept::KeptRegressions;
 use self::lags::{Density, lags};
 pub(super) use self::priors::Priors;
@@ -183,15 +183,19 @@ impl View {
         Some((equations(past)?, equations(whole)?))
     }
 
+    /// The means of what lies before `end`, and those of all.
+    fn both_means(&self, end: usize) -> Option<(Means, Means)> {
+        let past = Means::of(&self.changes[..end - self.lens.step], &self.lens.lags)?;
+        Some((past, Means::of(&self.changes, &self.lens.lags)?))
+    }
+
     /// The forecasts after each of `ends`, in levels, shape `[horizon, ends]`.
     fn paths(&self, model: &Linear, ends: &[usize], horizon: usize) -> Array2<f64> {
         let mut paths = Array2::zeros((horizon, ends.len()));
         if ends.len() == 1 {
-            self.go_on::<1>(model, ends, 0, &mut paths);
+            self.go_on::<1>(model, ends, &mut paths);
         } else {
-            for (group, ends) in ends.chunks(AT_ONCE).enumerate() {
-                self.go_on::<AT_ONCE>(model, ends, group * AT_ONCE, &mut paths);
-            }
+            self.go_on::<AT_ONCE>(model, ends, &mut paths);
         }
         self.add_up(&mut paths, ends);
         let lens = &self.lens;
@@ -201,37 +205,34 @@ impl View {
         paths
     }
 
-    /// The scaled forecasts after at most `WIDTH` `ends`, put into the columns
-    /// of `paths` from `first` on. Step by step for all ends at once: their sums
-    /// stay in registers, and what they look back at in the nearest cache.
-    fn go_on<const WIDTH: usize>(
-        &self,
-        model: &Linear,
-        ends: &[usize],
-        first: usize,
-        paths: &mut Array2<f64>,
-    ) {
+    /// The scaled forecasts after `ends`. Step by step for `WIDTH` of them at once:
+    /// their sums stay in registers, and what they look back at in the nearest
+    /// cache.
+    fn go_on<const WIDTH: usize>(&self, model: &Linear, ends: &[usize], paths: &mut Array2<f64>) {
         let reach = self.lens.longest_lag();
         let mut rows = vec![[0.0; WIDTH]; reach + paths.nrows()];
-        for (column, end) in ends.iter().enumerate() {
-            let past = &self.changes[end - self.lens.step - reach..end - self.lens.step];
-            rows.iter_mut().zip(past).for_each(|(row, value)| row[column] = *value);
-        }
-        for ahead in reach..rows.len() {
-            let mut sums = [model.intercept; WIDTH];
-            for (lag, coefficient) in self.lens.lags.iter().zip(&model.coefficients) {
-                let row = &rows[ahead - lag];
-                // By place, since the compiler then unrolls it.
-                for place in 0..WIDTH {
-                    sums[place] += coefficient * row[place];
-                }
+        for (group, ends) in ends.chunks(WIDTH).enumerate() {
+            for (column, end) in ends.iter().enumerate() {
+                let past = &self.changes[end - self.lens.step - reach..end - self.lens.step];
+                rows.iter_mut().zip(past).for_each(|(row, value)| row[column] = *value);
             }
-            // An explosive recursion is stopped before it overflows.
-            sums.iter_mut().for_each(|sum| *sum = sum.clamp(-LARGEST_STEP, LARGEST_STEP));
-            rows[ahead] = sums;
-        }
-        for (row, mut path) in rows[reach..].iter().zip(paths.rows_mut()) {
-            path.iter_mut().skip(first).zip(&row[..ends.len()]).for_each(|(cell, value)| *cell = *value);
+            for ahead in reach..rows.len() {
+                let mut sums = [model.intercept; WIDTH];
+                for (lag, coefficient) in self.lens.lags.iter().zip(&model.coefficients) {
+                    let row = &rows[ahead - lag];
+                    // By place, since the compiler then unrolls it.
+                    for place in 0..WIDTH {
+                        sums[place] += coefficient * row[place];
+                    }
+                }
+                // An explosive recursion is stopped before it overflows.
+                sums.iter_mut().for_each(|sum| *sum = sum.clamp(-LARGEST_STEP, LARGEST_STEP));
+                rows[ahead] = sums;
+            }
+            for (row, mut path) in rows[reach..].iter().zip(paths.rows_mut()) {
+                let cells = path.iter_mut().skip(group * WIDTH).zip(&row[..ends.len()]);
+                cells.for_each(|(cell, value)| *cell = *value);
+            }
         }
     }
 
@@ -277,23 +278,25 @@ pub(super) fn outlooks(
     tried_horizon: usize,
     horizon: usize,
 ) -> Vec<Outlook> {
-    let views = origins.first().and_then(|first| {
-        let view = View::of(history, variant, *first)?;
-        let (past, whole) = view.both_equations(*first)?;
-        Some((view, past, whole))
-    });
-    let Some((view, past, whole)) = views else { return Vec::new() };
+    let Some(first) = origins.first().copied() else { return Vec::new() };
+    let Some(view) = View::of(history, variant, first) else { return Vec::new() };
+    let prior = priors.of(variant, &view.lens.lags);
     let outlook = |tried: Linear, ahead: Linear| Outlook {
         tried: view.paths(&tried, origins, tried_horizon),
         ahead: view.paths(&ahead, &[history.len()], horizon).column(0).to_owned(),
         made_by: (view.lens.clone(), ahead),
     };
-    let prior = priors.of(variant, &view.lens.lags);
-    let shared = prior.map(|prior| outlook(ridge::pooled(&past, prior), ridge::pooled(&whole, prior)));
+    let shared = |past: &Means, whole: &Means| {
+        prior.map(|prior| outlook(ridge::pooled(past, prior), ridge::pooled(whole, prior)))
+    };
+    if !variant.own {
+        return view.both_means(first).and_then(|(past, whole)| shared(&past, &whole)).into_iter().collect();
+    }
+    let Some((past, whole)) = view.both_equations(first) else { return Vec::new() };
     let enough = past.rows >= ROWS_A_LAG * view.lens.lags.len();
-    let own = (variant.own && enough).then(|| ridge::choose(&past, prior)).flatten().and_then(|tried| {
+    let own = enough.then(|| ridge::choose(&past, prior)).flatten().and_then(|tried| {
         let ahead = ridge::solve(&whole, prior, tried.penalty)?;
         Some(outlook(tried, ahead))
     });
-    own.into_iter().chain(shared).collect()
+    own.into_iter().chain(shared(&past.means, &whole.means)).collect()
 }

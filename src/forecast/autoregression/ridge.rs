@@ -4,7 +4,7 @@
 use linfa_linalg::cholesky::SolveCInplace;
 use ndarray::{Array1, Array2, Axis};
 
-use super::equations::Equations;
+use super::equations::{Equations, Means};
 use super::tridiagonal::Reduced;
 
 /// The penalties that are tried, as shares of the mean eigenvalue: 1e-6 to 30.
@@ -43,7 +43,8 @@ impl<'a> Unexplained<'a> {
     /// The model that moves this far from the prior; `None` if it is not finite.
     fn model(&self, moved: &Array1<f64>, penalty: f64) -> Option<Linear> {
         let coefficients = &self.prior + moved;
-        let intercept = self.equations.target_mean - self.equations.means.dot(&coefficients);
+        let means = &self.equations.means;
+        let intercept = means.target - means.lagged.dot(&coefficients);
         let finite = intercept.is_finite() && coefficients.iter().all(|value| value.is_finite());
         finite.then_some(Linear { coefficients, intercept, penalty })
     }
@@ -91,7 +92,7 @@ pub(super) fn shared(mut gram: Array2<f64>, moment: &Array1<f64>, penalty: f64) 
 }
 
 /// The shared coefficients alone, about the series' own means.
-pub(super) fn pooled(equations: &Equations, prior: &Array1<f64>) -> Linear {
-    let intercept = equations.target_mean - equations.means.dot(prior);
+pub(super) fn pooled(means: &Means, prior: &Array1<f64>) -> Linear {
+    let intercept = means.target - means.lagged.dot(prior);
     Linear { coefficients: prior.clone(), intercept, penalty: 0.0 }
 }

@@ -22,6 +22,8 @@ const LEVELS: [f64; 5] = [0.02, 0.1, 0.3, 0.6, 0.9];
 const RHYTHMS: [f64; 3] = [0.02, 0.1, 0.3];
 /// How fast a trend follows, as a share of the level's speed.
 const TREND: f64 = 0.05;
+/// The speeds that are tried without a trend: each level with each rhythm.
+const GRID: usize = LEVELS.len() * RHYTHMS.len();
 /// What is left of the trend a step later.
 const DAMPING: f64 = 0.98;
 /// Steps that a first state is taken from at least.
@@ -68,9 +70,51 @@ impl Smoothing {
             (state.walk(&known[first..], lead), state)
         };
         // A trend is tried at the best of the other speeds alone.
-        let level = least_missed(grid(!seasons.is_empty()).map(walked))?;
-        let with_trend = walked(Speeds { trend: TREND, ..level.1.speeds });
-        least_missed([level, with_trend].into_iter()).map(|(_, state)| state)
+        let best = start.best_of_grid(&known[first..], lead);
+        let tried = [0.0, TREND].map(|trend| walked(Speeds { trend, ..best }));
+        let finite = tried.into_iter().filter(|(missed, _)| missed.is_finite());
+        let least = finite.min_by(|a, b| a.0.total_cmp(&b.0));
+        least.map(|(_, state)| state).ok_or(Abstention::NothingToRegress)
+    }
+
+    /// Goes on through `values` at all speeds of the grid at once, without a trend;
+    /// gives those that missed least.
+    fn best_of_grid(&self, values: &[f64], lead: usize) -> Speeds {
+        let speeds: [Speeds; GRID] = std::array::from_fn(|lane| Speeds {
+            level: LEVELS[lane / RHYTHMS.len()],
+            trend: 0.0,
+            rhythm: RHYTHMS[lane % RHYTHMS.len()],
+        });
+        let of_others =
+            |speeds: Speeds| speeds.rhythm * (1.0 - speeds.level) / self.rhythms.len().max(1) as f64;
+        let shares = speeds.map(of_others);
+        let lanes = |rhythm: &Rhythm| (0..rhythm.season()).map(|place| [rhythm.at(place); GRID]).collect();
+        let mut rhythms: Vec<Vec<[f64; GRID]>> = self.rhythms.iter().map(lanes).collect();
+        let (mut level, mut pending) = ([self.level; GRID], vec![[0.0; GRID]; lead]);
+        let mut missed = [0.0; GRID];
+        for (step, value) in (self.step..).zip(values) {
+            let mut miss = level.map(|level| value - level);
+            for rhythm in &rhythms {
+                let now = &rhythm[step % rhythm.len()];
+                miss.iter_mut().zip(now).for_each(|(miss, now)| *miss -= now);
+            }
+            let early = &mut pending[step % lead];
+            let known = step >= self.step + lead;
+            for lane in 0..GRID {
+                missed[lane] += miss[lane].abs() + if known { (value - early[lane]).abs() } else { 0.0 };
+                level[lane] += speeds[lane].level * miss[lane];
+            }
+            *early = level;
+            for rhythm in &mut rhythms {
+                let season = rhythm.len();
+                let now = &mut rhythm[step % season];
+                (0..GRID).for_each(|lane| now[lane] += shares[lane] * miss[lane]);
+                let later = &rhythm[(step + lead) % season];
+                early.iter_mut().zip(later).for_each(|(early, later)| *early += later);
+            }
+        }
+        let least = (0..GRID).min_by(|one, other| missed[*one].total_cmp(&missed[*other]));
+        speeds[least.unwrap_or(0)]
     }
 
     /// Goes on through `values`; gives the sum of what was missed one step and
@@ -123,18 +167,6 @@ impl Smoothing {
             level + self.rhythms.iter().map(|rhythm| rhythm.at(self.step + ahead)).sum::<f64>()
         })
     }
-}
-
-/// The speeds that are tried without a trend.
-fn grid(seasonal: bool) -> impl Iterator<Item = Speeds> {
-    let rhythms: &[f64] = if seasonal { &RHYTHMS } else { &[0.0] };
-    let of_level = |level| rhythms.iter().map(move |rhythm| Speeds { level, trend: 0.0, rhythm: *rhythm });
-    LEVELS.into_iter().flat_map(of_level)
-}
-
-fn least_missed(tried: impl Iterator<Item = (f64, Smoothing)>) -> Result<(f64, Smoothing), Abstention> {
-    let finite = tried.filter(|(missed, _)| missed.is_finite());
-    finite.min_by(|a, b| a.0.total_cmp(&b.0)).ok_or(Abstention::NothingToRegress)
 }
 
 /// Exponential smoothing with the shortest season, or with none.

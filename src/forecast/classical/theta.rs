@@ -35,37 +35,75 @@ struct Line {
     speed: f64,
     theta: f64,
     level: f64,
-    /// The straight line's value at the start and its slope.
+    straight: Straight,
+    /// What is left of the first value's weight: `(1 - speed)^step`.
+    left: f64,
+}
+
+/// The straight line through all values so far.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Straight {
+    /// Its value at the start and its slope.
     start: f64,
     slope: f64,
     mean: f64,
     /// How many samples were seen.
     step: usize,
-    /// What is left of the first value's weight: `(1 - speed)^step`.
-    left: f64,
+}
+
+impl Straight {
+    fn new(first: f64) -> Self {
+        Straight { start: first, slope: 0.0, mean: first, step: 1 }
+    }
+
+    /// Goes on by one value (equations 9 to 11).
+    fn update(&mut self, value: f64) {
+        let seen = (self.step + 1) as f64;
+        self.slope = ((seen - 2.0) * self.slope + 6.0 / seen * (value - self.mean)) / (seen + 1.0);
+        self.mean += (value - self.mean) / seen;
+        self.start = self.mean - (seen + 1.0) / 2.0 * self.slope;
+        self.step += 1;
+    }
+
+    /// The lines after each of `values`.
+    fn all(values: &[f64]) -> Vec<Straight> {
+        let mut line = Straight::new(values[0]);
+        let others = values[1..].iter().map(|value| {
+            line.update(*value);
+            line
+        });
+        std::iter::once(Straight::new(values[0])).chain(others).collect()
+    }
+}
+
+/// The share of the straight line in a forecast.
+fn share(theta: f64) -> f64 {
+    1.0 - 1.0 / theta
 }
 
 impl Line {
-    fn new(speed: f64, theta: f64, first: f64) -> Self {
-        Line { speed, theta, level: first, start: first, slope: 0.0, mean: first, step: 1, left: 1.0 - speed }
+    /// What the smoothing has not yet seen of the straight line.
+    fn unseen(&self) -> f64 {
+        let next = self.left * (1.0 - self.speed);
+        self.left * self.straight.start + (1.0 - next) / self.speed * self.straight.slope
     }
 
     /// The next value (Fiorucci et al., equation 7).
     fn expected(&self) -> f64 {
-        let next = self.left * (1.0 - self.speed);
-        let line = self.left * self.start + (1.0 - next) / self.speed * self.slope;
-        self.level + (1.0 - 1.0 / self.theta) * line
+        self.level + share(self.theta) * self.unseen()
     }
 
-    /// Goes on by one value (equations 8 to 11).
-    fn update(&mut self, value: f64) {
-        let seen = (self.step + 1) as f64;
+    /// Goes on by one value (equation 8), after which the straight line is this.
+    fn follow(&mut self, value: f64, straight: Straight) {
         self.level += self.speed * (value - self.level);
-        self.slope = ((seen - 2.0) * self.slope + 6.0 / seen * (value - self.mean)) / (seen + 1.0);
-        self.mean += (value - self.mean) / seen;
-        self.start = self.mean - (seen + 1.0) / 2.0 * self.slope;
         self.left *= 1.0 - self.speed;
-        self.step += 1;
+        self.straight = straight;
+    }
+
+    fn update(&mut self, value: f64) {
+        let mut straight = self.straight;
+        straight.update(value);
+        self.follow(value, straight);
     }
 
     /// Each further value is the expected one of a walk through those before.
@@ -77,25 +115,32 @@ impl Line {
         }
         path
     }
+}
 
-    /// Goes through all values but the first, which the line stands on; gives
-    /// what was missed in the second half, one step and `lead` steps ahead.
-    fn walk(&mut self, values: &[f64], lead: usize) -> f64 {
-        let (mut missed, mut pending) = (0.0, vec![f64::NAN; lead]);
-        let half = values.len() / 2;
-        for (index, value) in values.iter().enumerate().skip(1) {
-            if index >= half {
-                let ahead = pending[index % lead];
-                missed += (value - self.expected()).abs();
-                missed += if ahead.is_finite() { (value - ahead).abs() } else { 0.0 };
+/// The lines of one `speed` after all `values`, one for each theta, with what
+/// each missed in the second half, one step and `lead` steps ahead. `straight`
+/// are the lines after each value; they and the smoothing are the same for all
+/// thetas.
+fn walked(values: &[f64], straight: &[Straight], speed: f64, lead: usize) -> [(f64, Line); THETAS.len()] {
+    let mut line = Line { speed, theta: 1.0, level: values[0], straight: straight[0], left: 1.0 - speed };
+    // What is expected is a level and so much for each share of the straight line.
+    let (mut next, mut pending) = ((line.level, line.unseen()), vec![(f64::NAN, 0.0); lead]);
+    let (mut missed, half, mut place) = ([0.0; THETAS.len()], values.len() / 2, 1 % lead);
+    for (index, value) in values.iter().enumerate().skip(1) {
+        if index >= half {
+            let ahead = pending[place];
+            for (missed, theta) in missed.iter_mut().zip(THETAS) {
+                let miss = |(level, rise): (f64, f64)| (value - level - share(theta) * rise).abs();
+                *missed += miss(next) + if ahead.0.is_finite() { miss(ahead) } else { 0.0 };
             }
-            self.update(*value);
-            // Without simulating: the level stays, the line goes on.
-            let rise = (1.0 - 1.0 / self.theta) * self.slope * (lead - 1) as f64;
-            pending[index % lead] = self.expected() + rise;
         }
-        missed
+        line.follow(*value, straight[index]);
+        next = (line.level, line.unseen());
+        // Without simulating: the level stays, the line goes on.
+        pending[place] = (next.0, next.1 + line.straight.slope * (lead - 1) as f64);
+        place = if place + 1 == lead { 0 } else { place + 1 };
     }
+    std::array::from_fn(|place| (missed[place], Line { theta: THETAS[place], ..line }))
 }
 
 impl Filter for Theta {
@@ -110,25 +155,24 @@ impl Filter for Theta {
         let at = |step: usize| rhythm.as_ref().map_or(0.0, |rhythm| rhythm.at(step));
         let flat: Vec<f64> = known.iter().enumerate().map(|(step, value)| value - at(step)).collect();
         let lead = rhythm.as_ref().map_or(1, Rhythm::season);
-        let tried = SPEEDS.iter().flat_map(|speed| THETAS.iter().map(move |theta| (*speed, *theta)));
-        let tried = tried.map(|(speed, theta)| {
-            let mut line = Line::new(speed, theta, flat[0]);
-            (line.walk(&flat, lead), line)
-        });
+        let straight = Straight::all(&flat);
+        let tried = SPEEDS.into_iter().flat_map(|speed| walked(&flat, &straight, speed, lead));
         let best = tried.filter(|(missed, _)| missed.is_finite()).min_by(|a, b| a.0.total_cmp(&b.0));
         let line = best.map(|(_, line)| line).ok_or(Abstention::NothingToRegress)?;
         Ok(Theta { line, rhythm })
     }
 
     fn update(&mut self, value: f64) {
-        let rhythm = self.rhythm.as_ref().map_or(0.0, |rhythm| rhythm.at(self.line.step));
+        let rhythm = self.rhythm.as_ref().map_or(0.0, |rhythm| rhythm.at(self.line.straight.step));
         self.line.update(value - rhythm);
     }
 
     fn path(&self, horizon: usize) -> Array1<f64> {
         let mut path = self.line.path(horizon);
         if let Some(rhythm) = &self.rhythm {
-            path.iter_mut().enumerate().for_each(|(step, value)| *value += rhythm.at(self.line.step + step));
+            path.iter_mut()
+                .enumerate()
+                .for_each(|(step, value)| *value += rhythm.at(self.line.straight.step + step));
         }
         path
     }

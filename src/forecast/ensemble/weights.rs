@@ -1,7 +1,7 @@
 //! What forecasts lose in a trial, by how far ahead, and the weights that follow
 //! from it.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 
 use super::COMPARED_LEVELS;
 use super::trial::Trial;
@@ -53,7 +53,7 @@ impl Losses {
             for (step, (value, row)) in truth.zip(values.rows()).enumerate() {
                 if value.is_finite() {
                     let sum = &mut sums[block_of(step)];
-                    *sum = (sum.0 + pinball(*value, row.iter().copied()), sum.1 + 1);
+                    *sum = (sum.0 + pinball(*value, row), sum.1 + 1);
                 }
             }
         }
@@ -64,10 +64,11 @@ impl Losses {
 }
 
 /// Twice the pinball loss, averaged over the compared levels.
-fn pinball(value: f64, quantiles: impl Iterator<Item = f64>) -> f64 {
+fn pinball(value: f64, quantiles: ArrayView1<'_, f64>) -> f64 {
     let losses = COMPARED_LEVELS.iter().zip(quantiles).map(|(level, quantile)| {
         let miss = value - quantile;
-        2.0 * (level * miss).max((level - 1.0) * miss)
+        // The larger of 2 level miss and 2 (level - 1) miss.
+        miss.abs() + (2.0 * level - 1.0) * miss
     });
     losses.sum::<f64>() / COMPARED_LEVELS.len() as f64
 }
