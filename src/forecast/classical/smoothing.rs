@@ -100,10 +100,10 @@ impl Smoothing {
             }
             let early = &mut pending[step % lead];
             let known = step >= self.step + lead;
-            for lane in 0..GRID {
+            (0..GRID).for_each(|lane| {
                 missed[lane] += miss[lane].abs() + if known { (value - early[lane]).abs() } else { 0.0 };
                 level[lane] += speeds[lane].level * miss[lane];
-            }
+            });
             *early = level;
             for rhythm in &mut rhythms {
                 let season = rhythm.len();
