@@ -1,6 +1,7 @@
 //! What holds for the forecast of any series.
 
 use super::*;
+use crate::forecast::Tracker;
 use proptest::prelude::*;
 
 fn one(values: &[f64], seasons: &[usize], horizon: usize) -> Result<Forecast, Abstention> {
@@ -147,20 +148,64 @@ fn a_season_that_shifts_by_an_hour_is_followed() {
     assert!(miss < 2.0, "{miss}");
 }
 
+/// What a sample may be.
+fn ugly() -> impl Strategy<Value = f64> {
+    let odd = [f64::NAN, f64::INFINITY, 0.0, 5.0, 1e-300, 1e100, -1e100];
+    prop_oneof![proptest::sample::select(odd.to_vec()), 0.0..10.0_f64, -1e9..1e9_f64]
+}
+
+/// Whether all values are finite and no quantile lies below a smaller one.
+fn is_sound(forecast: &Forecast) -> bool {
+    let mut cells = forecast.mean.iter().chain(&forecast.values);
+    let in_order =
+        |row: ArrayView1<'_, f64>| row.iter().zip(row.iter().skip(1)).all(|(low, high)| low <= high);
+    cells.all(|value| value.is_finite()) && forecast.values.rows().into_iter().all(in_order)
+}
+
+/// The first `end` samples of each series.
+fn until(fleet: &[Vec<f64>], end: usize) -> Vec<Past<'_>> {
+    let first = |values: &[f64]| values.len().min(end);
+    let cut = fleet.iter().map(|values| &values[..first(values)]);
+    cut.map(|values| Past { values: ArrayView1::from(values), seasons: &[6, 24] }).collect()
+}
+
 proptest! {
     #[test]
     fn forecasts_are_finite_and_ordered_on_any_input(
-        values in proptest::collection::vec(prop_oneof![
-            Just(f64::NAN), Just(0.0), Just(5.0), 0.0..10.0_f64, -1e9..1e9_f64, Just(1e100), Just(-1e100), Just(1e-300), Just(f64::INFINITY)
-        ], 0..260),
+        values in proptest::collection::vec(ugly(), 0..260),
         seasons in proptest::collection::vec(0_usize..60, 0..3),
         horizon in 0_usize..60,
     ) {
         if let Ok(forecast) = one(&values, &seasons, horizon) {
             prop_assert_eq!(forecast.mean.len(), horizon);
-            prop_assert!(forecast.mean.iter().chain(forecast.values.iter()).all(|value| value.is_finite()));
-            for row in forecast.values.rows() {
-                prop_assert!(row.iter().zip(row.iter().skip(1)).all(|(low, high)| low <= high));
+            prop_assert!(is_sound(&forecast));
+        }
+    }
+
+    #[test]
+    fn so_are_those_that_are_carried_on_and_corrected(
+        fleet in proptest::collection::vec(proptest::collection::vec(ugly(), 12..200), 1..10),
+        mut levels in proptest::collection::vec(0.001..0.999_f64, 1..6),
+        fresh in 0_usize..40,
+        horizon in 1_usize..40,
+    ) {
+        levels.push(0.5);
+        let quantiles = Quantiles::new(&levels).unwrap();
+        let before = until(&fleet, 160);
+        let learnt = Fleet::learn(&before, horizon, &quantiles);
+        for ((adopted, before), after) in
+            learnt.adopt(&before).into_iter().zip(&before).zip(until(&fleet, 160 + fresh))
+        {
+            let Ok((learned, first)) = adopted else { continue };
+            prop_assert!(is_sound(&first));
+            let came = after.values.iter().skip(before.values.len());
+            let mut tracker = Tracker::default();
+            tracker.issue(0, &first);
+            (0..).zip(came.clone()).for_each(|(step, value)| tracker.observe(step, *value, &quantiles));
+            if let Ok(mut forecast) = learned.forecast(&learnt, &after, came.len()) {
+                tracker.correct(&mut forecast, f64::MIN);
+                prop_assert_eq!(forecast.values.dim(), (horizon, quantiles.levels().len()));
+                prop_assert!(is_sound(&forecast));
             }
         }
     }
@@ -177,10 +222,7 @@ proptest! {
         values.truncate(40);
         match one(&values, &[6, 24], horizon) {
             Ok(forecast) => {
-                prop_assert!(forecast.mean.iter().chain(&forecast.values).all(|value| value.is_finite()));
-                for row in forecast.values.rows() {
-                    prop_assert!(row.iter().zip(row.iter().skip(1)).all(|(low, high)| low <= high));
-                }
+                prop_assert!(is_sound(&forecast));
             }
             Err(Abstention::TooLarge { value, .. }) => prop_assert!(value.abs() > 1e100),
             Err(Abstention::NoSamples) => prop_assert!(values.iter().all(|value| value.is_nan())),
