@@ -125,7 +125,7 @@ impl UsageSource for MadeUp {
             (id.clone(), series)
         });
         let frame = Frame { resource, step, series: series.collect() };
-        Ok(Fetched { frame, refused: Vec::new() })
+        Ok(Fetched::whole(frame))
     }
 }
 

@@ -36,7 +36,14 @@ pub trait UsageSource: Send + Sync {
     ///
     /// A range may be longer than the source can answer at once: an adapter
     /// splits it, and keeps to its own limits on samples and queries at once.
+    /// Where only the beginning was answered, that is given with the reason.
     async fn fetch(&self, resource: Resource, range: TimeRange) -> Result<Fetched, SourceError>;
+
+    /// How far its clock is ahead of ours, in milliseconds, as far as its answers
+    /// have told; 0 where that is not known.
+    fn clock_ahead(&self) -> i64 {
+        0
+    }
 
     /// Whether it can say how available tenants' services were.
     fn knows_availability(&self) -> bool {
@@ -61,6 +68,25 @@ pub struct Fetched {
     pub frame: Frame,
     /// Series that could not be used, each with the reason.
     pub refused: Vec<String>,
+    /// Why the end of the range is missing, where it is.
+    pub broken_off: Option<BrokenOff>,
+}
+
+impl Fetched {
+    /// An answer for the whole of a range.
+    pub fn whole(frame: Frame) -> Self {
+        Fetched { frame, refused: Vec::new(), broken_off: None }
+    }
+}
+
+/// Where an answer broke off. What lies before is whole, and need not be asked
+/// for again.
+#[derive(Debug, Clone)]
+pub struct BrokenOff {
+    /// The first instant that is missing.
+    pub until: Timestamp,
+    /// Why.
+    pub error: SourceError,
 }
 
 /// What a source is asked for.

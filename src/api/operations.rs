@@ -41,6 +41,10 @@ pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
         let since = problem.since;
         reasons.push(format!("since {since} the usage of {resource} fails: failed to {}", problem.error));
     }
+    for (resource, since) in state.engine.stale_resources() {
+        reasons.push(format!("the usage of {resource} is stale: its newest sample is of {since}"));
+    }
+    reasons.extend(state.engine.clock_problem());
     let lines: Vec<String> = std::iter::once(word.to_owned()).chain(reasons).collect();
     (status, lines.join("\n") + "\n")
 }

@@ -14,8 +14,8 @@ use super::page::{Page, PageQuery, known_state, place};
 use super::problem::Problem;
 use super::quotas::QuotaView;
 use super::reason::Reason;
-use crate::domain::{Recommendation, RecommendationId, RecommendationState, Resource, TenantId};
-use crate::engine::Decided;
+use crate::domain::{Recommendation, RecommendationId, RecommendationState, Resource, TenantId, Timestamp};
+use crate::engine::{Decided, SeriesKey};
 use crate::registry::{Filter, RecommendationRecord};
 
 /// A recommendation, with what has become of it.
@@ -27,12 +27,23 @@ pub struct RecommendationView {
     unit: &'static str,
     /// What has become of it.
     state: RecommendationState,
+    /// While it waits: when the newest sample of the usage is from, where that is longer ago than
+    /// `rightsizing.stale_after`. The daemon does not apply it then, and a person should look first.
+    stale_since: Option<Timestamp>,
 }
 
-impl From<RecommendationRecord> for RecommendationView {
-    fn from(record: RecommendationRecord) -> Self {
-        let RecommendationRecord { recommendation, state } = record;
-        RecommendationView { unit: recommendation.resource.unit(), recommendation, state }
+impl RecommendationView {
+    fn of(state: &ApiState, record: RecommendationRecord) -> Self {
+        let RecommendationRecord { recommendation, state: become_of_it } = record;
+        let waits =
+            matches!(become_of_it, RecommendationState::Proposed | RecommendationState::AwaitsSecond { .. });
+        let key = SeriesKey { tenant: recommendation.tenant.clone(), resource: recommendation.resource };
+        RecommendationView {
+            unit: recommendation.resource.unit(),
+            stale_since: waits.then(|| state.engine.stale_since(&key)).flatten(),
+            recommendation,
+            state: become_of_it,
+        }
     }
 }
 
@@ -91,7 +102,7 @@ pub async fn list(
     let filter = Filter { tenant, resource, state: wanted };
     let registry = state.engine.registry();
     let found = registry.recommendations(&filter, page.cursor.as_deref(), size + 1).await?;
-    let views = found.into_iter().map(RecommendationView::from).collect();
+    let views = found.into_iter().map(|record| RecommendationView::of(&state, record)).collect();
     Ok(Json(Page::of(views, size, |view: &RecommendationView| view.recommendation.id.to_string())))
 }
 
@@ -109,7 +120,7 @@ pub async fn get(
 ) -> Result<Json<RecommendationView>, Problem> {
     let record = state.engine.registry().recommendation(id).await?;
     caller.admit(&state, &record.recommendation.tenant).await?;
-    Ok(Json(record.into()))
+    Ok(Json(RecommendationView::of(&state, record)))
 }
 
 /// Approve a recommendation and change the quota. Where it needs two people (`[approval]` in the config) the first
@@ -138,10 +149,11 @@ pub async fn approve(
     Ok(match outcome.map_err(|error| Problem::from(error).or_conflict())? {
         Decided::Applied(quota) => {
             let recommendation = state.engine.registry().recommendation(id).await?;
-            Json(Applied { quota: quota.into(), recommendation: recommendation.into() }).into_response()
+            let recommendation = RecommendationView::of(&state, recommendation);
+            Json(Applied { quota: quota.into(), recommendation }).into_response()
         }
         Decided::AwaitsSecond(record) => {
-            (StatusCode::ACCEPTED, Json(RecommendationView::from(*record))).into_response()
+            (StatusCode::ACCEPTED, Json(RecommendationView::of(&state, *record))).into_response()
         }
     })
 }
@@ -165,7 +177,7 @@ pub async fn reject(
     admit(&state, &caller, id).await?;
     let registry = state.engine.registry();
     let record = registry.reject(id, caller.actor(), reason, caller.request_id()).await?;
-    Ok(Json(record.into()))
+    Ok(Json(RecommendationView::of(&state, record)))
 }
 
 /// Whether the caller may decide for the recommendation's tenant.

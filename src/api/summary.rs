@@ -28,6 +28,8 @@ pub struct Summary {
     paused: Option<Pause>,
     /// The resources whose source fails, each with what it says.
     source_problems: Vec<SourceProblemView>,
+    /// The resources whose usage is older than `rightsizing.stale_after` for all tenants.
+    stale: Vec<StaleUsage>,
     last_cycle_at: Option<Timestamp>,
 }
 
@@ -37,6 +39,14 @@ pub struct SourceProblemView {
     resource: Resource,
     since: Timestamp,
     message: String,
+}
+
+/// A resource whose usage is stale.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StaleUsage {
+    resource: Resource,
+    /// When its newest sample is from.
+    since: Timestamp,
 }
 
 /// Read the fleet in a few figures, which are at most some seconds old.
@@ -56,6 +66,8 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
         since: problem.since,
         message: format!("failed to {}", problem.error),
     });
+    let stale = state.engine.stale_resources().into_iter();
+    let stale = stale.map(|(resource, since)| StaleUsage { resource, since });
     Ok(Json(Summary {
         simulated: state.settings.simulated,
         tenants: rows.len(),
@@ -66,6 +78,7 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
         open_incidents: rows.iter().filter(|row| row.incident.is_some()).count(),
         paused: registry.pause().await?,
         source_problems: problems.collect(),
+        stale: stale.collect(),
         last_cycle_at: workspace.last_cycle_at(),
     }))
 }

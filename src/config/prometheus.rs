@@ -114,6 +114,10 @@ pub struct QueryLimits {
     pub max_samples_per_query: usize,
     /// The most queries at once.
     pub max_queries_at_once: usize,
+    /// The most queries a second.
+    pub max_queries_per_second: usize,
+    /// An answer that took longer is a slow one.
+    pub slow_after: Duration,
     /// The most series of one resource.
     pub max_series: usize,
     /// The largest answer that is read, in bytes.
@@ -141,6 +145,20 @@ impl QueryLimits {
                 2,
                 1..=64,
             ),
+            max_queries_per_second: section.count(
+                "max_queries_per_second",
+                "How many queries are sent in a second, all resources together.",
+                20,
+                1..=10_000,
+            ),
+            slow_after: section.duration(
+                "slow_after",
+                "An answer that takes longer shows that Prometheus is strained: as long a rest follows (at \
+                 most longest_retry_wait), the next queries ask for half as much, and go one by one until \
+                 one is answered sooner. The same follows 429, 503 and what runs out of time.",
+                Duration::from_secs(10),
+                Duration::from_millis(10)..=Duration::from_secs(600),
+            ),
             max_series: section.count(
                 "max_series",
                 "The most series that one expression may return. An answer with more is refused whole: \
@@ -163,10 +181,11 @@ impl QueryLimits {
             ),
             max_halvings: section.count(
                 "max_halvings",
-                "How often a range is halved after Prometheus said that it is too much, before the \
-                 fetch is given up until the next cycle.",
-                5,
-                0..=10,
+                "How often a range is halved after Prometheus said that it is too much. After that the \
+                 tenants are asked for in up to 216 smaller shares, by the last characters of their names, \
+                 where the expression keeps them apart; else the fetch is given up until the next cycle.",
+                11,
+                0..=16,
             ),
         }
     }

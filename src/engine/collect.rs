@@ -11,7 +11,7 @@ use futures::future::join_all;
 
 use super::{Engine, EngineError, Progress};
 use crate::domain::{Actor, ApplyMode, Resource, TenantId, TimeRange, Timestamp};
-use crate::ports::{Fetched, SourceError};
+use crate::ports::{BrokenOff, Fetched, SourceError};
 use crate::registry::{NewTenant, RegistryError};
 
 /// What can go wrong with one resource.
@@ -53,6 +53,7 @@ impl Engine {
         for (message, resources) in news {
             tracing::warn!(resources = resources.join(", "), "failed to {message}");
         }
+        self.watch_freshness();
         self.discover().await?;
         let engine = Arc::clone(self);
         let (full_since, since) =
@@ -71,27 +72,37 @@ impl Engine {
 
     async fn collect_resource(self: &Arc<Self>, resource: Resource) -> Result<usize, CollectError> {
         let step = self.parts.source.step();
-        let settled = self.now().minus(self.settings.settle);
-        let end = settled.floor_to(step).plus(step.duration());
-        let oldest = end.minus(self.settings.backfill).floor_to(step);
+        // What lies after it has not settled, or is in the future of a source
+        // whose clock is behind, which it only says with an answer.
+        let settled = || {
+            let settled = self.present_of_source().minus(self.settings.settle);
+            settled.floor_to(step).plus(step.duration())
+        };
+        let oldest = settled().minus(self.settings.backfill).floor_to(step);
         let watermark = self.parts.registry.watermark(resource).await;
         let watermark = watermark.map_err(|error| CollectError::Engine(error.into()))?;
         let mut start = watermark.map_or(oldest, |watermark| watermark.max(oldest));
         let mut samples = 0;
-        while start < end {
-            let range = TimeRange { start, end: start.plus(self.settings.slice).min(end) };
-            let fetched = self.parts.source.fetch(resource, range).await.map_err(CollectError::Source)?;
-            samples += self.keep(resource, range, fetched).await.map_err(CollectError::Engine)?;
+        while start < settled() {
+            let range = TimeRange { start, end: start.plus(self.settings.slice).min(settled()) };
+            let mut fetched = self.parts.source.fetch(resource, range).await.map_err(CollectError::Source)?;
+            let broken_off = fetched.broken_off.take();
+            let until = broken_off.as_ref().map_or(range.end, |broken_off| broken_off.until);
+            let until = until.min(settled()).max(start);
+            samples += self.keep(resource, until, fetched).await.map_err(CollectError::Engine)?;
+            if let Some(BrokenOff { error, .. }) = broken_off {
+                return Err(CollectError::Source(error));
+            }
             start = range.end;
         }
         Ok(samples)
     }
 
-    /// Keeps a slice, and only then marks it as collected.
+    /// Keeps what was fetched, and only then marks what lies before `until` as collected.
     async fn keep(
         self: &Arc<Self>,
         resource: Resource,
-        range: TimeRange,
+        until: Timestamp,
         fetched: Fetched,
     ) -> Result<usize, EngineError> {
         for refused in &fetched.refused {
@@ -105,7 +116,7 @@ impl Engine {
             let since = self.now().minus(self.settings.window);
             self.workspace.extend(Arc::unwrap_or_clone(frame), since);
         }
-        self.parts.registry.set_watermark(resource, range.end).await?;
+        self.parts.registry.set_watermark(resource, until).await?;
         let held = self.workspace.frame(resource).map_or(0, |frame| frame.series.len());
         self.parts.metrics.collected(resource.name(), samples, held);
         Ok(samples)
@@ -143,10 +154,7 @@ impl Engine {
         }
         Ok(())
     }
-
-    /// The last sample known of a series, for judging whether it is stale.
-    pub(super) fn last_sample_at(&self, key: &super::SeriesKey) -> Option<Timestamp> {
-        let frame = self.workspace.frame(key.resource)?;
-        frame.series.get(&key.tenant)?.last_sample().map(|(at, _)| at)
-    }
 }
+
+#[cfg(test)]
+mod tests;

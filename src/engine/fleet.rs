@@ -55,6 +55,8 @@ pub struct FleetQuota {
     pub usage: Option<f64>,
     /// When that was.
     pub usage_at: Option<Timestamp>,
+    /// The same, where it is so long ago that the usage is stale, and nothing is applied on it.
+    pub stale_since: Option<Timestamp>,
     /// The largest usage that is held in memory, in the unit.
     pub peak: Option<f64>,
     /// The share of the samples held in memory that lie above the quota.
@@ -243,6 +245,7 @@ impl Engine {
             budget: self.budget(tenant, quota.resource).share,
             usage: last.map(|(_, value)| value),
             usage_at: last.map(|(at, _)| at),
+            stale_since: last.map(|(at, _)| at).filter(|at| self.is_stale(*at)),
             peak: known.map(|usage| usage.values.iter().copied().fold(f64::MIN, f64::max)),
             violations: what_if.map(|what_if| what_if.violations),
             slack: what_if.map(|what_if| what_if.slack),

@@ -35,6 +35,7 @@ mod resting;
 mod rollouts;
 mod sizing;
 mod sla;
+mod staleness;
 #[cfg(test)]
 mod tests;
 mod workspace;

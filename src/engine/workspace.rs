@@ -275,6 +275,8 @@ pub(super) struct Availability {
 #[derive(Debug)]
 pub struct Workspace {
     frames: RwLock<BTreeMap<Resource, Arc<Frame>>>,
+    /// The newest sample of any tenant.
+    newest: RwLock<BTreeMap<Resource, Timestamp>>,
     pub(super) forecasts: Forecasts,
     models: RwLock<BTreeMap<Resource, Vec<ModelVersion>>>,
     drift: RwLock<Vec<Drift>>,
@@ -287,6 +289,8 @@ pub struct Workspace {
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
     /// Whether the source has answered since the start.
     source_has_answered: AtomicBool,
+    /// Whether the source's clock and ours were found apart.
+    clocks_apart: AtomicBool,
     last_cycle_at: RwLock<Option<Timestamp>>,
     /// When changes of quotas were measured last.
     pub(super) measured_at: Mutex<Option<Timestamp>>,
@@ -300,6 +304,7 @@ impl Workspace {
     pub(super) fn new(shelf: &Arc<dyn Shelf>) -> Self {
         Workspace {
             frames: RwLock::default(),
+            newest: RwLock::default(),
             forecasts: Forecasts::new(Arc::clone(shelf)),
             models: RwLock::default(),
             drift: RwLock::default(),
@@ -311,6 +316,7 @@ impl Workspace {
             assessments: RwLock::default(),
             source_problems: RwLock::default(),
             source_has_answered: AtomicBool::default(),
+            clocks_apart: AtomicBool::default(),
             last_cycle_at: RwLock::default(),
             measured_at: Mutex::default(),
             availability: RwLock::default(),
@@ -320,6 +326,12 @@ impl Workspace {
 
     /// Adds usage and forgets what lies before `since`.
     pub(super) fn extend(&self, newer: Frame, since: Timestamp) {
+        let last = newer.series.values().filter_map(|series| Some(series.last_sample()?.0)).max();
+        if let Some(last) = last {
+            let mut newest = self.newest.write();
+            let held = newest.entry(newer.resource).or_insert(last);
+            *held = last.max(*held);
+        }
         let mut frames = self.frames.write();
         let frame = frames
             .entry(newer.resource)
@@ -327,6 +339,12 @@ impl Workspace {
         let frame = Arc::make_mut(frame);
         frame.extend(newer);
         frame.drop_before(since);
+    }
+
+    /// When the newest sample of a resource is from, of whatever tenant; `None`
+    /// where no usage is known.
+    pub fn newest_sample(&self, resource: Resource) -> Option<Timestamp> {
+        self.newest.read().get(&resource).copied()
     }
 
     /// All usage held of a resource.
@@ -449,6 +467,11 @@ impl Workspace {
     /// Whether the source has answered since the start, for any resource.
     pub fn source_has_answered(&self) -> bool {
         self.source_has_answered.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the clocks are apart; gives whether that is new.
+    pub(super) fn clocks_apart(&self, apart: bool) -> bool {
+        self.clocks_apart.swap(apart, Ordering::Relaxed) != apart
     }
 
     pub(super) fn cycle_ended(&self, at: Timestamp) {

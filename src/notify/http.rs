@@ -3,7 +3,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -11,7 +10,7 @@ use reqwest::{Client, Response, StatusCode};
 
 use super::NotifierSettings;
 use super::message::Message;
-use crate::domain::Timestamp;
+use crate::domain::{self, Timestamp};
 use crate::ports::DeliveryError;
 use crate::security::{Addresses, check_url};
 use crate::telemetry::causes;
@@ -79,7 +78,7 @@ impl Http {
             return Err(failed(format!("it answered {status}, and redirects are not followed")));
         }
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|text| wait_of(text, now));
+        let retry_after = retry_after.and_then(|text| domain::retry_after(text, now));
         let said = self.beginning(response).await;
         let said = if said.is_empty() { said } else { format!(": {said}") };
         Err(DeliveryError::Failed { message: format!("it answered {status}{said}"), retry_after })
@@ -99,16 +98,6 @@ impl Http {
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
     }
-}
-
-/// The wait that a `Retry-After` asks for, in seconds or until a date.
-fn wait_of(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = chrono::DateTime::parse_from_rfc2822(text).ok()?;
-    Some(Timestamp::from_millis(until.timestamp_millis()).since(now))
 }
 
 fn failed(message: String) -> DeliveryError {
@@ -145,18 +134,5 @@ impl Resolve for CheckedResolver {
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_read_in_seconds_or_as_a_date() {
-        let now = "1994-11-06T08:49:00Z".parse().unwrap();
-        assert_eq!(wait_of(" 120 ", now), Some(Duration::from_secs(120)));
-        assert_eq!(wait_of("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(37)));
-        assert_eq!(wait_of("soon", now), None);
     }
 }

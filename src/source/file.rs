@@ -50,7 +50,7 @@ impl UsageSource for FileSource {
                 frame.series.insert(tenant.clone(), part);
             }
         }
-        Ok(Fetched { frame, refused: Vec::new() })
+        Ok(Fetched::whole(frame))
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Metrics {
     cycles: Counter,
     last_cycle: FloatGauge,
     source_failures: Family<Labels, Counter>,
+    newest_sample: Family<Labels, FloatGauge>,
+    clock_ahead: FloatGauge,
     samples: Family<Labels, Counter>,
     series: Family<Labels, Gauge>,
     unknown_tenants: Gauge,
@@ -40,6 +42,8 @@ pub struct Metrics {
     quota_changes: Family<Labels, Counter>,
     requests: Family<Labels, Counter>,
     request_durations: Histograms,
+    connections: Gauge,
+    connections_refused: Counter,
     store_bytes: Gauge,
     outbox_waiting: Gauge,
     outbox_oldest: FloatGauge,
@@ -59,6 +63,8 @@ impl Default for Metrics {
             cycles: Counter::default(),
             last_cycle: FloatGauge::default(),
             source_failures: Family::default(),
+            newest_sample: Family::default(),
+            clock_ahead: FloatGauge::default(),
             samples: Family::default(),
             series: Family::default(),
             unknown_tenants: Gauge::default(),
@@ -76,6 +82,8 @@ impl Default for Metrics {
             quota_changes: Family::default(),
             requests: Family::default(),
             request_durations: request_durations.clone(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
             store_bytes: Gauge::default(),
             outbox_waiting: Gauge::default(),
             outbox_oldest: FloatGauge::default(),
@@ -106,6 +114,16 @@ impl Default for Metrics {
             Unit::Seconds,
             request_durations,
         );
+        registry.register(
+            "http_connections",
+            "Open connections to the API when the last one came",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "http_connections_refused",
+            "Connections that found every place taken and busy",
+            metrics.connections_refused.clone(),
+        );
         registry.register_with_unit(
             "store_size",
             "Size of the state on disk",
@@ -120,6 +138,18 @@ impl Default for Metrics {
 impl Metrics {
     fn register_usage(&self, registry: &mut Registry) {
         registry.register("source_failures", "Fetches of usage that failed", self.source_failures.clone());
+        registry.register_with_unit(
+            "newest_sample_timestamp",
+            "When the newest usage sample is from, in seconds since 1970",
+            Unit::Seconds,
+            self.newest_sample.clone(),
+        );
+        registry.register_with_unit(
+            "source_clock_ahead",
+            "How far the clock of the source of usage is ahead of the daemon's",
+            Unit::Seconds,
+            self.clock_ahead.clone(),
+        );
         registry.register("samples_collected", "Usage samples collected", self.samples.clone());
         registry.register("series", "Usage series held", self.series.clone());
         registry.register(
@@ -225,6 +255,16 @@ impl Metrics {
         self.source_failures.get_or_create(&vec![("resource", resource.to_owned())]).inc();
     }
 
+    /// The newest sample of a resource is from this many seconds since 1970.
+    pub fn newest_sample(&self, resource: &str, at_seconds: f64) {
+        self.newest_sample.get_or_create(&vec![("resource", resource.to_owned())]).set(at_seconds);
+    }
+
+    /// The source's clock is ahead of ours by this many seconds.
+    pub fn clock_ahead(&self, seconds: f64) {
+        self.clock_ahead.set(seconds);
+    }
+
     /// Usage was collected.
     pub fn collected(&self, resource: &str, samples: usize, series_held: usize) {
         let labels = vec![("resource", resource.to_owned())];
@@ -292,6 +332,16 @@ impl Metrics {
         let labels = vec![("method", method.to_owned()), route.clone(), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
         self.request_durations.get_or_create(&vec![route]).observe(took.as_secs_f64());
+    }
+
+    /// So many connections are open.
+    pub fn connections(&self, open: usize) {
+        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// A connection found no place.
+    pub fn connection_refused(&self) {
+        self.connections_refused.inc();
     }
 
     /// How many notices are on their way, and how old the oldest is.

@@ -47,7 +47,7 @@ macro_rules! script {
 /// The one document.
 pub static PAGE: Asset = asset!("index.html", "text/html");
 
-static PARTS: [Asset; 27] = [
+static PARTS: [Asset; 28] = [
     asset!("style.css", "text/css"),
     asset!("icon.svg", "image/svg+xml"),
     script!("api.js"),
@@ -68,6 +68,7 @@ static PARTS: [Asset; 27] = [
     script!("models.js"),
     script!("pause.js"),
     script!("promises.js"),
+    script!("stale.js"),
     script!("proposal.js"),
     script!("reports.js"),
     script!("rollout.js"),

@@ -1,6 +1,7 @@
 //! Usage from a real Prometheus.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use plimsoll::config::Credentials;
 use plimsoll::domain::{Resource, Step, TenantId, TimeRange, Timestamp};
@@ -158,7 +159,7 @@ async fn tls_of_an_own_authority_and_a_password() {
     let prometheus =
         Prometheus::start_guarded(&data(), Web { authority: Some(authority), user: Some(user) }).await;
     let mut guarded = settings(&prometheus.url);
-    guarded.retry.first_wait = std::time::Duration::from_millis(10);
+    guarded.retry.first_wait = Duration::from_millis(10);
     let error = fetch(guarded.clone(), Resource::CpuCores).await.unwrap_err();
     assert!(matches!(&error, SourceError::Unreachable(words) if words.contains("certificate")), "{error}");
     guarded.ca_pem = Some(ca_pem);
@@ -167,4 +168,75 @@ async fn tls_of_an_own_authority_and_a_password() {
     let password = "correct horse".to_owned().into();
     guarded.credentials = Credentials::Basic { username: "plimsoll".to_owned(), password };
     assert_exact(&fetch(guarded, Resource::CpuCores).await.unwrap());
+}
+
+/// 60 tenants of one day, and nothing else.
+fn many_tenants() -> (String, TimeRange) {
+    let day = 288;
+    let usage = (0..60).map(|tenant| {
+        let samples = (0..day).map(|n| (START + n * STEP, (tenant * 1000 + n) as f64)).collect();
+        (format!("tenant=\"t{tenant}\",pod=\"p\""), samples)
+    });
+    let start = Timestamp::from_seconds(START);
+    let range = TimeRange { start, end: Timestamp::from_seconds(START + day * STEP) };
+    (openmetrics([("usage", "gauge", usage.collect())]), range)
+}
+
+fn assert_all_of_many(fetched: &Fetched) {
+    assert!(fetched.broken_off.is_none(), "{:?}", fetched.broken_off);
+    assert_eq!(fetched.frame.series.len(), 60);
+    for tenant in 0..60 {
+        let expected: BTreeMap<i64, f64> = (0..288).map(|n| (n, (tenant * 1000 + n) as f64)).collect();
+        assert_eq!(values(fetched, &format!("t{tenant}")), expected, "t{tenant}");
+    }
+}
+
+#[tokio::test]
+async fn a_prometheus_that_takes_few_samples_a_query_is_asked_for_less() {
+    let (data, day) = many_tenants();
+    // 60 tenants at one instant are 60 samples; those of an expression with ranges many more.
+    for (limit, expression) in [
+        (4_000, "max by (tenant) (usage)"),
+        (50, "usage"),
+        (200, "max by (tenant) (max_over_time(usage[5m]))"),
+    ] {
+        let flag = format!("--query.max-samples={limit}");
+        let prometheus = Prometheus::start_with_flags(&data, &[&flag]).await;
+        let mut asked = settings(&prometheus.url);
+        asked.expressions = BTreeMap::from([(Resource::CpuCores, expression.to_owned())]);
+        asked.max_queries_per_second = 10_000;
+        let source = PrometheusSource::new(asked).unwrap();
+        let fetched = source.fetch(Resource::CpuCores, day).await.unwrap();
+        assert_all_of_many(&fetched);
+    }
+}
+
+#[tokio::test]
+async fn a_prometheus_that_runs_out_of_time_is_asked_for_less_and_gone_on_with() {
+    let (data, day) = many_tenants();
+    let prometheus = Prometheus::start_with_flags(&data, &["--query.timeout=300ms"]).await;
+    // 3600 evaluations of each tenant at each of the 24 points take longer than that.
+    let two_hours = TimeRange { end: day.start.plus(Duration::from_secs(7200)), ..day };
+    let mut asked = settings(&prometheus.url);
+    let expression = "max by (tenant) (max_over_time(usage[1h:1s]))".to_owned();
+    asked.expressions = BTreeMap::from([(Resource::CpuCores, expression)]);
+    (asked.retry.retries, asked.retry.first_wait) = (2, Duration::from_millis(10));
+    asked.retry.longest_wait = Duration::from_millis(100);
+    let source = PrometheusSource::new(asked).unwrap();
+    let (mut start, mut samples, mut failures) = (two_hours.start, 0, Vec::new());
+    while start < two_hours.end {
+        let fetched = source.fetch(Resource::CpuCores, TimeRange { start, ..two_hours }).await;
+        let (until, error) = match fetched {
+            Ok(fetched) => {
+                samples += fetched.frame.samples();
+                fetched.broken_off.map_or((two_hours.end, None), |off| (off.until, Some(off.error)))
+            }
+            Err(error) => (start, Some(error)),
+        };
+        failures.extend(error.map(|error| error.to_string()));
+        assert!(failures.len() < 20, "{failures:?}");
+        start = until;
+    }
+    assert_eq!(samples, 24 * 60);
+    assert!(failures.iter().all(|failure| failure.contains("query timed out")), "{failures:?}");
 }

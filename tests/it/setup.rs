@@ -18,8 +18,13 @@ pub fn nowhere() -> String {
 /// Days of CPU usage of one tenant up to now, with a daily rhythm that peaks
 /// at `peak` cores, as the metric `tenant_cpu_cores`.
 pub fn daily_usage(tenant: &str, days: i64, peak: f64) -> String {
+    daily_usage_until(tenant, days, peak, 0)
+}
+
+/// The same up to some hours ago.
+pub fn daily_usage_until(tenant: &str, days: i64, peak: f64, hours_ago: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-    let last = now / STEP * STEP;
+    let last = now / STEP * STEP - hours_ago * 3600;
     let samples = (0..days * 86_400 / STEP).rev().map(|age| {
         let at = last - age * STEP;
         let noise = (at / STEP * 7919 % 100) as f64 / 1000.0;

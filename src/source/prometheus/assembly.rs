@@ -118,10 +118,13 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// What each tenant has, and at most `max_named` reasons with a last line
-    /// that counts the rest.
-    pub fn finish(self, max_named: usize) -> Gathered {
-        let whole = |(tenant, held): (TenantId, Held)| Some((tenant, trimmed(held.values, self.grid)?));
+    /// What each tenant has at the first `points` of the grid, and at most
+    /// `max_named` reasons with a last line that counts the rest.
+    pub fn finish(self, points: usize, max_named: usize) -> Gathered {
+        let whole = |(tenant, mut held): (TenantId, Held)| {
+            held.values.truncate(points);
+            Some((tenant, trimmed(held.values, self.grid)?))
+        };
         let series = self.held.into_iter().filter_map(whole).collect();
         let doubled = self.doubled.into_iter().map(|(tenant, labels)| {
             let (count, first) = (labels.len(), labels.into_iter().take(2).collect::<Vec<_>>().join(" and "));
@@ -182,7 +185,7 @@ mod tests {
         for part in parts {
             assembly.take(part).unwrap();
         }
-        assembly.finish(3)
+        assembly.finish(GRID.points, 3)
     }
 
     #[test]

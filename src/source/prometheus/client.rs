@@ -1,8 +1,10 @@
 //! One query, seen through: who is asked and with which proof, how often it is
 //! tried again, and how many run at once.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use chrono::Utc;
 use parking_lot::Mutex;
 use prometheus_http_query::Client as QueryClient;
 use prometheus_http_query::error::Error as QueryError;
@@ -12,12 +14,14 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Response, Url};
 use secrecy::ExposeSecret;
-use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 
 use super::PrometheusSettings;
 use super::answer::{Answer, Series};
-use super::failure::{Failure, excerpt};
+use super::failure::{Failure, date, excerpt};
 use super::grid::Grid;
+use super::pace::Pace;
 use super::settings::Retry;
 use crate::config::Credentials;
 use crate::domain::Timestamp;
@@ -45,7 +49,7 @@ impl When {
 }
 
 /// Gives each sample the time of the point that it was asked for.
-fn back_on_the_points(mut series: Vec<Series>, grid: Grid) -> Vec<Series> {
+pub(super) fn back_on_the_points(mut series: Vec<Series>, grid: Grid) -> Vec<Series> {
     for sample in series.iter_mut().flat_map(|series| &mut series.values) {
         sample.at = sample.at.minus(grid.asked_after());
     }
@@ -63,6 +67,14 @@ pub(super) struct Query<'a> {
     pub when: When,
 }
 
+/// What a query gave.
+pub(super) struct Answered {
+    /// The series, in no order.
+    pub series: Vec<Series>,
+    /// Whether the server took long over it.
+    pub was_slow: bool,
+}
+
 /// Asks one server.
 pub(super) struct Client {
     queries: QueryClient,
@@ -70,9 +82,11 @@ pub(super) struct Client {
     url: String,
     time_out: Duration,
     max_answer_bytes: usize,
-    permits: Semaphore,
+    pace: Pace,
     retry: Retry,
     jitter: Mutex<ChaCha8Rng>,
+    /// How far the server's clock is ahead of ours, in milliseconds.
+    clock_ahead: AtomicI64,
 }
 
 impl Client {
@@ -101,46 +115,84 @@ impl Client {
             url,
             time_out: settings.time_out,
             max_answer_bytes: settings.max_answer_bytes,
-            permits: Semaphore::new(settings.max_queries_at_once),
+            pace: Pace::new(settings),
             jitter: Mutex::new(ChaCha8Rng::seed_from_u64(settings.retry.jitter_seed)),
             retry: settings.retry.clone(),
+            clock_ahead: AtomicI64::new(0),
         })
     }
 
-    /// The series that a query gives, tried again while that may help.
-    pub async fn ask(&self, query: Query<'_>) -> Result<Vec<Series>, Failure> {
+    /// How far the server's clock is ahead of ours, in milliseconds, as its last
+    /// answer said.
+    pub fn clock_ahead(&self) -> i64 {
+        self.clock_ahead.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a query may be sent.
+    pub async fn turn(&self) -> SemaphorePermit<'_> {
+        self.pace.turn().await
+    }
+
+    /// What a query gives whose turn it is, tried again while that may help.
+    pub async fn ask(&self, mut turn: SemaphorePermit<'_>, query: Query<'_>) -> Result<Answered, Failure> {
         let mut tries = 0;
         loop {
-            match self.ask_once(query).await {
-                Err(Failure::Passing { message, retry_after }) if tries < self.retry.retries => {
+            match self.ask_once(turn, query).await {
+                Err(Failure::Passing { message, retry_after }) => {
                     let wait = pause(&self.retry, tries, self.jitter.lock().random());
-                    if retry_after.is_some_and(|asked| asked > self.retry.longest_wait) {
+                    let wait = retry_after.map_or(wait, |asked| asked.max(wait));
+                    if retry_after.is_some_and(|asked| asked > self.retry.longest_wait)
+                        || !self.may_try(tries)
+                    {
+                        self.pace.lost();
                         return Err(Failure::Passing { message, retry_after });
                     }
-                    let wait = retry_after.map_or(wait, |asked| asked.max(wait));
                     tracing::debug!(asked = %query.asked, ?wait, "a query will be tried again: {message}");
                     tries += 1;
-                    tokio::time::sleep(wait).await;
+                    self.pace.strained(wait);
+                    turn = self.pace.turn().await;
                 }
-                outcome => return outcome,
+                Err(failure) => {
+                    if let Failure::TooMuch { timed_out: true, .. } = failure {
+                        self.pace.strained(self.retry.first_wait);
+                    }
+                    return Err(failure);
+                }
+                Ok(answered) => return Ok(answered),
             }
         }
     }
 
-    async fn ask_once(&self, query: Query<'_>) -> Result<Vec<Series>, Failure> {
-        // The semaphore is never closed, so there always is a permit.
-        let _permit = self.permits.acquire().await;
+    /// Whether a query that has failed so often for now may be tried again. A
+    /// server that was given up is tried once by each query until it answers.
+    pub fn may_try(&self, failed: usize) -> bool {
+        failed < self.retry.retries && !self.pace.is_lost()
+    }
+
+    /// Notes that a query was given up.
+    pub fn give_up(&self) {
+        self.pace.lost();
+    }
+
+    async fn ask_once(&self, turn: SemaphorePermit<'_>, query: Query<'_>) -> Result<Answered, Failure> {
+        let begun = Instant::now();
         let mut response = self.send(query).await?;
+        if let Some(ahead) = clock_ahead(response.headers()) {
+            self.clock_ahead.store(ahead, Ordering::Relaxed);
+        }
         let body = self.read(&mut response).await?;
         let (status, asked) = (response.status(), query.asked);
         if !status.is_success() {
             return Err(Failure::of_status(asked, status, response.headers(), &body));
         }
+        let was_slow = self.pace.answered(begun.elapsed());
+        // The server has done its part; another query may go while this answer is read.
+        drop(turn);
         // A full answer takes tens of milliseconds to read.
         let read = tokio::task::spawn_blocking(move || read_series(asked, &body)).await;
         let series =
-            read.unwrap_or_else(|error| Err(malformed(asked, format!("reading it broke off: {error}"))));
-        series.map(|series| back_on_the_points(series, query.when.grid()))
+            read.unwrap_or_else(|error| Err(malformed(asked, format!("reading it broke off: {error}"))))?;
+        Ok(Answered { series: back_on_the_points(series, query.when.grid()), was_slow })
     }
 
     async fn send(&self, query: Query<'_>) -> Result<Response, Failure> {
@@ -190,11 +242,19 @@ impl Client {
     }
 }
 
+/// How far ahead of ours the clock is that has dated an answer, in milliseconds.
+/// A date counts whole seconds, so less than two of them are none.
+fn clock_ahead(headers: &HeaderMap) -> Option<i64> {
+    let ahead = date(headers)?.millis().saturating_sub(Utc::now().timestamp_millis());
+    Some(if ahead.abs() < 2000 { 0 } else { ahead })
+}
+
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn read_series(asked: Asked, body: &[u8]) -> Result<Vec<Series>, Failure> {
+/// The series that the text of an answer holds.
+pub(super) fn read_series(asked: Asked, body: &[u8]) -> Result<Vec<Series>, Failure> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| {
         let begin = excerpt(&String::from_utf8_lossy(&body[..body.len().min(80)]));
         malformed(asked, format!("{error}; it begins with {begin:?}"))

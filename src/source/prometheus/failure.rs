@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 
 use super::answer::Answer;
+use crate::domain::{self, Timestamp};
 use crate::ports::{Asked, SourceError};
 
 /// The longest part of a server's words that is repeated, in characters.
@@ -82,7 +83,9 @@ impl Failure {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Failure::Final(SourceError::Unauthorized(message))
             }
-            StatusCode::UNPROCESSABLE_ENTITY => Failure::TooMuch { message, timed_out: false },
+            StatusCode::UNPROCESSABLE_ENTITY if asks_too_much(&words) => {
+                Failure::TooMuch { message, timed_out: false }
+            }
             StatusCode::GATEWAY_TIMEOUT => Failure::TooMuch { message, timed_out: true },
             _ if status.is_server_error() && answer.error_type == "timeout" => {
                 Failure::TooMuch { message, timed_out: true }
@@ -95,6 +98,14 @@ impl Failure {
     }
 }
 
+/// Whether a server that could not work a query out speaks of an amount, rather
+/// than of a fault in the expression. Each kind of server has words of its own.
+fn asks_too_much(words: &str) -> bool {
+    let words = words.to_lowercase();
+    let of_amounts = ["too many", "too large", "exceed", "more than", "memory", "limit", "maximum"];
+    words.is_empty() || of_amounts.iter().any(|word| words.contains(word))
+}
+
 /// Says what to look at where the status alone does not.
 fn with_mend(status: StatusCode, headers: &HeaderMap, message: String) -> String {
     if status.is_redirection() {
@@ -102,7 +113,7 @@ fn with_mend(status: StatusCode, headers: &HeaderMap, message: String) -> String
         return format!("it answered {status} to {}; set prometheus.url to where it leads", excerpt(target));
     }
     match status {
-        StatusCode::BAD_REQUEST => message,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => message,
         StatusCode::NOT_FOUND => format!("{message}; check prometheus.url"),
         _ => format!("{message}; check prometheus.url and what stands before the server"),
     }
@@ -117,15 +128,17 @@ pub(super) fn excerpt(words: &str) -> String {
     }
 }
 
-/// `Retry-After` in seconds, or as a date beside the server's own `Date`.
+/// What `Retry-After` asks for, a date held against the server's own `Date`.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let now = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
-    let then = DateTime::parse_from_rfc2822(text).ok()?;
-    then.signed_duration_since(now).to_std().ok()
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    let now = date(headers).unwrap_or(Timestamp::from_millis(i64::MAX));
+    domain::retry_after(text, now).filter(|wait| !wait.is_zero())
+}
+
+/// When the server says that it answered.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(Timestamp::from_millis(date.timestamp_millis()))
 }
 
 #[cfg(test)]
@@ -146,7 +159,17 @@ mod tests {
         assert!(matches!(judge(504, ""), Failure::TooMuch { timed_out: true, .. }));
         assert!(matches!(judge(503, "starting"), Failure::Passing { .. }));
         assert!(matches!(judge(429, ""), Failure::Passing { .. }));
-        assert!(matches!(judge(422, "too many samples"), Failure::TooMuch { timed_out: false, .. }));
+        let too_much = [
+            "query processing would load too many samples into memory in query execution",
+            "the query exceeded the maximum number of chunks (err-mimir-max-chunks-per-query)",
+            "cannot select more than -search.maxSamplesPerQuery=1000000000 samples",
+            "",
+        ];
+        for words in too_much {
+            assert!(matches!(judge(422, words), Failure::TooMuch { timed_out: false, .. }), "{words}");
+        }
+        let twice = "many-to-many matching not allowed: matching labels must be unique on one side";
+        assert!(matches!(judge(422, twice), Failure::Final(SourceError::Query { .. })));
         assert!(matches!(judge(403, ""), Failure::Final(SourceError::Unauthorized(_))));
         let Failure::Final(error) = judge(404, "<h1>no\nsuch page</h1>") else { panic!("404 is final") };
         assert_eq!(

@@ -52,7 +52,7 @@ impl Grid {
 
     /// Where on the grid an instant lies: `Err` beside it, `Ok(None)` outside.
     pub fn index_of(&self, at: Timestamp) -> Result<Option<usize>, OffGrid> {
-        let offset = at.millis() - self.start.millis();
+        let offset = at.millis().saturating_sub(self.start.millis());
         if offset % self.step.millis() != 0 {
             return Err(OffGrid);
         }

@@ -2,9 +2,8 @@
 //!
 //! A range is put on the step's grid. A short one is asked for whole; before a
 //! long one is split, the series are counted at instants spread over it, so
-//! that no query returns more samples than the limit. A part that the server
-//! finds too large, or takes too long over, is halved, and so are the parts
-//! that follow it.
+//! that no query returns more samples than the limit. `fetch` asks for less
+//! where the server finds that too much, and `pace` holds how fast it is asked.
 //!
 //! What can't be seen from here: Prometheus 2 repeats a sample for up to five
 //! minutes (its `--query.lookback-delta`), and one that is exactly that old
@@ -15,28 +14,32 @@ mod answer;
 mod assembly;
 mod client;
 mod failure;
+mod fetch;
 mod grid;
+mod pace;
 mod settings;
+mod share;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 pub use settings::{PrometheusSettings, Retry};
 
 use crate::config::WINDOW;
 use crate::domain::{Resource, Step, TenantId, TimeRange, Timestamp};
-use crate::ports::{Asked, Fetched, SourceError, UsageSource};
+use crate::ports::{Asked, BrokenOff, Fetched, SourceError, UsageSource};
 use crate::series::{Frame, UsageSeries};
-use answer::Series;
 use assembly::{Assembly, Gathered};
-use client::{Client, Query, When};
+use client::{Client, Query, When, back_on_the_points, read_series};
 use failure::Failure;
+use fetch::{Fetch, Portion};
 use grid::Grid;
 
 /// The most points that Prometheus itself gives for one series.
@@ -45,10 +48,16 @@ const MAX_POINTS: usize = 11_000;
 /// Series are counted at one instant more than this.
 const COUNTED_PARTS: u32 = 20;
 
+/// How long a server that found a query too much is asked for less. After that
+/// it may have been idle, or set otherwise.
+const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
+
 /// A Prometheus that is asked one expression a resource.
 pub struct PrometheusSource {
     settings: PrometheusSettings,
     client: Client,
+    /// What a server that found a query too much did answer, and when that was.
+    learned: Mutex<BTreeMap<Resource, (Portion, Instant)>>,
 }
 
 impl PrometheusSource {
@@ -60,7 +69,7 @@ impl PrometheusSource {
         if let Some(problem) = settings.problem() {
             return Err(SourceError::Settings(problem));
         }
-        Ok(PrometheusSource { client: Client::new(&settings)?, settings })
+        Ok(PrometheusSource { client: Client::new(&settings)?, settings, learned: Mutex::default() })
     }
 
     /// The usage at the last grid point at or before `at`: a frame of one value
@@ -74,15 +83,34 @@ impl PrometheusSource {
         Ok(fetched(resource, grid, gathered))
     }
 
+    /// The usage that the text of an answer gives for a range: what a fetch makes
+    /// of one that it was sent.
+    ///
+    /// # Errors
+    /// As [`UsageSource::fetch`].
+    pub fn read(&self, resource: Resource, range: TimeRange, answer: &[u8]) -> Result<Fetched, SourceError> {
+        let (asked, grid) = (Asked::Usage(resource), Grid::inside(range, self.settings.step));
+        let series = read_series(asked, answer).map_err(|failure| failure.into_error(asked))?;
+        let mut assembly = self.assembly(asked, grid);
+        for series in back_on_the_points(series, grid) {
+            assembly.take(series)?;
+        }
+        Ok(fetched(resource, grid, assembly.finish(grid.points, self.settings.max_refused_named)))
+    }
+
     /// What one query gives at the point of a grid.
     async fn ask_at(&self, asked: Asked, expression: &str, grid: Grid) -> Result<Gathered, SourceError> {
         let query = Query { asked, expression, when: When::Grid(grid) };
-        let answer = self.client.ask(query).await.map_err(|failure| failure.into_error(asked))?;
+        let answer = self
+            .client
+            .ask(self.client.turn().await, query)
+            .await
+            .map_err(|failure| failure.into_error(asked))?;
         let mut assembly = self.assembly(asked, grid);
-        for series in answer {
+        for series in answer.series {
             assembly.take(series)?;
         }
-        Ok(assembly.finish(self.settings.max_refused_named))
+        Ok(assembly.finish(grid.points, self.settings.max_refused_named))
     }
 
     fn expression(&self, resource: Resource) -> Result<&str, SourceError> {
@@ -94,26 +122,55 @@ impl PrometheusSource {
         Assembly::new(asked, &self.settings.tenant_label, grid, self.settings.max_series)
     }
 
+    /// How much one query may ask for: as much as was learned, and no more
+    /// samples than the limit.
+    async fn portion(
+        &self,
+        resource: Resource,
+        expression: &str,
+        grid: Grid,
+    ) -> Result<Portion, SourceError> {
+        let learned = self.learned.lock().get(&resource).copied();
+        let learned = learned.filter(|(_, at)| at.elapsed() < REMEMBERED_FOR).map(|(portion, _)| portion);
+        let most = learned.map_or(usize::MAX, |portion| portion.points);
+        let within_limit = self.points_per_query(Asked::Usage(resource), expression, grid).await?;
+        Ok(Portion {
+            points: within_limit.min(grid.points).min(most),
+            depth: learned.map_or(0, |portion| portion.depth),
+        })
+    }
+
+    /// Keeps what a fetch found to be as much as the server can take.
+    fn learn(&self, resource: Resource, began_with: Portion, ended_with: Portion) {
+        if began_with != ended_with {
+            self.learned.lock().insert(resource, (ended_with, Instant::now()));
+        }
+    }
+
     /// How many points one query may have so that its answer stays below the
     /// limit of samples.
-    async fn points_per_query(&self, fetch: &Fetch<'_>, grid: Grid) -> Result<usize, SourceError> {
+    async fn points_per_query(
+        &self,
+        asked: Asked,
+        expression: &str,
+        grid: Grid,
+    ) -> Result<usize, SourceError> {
         let points_of =
             |series: usize| (self.settings.max_samples_per_query / series.max(1)).clamp(1, MAX_POINTS);
-        let at_worst = points_of(self.settings.max_series);
+        let limit = self.settings.max_series;
+        let at_worst = points_of(limit);
         if grid.points <= at_worst {
             return Ok(at_worst);
         }
-        let (asked, limit) = (fetch.asked, self.settings.max_series);
         // On lines of its own, so that a comment in it ends before the bracket.
-        let expression = format!("count(\n{}\n)", fetch.expression);
+        let expression = format!("count(\n{expression}\n)");
         let query = Query { asked, expression: &expression, when: When::Spread(grid, COUNTED_PARTS) };
-        let answer = match self.client.ask(query).await {
+        let answer = match self.client.ask(self.client.turn().await, query).await {
             // Even counting is too much at once: take small parts, which may work.
-            // Where time ran out they would most likely only take longer to fail.
-            Err(Failure::TooMuch { timed_out: false, .. }) => return Ok(at_worst),
+            Err(Failure::TooMuch { .. }) => return Ok(at_worst),
             answer => answer.map_err(|failure| failure.into_error(asked))?,
         };
-        let counts = answer.iter().flat_map(|series| &series.values).map(|sample| sample.value);
+        let counts = answer.series.iter().flat_map(|series| &series.values).map(|sample| sample.value);
         let found = counts.fold(0.0, f64::max) as usize;
         if found > limit {
             return Err(SourceError::TooManySeries { asked, found, limit });
@@ -134,28 +191,41 @@ impl UsageSource for PrometheusSource {
 
     async fn fetch(&self, resource: Resource, range: TimeRange) -> Result<Fetched, SourceError> {
         let (asked, grid) = (Asked::Usage(resource), Grid::inside(range, self.settings.step));
-        let mut fetch = Fetch {
-            client: &self.client,
-            asked,
-            expression: self.expression(resource)?,
-            most_points: AtomicUsize::new(grid.points),
-            least_points: 1,
-        };
+        let expression = self.expression(resource)?;
         if grid.points == 0 {
-            return Ok(Fetched { frame: Frame::empty(resource, grid.step), refused: Vec::new() });
+            return Ok(Fetched::whole(Frame::empty(resource, grid.step)));
         }
-        let points = self.points_per_query(&fetch, grid).await?.min(grid.points);
-        fetch.most_points = AtomicUsize::new(points);
-        fetch.least_points = points.checked_shr(self.settings.retry.max_halvings).unwrap_or(0).max(1);
-        let parts: Vec<_> = grid.split(points).into_iter().map(|part| fetch.part(part)).collect();
-        let mut answers = stream::iter(parts).buffer_unordered(self.settings.max_queries_at_once);
+        let portion = self.portion(resource, expression, grid).await?;
+        let what = (asked, expression, self.settings.tenant_label.as_str());
+        let fetch = Fetch::new(&self.client, what, portion, self.settings.retry.max_halvings);
+        let parts: Vec<_> = grid.split(portion.points).into_iter().map(|part| fetch.part(part)).collect();
+        // One more than run at once, so that one answer is read meanwhile; in
+        // order, so that what is there before a failure is whole.
+        let mut answers = stream::iter(parts).buffered(self.settings.max_queries_at_once + 1);
         let mut assembly = self.assembly(asked, grid);
-        while let Some(answer) = answers.next().await {
-            for series in answer.map_err(|failure| failure.into_error(asked))? {
+        let mut broken_off = None;
+        while let Some(part) = answers.next().await {
+            for series in part.series {
                 assembly.take(series)?;
             }
+            if let Some((until, failure)) = part.broken_off {
+                broken_off = Some(BrokenOff { until, error: failure.into_error(asked) });
+                break;
+            }
         }
-        Ok(fetched(resource, grid, assembly.finish(self.settings.max_refused_named)))
+        drop(answers);
+        self.learn(resource, portion, fetch.portion());
+        let points = match broken_off {
+            Some(BrokenOff { until, error }) if until <= grid.start => return Err(error),
+            Some(BrokenOff { until, .. }) => TimeRange { start: grid.start, end: until }.points(grid.step),
+            None => grid.points,
+        };
+        let gathered = assembly.finish(points, self.settings.max_refused_named);
+        Ok(Fetched { broken_off, ..fetched(resource, grid, gathered) })
+    }
+
+    fn clock_ahead(&self) -> i64 {
+        self.client.clock_ahead()
     }
 
     fn knows_availability(&self) -> bool {
@@ -184,43 +254,5 @@ impl UsageSource for PrometheusSource {
 
 fn fetched(resource: Resource, grid: Grid, gathered: Gathered) -> Fetched {
     let Gathered { series, refused } = gathered;
-    Fetched { frame: Frame { series, ..Frame::empty(resource, grid.step) }, refused }
-}
-
-/// One fetch under way.
-struct Fetch<'a> {
-    client: &'a Client,
-    asked: Asked,
-    expression: &'a str,
-    /// The most points a query; falls when the server found one too large.
-    most_points: AtomicUsize,
-    /// A query of no more points is not halved again.
-    least_points: usize,
-}
-
-impl Fetch<'_> {
-    /// The series of one part, in as many queries as it takes.
-    async fn part(&self, whole: Grid) -> Result<Vec<Series>, Failure> {
-        let mut series = Vec::new();
-        let mut waiting = vec![whole];
-        while let Some(part) = waiting.pop() {
-            let most = self.most_points.load(Ordering::Relaxed);
-            if part.points > most {
-                waiting.extend(part.split(most));
-                continue;
-            }
-            let query = Query { asked: self.asked, expression: self.expression, when: When::Grid(part) };
-            match self.client.ask(query).await {
-                Ok(answer) => series.extend(answer),
-                Err(Failure::TooMuch { message, .. }) if part.points > self.least_points => {
-                    let half = part.points.div_ceil(2);
-                    self.most_points.fetch_min(half, Ordering::Relaxed);
-                    tracing::debug!(asked = %self.asked, points = half, "asking for less: {message}");
-                    waiting.push(part);
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(series)
-    }
+    Fetched { refused, ..Fetched::whole(Frame { series, ..Frame::empty(resource, grid.step) }) }
 }

@@ -37,6 +37,10 @@ pub struct PrometheusSettings {
     pub max_answer_bytes: usize,
     /// The most queries at once, all resources together.
     pub max_queries_at_once: usize,
+    /// The most queries a second, all resources together.
+    pub max_queries_per_second: usize,
+    /// An answer that took longer says that the server is strained.
+    pub slow_after: Duration,
     /// The most series of one resource.
     pub max_series: usize,
     /// The most series that are named as refused in one answer.
@@ -55,7 +59,8 @@ pub struct Retry {
     /// The longest wait before a retry. A server that asks for a longer one is
     /// not asked again.
     pub longest_wait: Duration,
-    /// How often a query that asked for too much, or took too long, is halved.
+    /// How often a query that asked for too much, or took too long, is halved
+    /// before it is asked of fewer tenants.
     pub max_halvings: u32,
     /// The seed of the random part of each wait, so that many daemons do not
     /// come back at once.
@@ -68,7 +73,7 @@ impl Default for Retry {
             retries: 4,
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(30),
-            max_halvings: 5,
+            max_halvings: 11,
             jitter_seed: 0,
         }
     }
@@ -91,6 +96,8 @@ impl PrometheusSettings {
             max_samples_per_query: 500_000,
             max_answer_bytes: 256 * 1024 * 1024,
             max_queries_at_once: 2,
+            max_queries_per_second: 20,
+            slow_after: Duration::from_secs(10),
             max_series: 20_000,
             max_refused_named: 20,
             retry: Retry::default(),
@@ -110,6 +117,8 @@ impl PrometheusSettings {
             tenant_label: prometheus.tenant_label.clone(),
             max_samples_per_query: prometheus.limits.max_samples_per_query,
             max_queries_at_once: prometheus.limits.max_queries_at_once,
+            max_queries_per_second: prometheus.limits.max_queries_per_second,
+            slow_after: prometheus.limits.slow_after,
             max_series: prometheus.limits.max_series,
             max_answer_bytes: prometheus.limits.max_answer,
             max_refused_named: prometheus.limits.max_refused_named,
@@ -129,8 +138,9 @@ impl PrometheusSettings {
         if self.step.millis() % 1000 != 0 {
             return Some(format!("a step of {} ms; queries are asked in whole seconds", self.step.millis()));
         }
-        if self.max_series == 0 || self.max_queries_at_once == 0 {
-            return Some("0 as max_series or max_queries_at_once; allow at least 1".to_owned());
+        if self.max_series == 0 || self.max_queries_at_once == 0 || self.max_queries_per_second == 0 {
+            let zero = "0 as max_series, max_queries_at_once or max_queries_per_second; allow at least 1";
+            return Some(zero.to_owned());
         }
         (self.max_series > self.max_samples_per_query).then(|| {
             format!(

@@ -7,6 +7,7 @@ import { sparkline } from "./chart.js";
 import { choice, h, settled } from "./dom.js";
 import { NOTHING, amount, fixed, plain, round, share, when, whole } from "./format.js";
 import { pauseButton, pauseNote } from "./pause.js";
+import { staleNote } from "./stale.js";
 import { count, t, word } from "./words.js";
 
 const PAGE = 50;
@@ -57,11 +58,6 @@ function effort(totals) {
   const parts = MODES.filter((mode) => totals.waiting_by_mode[mode]).map((mode) => count(`effort.${mode}`, totals.waiting_by_mode[mode], whole(totals.waiting_by_mode[mode])));
   if (totals.waiting_in_incidents) parts.push(count("effort.held", totals.waiting_in_incidents, whole(totals.waiting_in_incidents)));
   return h("p", { class: "effort" }, h("b", null, t("fleet.effort")), " ", parts.join(" "));
-}
-
-function troubles(problems) {
-  if (!problems.length) return null;
-  return h("section", { class: "note bad", "aria-label": t("fleet.sources") }, problems.map((one) => h("p", { lang: "en" }, h("b", null, word("resource", one.resource)), ` (${when(one.since)}): ${one.message}`)));
 }
 
 const COLUMNS = [
@@ -184,5 +180,5 @@ export async function fleet({ search, signal, user, again }) {
   signal.addEventListener("abort", () => clearInterval(timer));
   await load();
   const badge = summary.simulated ? h("span", { class: "badge" }, t("fleet.simulated")) : null;
-  return h("div", null, h("div", { class: "headline" }, h("h1", null, t("nav.fleet")), badge, h("p", { class: "quiet" }, `${t("fleet.last_cycle")}: ${summary.last_cycle_at ? when(summary.last_cycle_at) : NOTHING}`), pauseButton(summary.paused, user, again)), pauseNote(summary.paused, user, again), troubles(summary.source_problems), filters, body);
+  return h("div", null, h("div", { class: "headline" }, h("h1", null, t("nav.fleet")), badge, h("p", { class: "quiet" }, `${t("fleet.last_cycle")}: ${summary.last_cycle_at ? when(summary.last_cycle_at) : NOTHING}`), pauseButton(summary.paused, user, again)), pauseNote(summary.paused, user, again), staleNote(summary), filters, body);
 }

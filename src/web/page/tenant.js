@@ -10,6 +10,7 @@ import { pauseNote } from "./pause.js";
 import { promisesInShort, promisesOf } from "./promises.js";
 import { proposal } from "./proposal.js";
 import { reportLink } from "./reports.js";
+import { staleMark } from "./stale.js";
 import { t, word } from "./words.js";
 import { whatIf } from "./whatif.js";
 
@@ -158,6 +159,7 @@ async function chosenQuota(one, full, quota, { signal, user, go }) {
   const trial = whatIf({ quota, points, recommendation, tried: (value) => { tried = value; redraw(); } });
   return h("section", { "aria-labelledby": "chosen" },
     h("div", { class: "headline" }, title, bar),
+    staleMark(quota),
     h("div", { class: "split" }, h("div", null, chart.figure, trial), proposal({ one, full, quota, recommendation, forecast, user, go })),
     changes(log),
   );

@@ -4,6 +4,8 @@
 
 mod alertmanager;
 mod daemon;
+#[path = "../../../src/source/prometheus/tests/fake.rs"]
+mod fake;
 mod listener;
 mod mail;
 mod node;
@@ -15,6 +17,7 @@ mod tls;
 
 pub use alertmanager::Alertmanager;
 pub use daemon::Daemon;
+pub use fake::{Asked, Fake, Reply};
 pub use listener::{Answer, Listener, Posted};
 pub use mail::MailServer;
 pub use node::node_scripts;

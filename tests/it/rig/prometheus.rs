@@ -24,6 +24,7 @@ pub struct Prometheus {
     // Before the folder, so that it is gone when its files are removed.
     process: Process,
     folder: TempDir,
+    flags: Vec<String>,
 }
 
 /// How a Prometheus is guarded.
@@ -38,27 +39,36 @@ pub struct Web {
 impl Prometheus {
     /// Starts one with samples in the OpenMetrics text format.
     pub async fn start(openmetrics: &str) -> Prometheus {
-        Prometheus::start_guarded(openmetrics, Web::default()).await
+        Prometheus::start_with_flags(openmetrics, &[]).await
     }
 
     /// Starts one with the samples of an OpenMetrics file.
     pub async fn start_with_file(openmetrics: &Path) -> Prometheus {
         let folder = TempDir::new().unwrap();
         backfill(openmetrics, folder.path());
-        run(folder, Web::default(), SCRAPES_NOTHING).await
+        run(folder, Web::default(), SCRAPES_NOTHING, &[]).await
     }
 
     /// Starts one that goes on with what the exporter at `address` says.
     pub async fn start_scraping(openmetrics: &str, address: &str) -> Prometheus {
-        let folder = TempDir::new().unwrap();
-        let samples = folder.path().join("samples.txt");
-        std::fs::write(&samples, openmetrics).unwrap();
-        backfill(&samples, folder.path());
         let scrapes = format!(
             "global:\n  scrape_interval: 5s\nscrape_configs:\n  - job_name: fleet\n    static_configs:\n      \
              - targets: [\"{address}\"]\n"
         );
-        run(folder, Web::default(), &scrapes).await
+        Prometheus::start_with(openmetrics, &scrapes, &[]).await
+    }
+
+    /// Starts one with samples and more flags, such as limits.
+    pub async fn start_with_flags(openmetrics: &str, flags: &[&str]) -> Prometheus {
+        Prometheus::start_with(openmetrics, SCRAPES_NOTHING, flags).await
+    }
+
+    async fn start_with(openmetrics: &str, config: &str, flags: &[&str]) -> Prometheus {
+        let folder = TempDir::new().unwrap();
+        let samples = folder.path().join("samples.txt");
+        std::fs::write(&samples, openmetrics).unwrap();
+        backfill(&samples, folder.path());
+        run(folder, Web::default(), config, flags).await
     }
 
     /// Starts one behind TLS or a password.
@@ -67,7 +77,7 @@ impl Prometheus {
         let samples = folder.path().join("samples.txt");
         std::fs::write(&samples, openmetrics).unwrap();
         backfill(&samples, folder.path());
-        run(folder, web, SCRAPES_NOTHING).await
+        run(folder, web, SCRAPES_NOTHING, &[]).await
     }
 
     /// Ends it, and starts it again at the same address with other samples.
@@ -80,7 +90,7 @@ impl Prometheus {
         backfill(&samples, folder);
         let address = self.url.rsplit('/').next().unwrap();
         let log = folder.join("prometheus.log");
-        self.process = Process::start(&mut command(folder, address), &log).expect(MISSING);
+        self.process = Process::start(command(folder, address).args(&self.flags), &log).expect(MISSING);
         let ready = format!("{}/-/ready", self.url);
         assert!(self.process.answers(&reqwest::Client::new(), &ready).await, "{}", self.process.said());
     }
@@ -101,7 +111,7 @@ fn backfill(samples: &Path, folder: &Path) {
     assert!(output.status.success(), "promtool: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-async fn run(folder: TempDir, web: Web, config: &str) -> Prometheus {
+async fn run(folder: TempDir, web: Web, config: &str, flags: &[&str]) -> Prometheus {
     std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
     std::fs::write(folder.path().join("web.yml"), web_config(&web, folder.path())).unwrap();
     let (scheme, mut http) = ("http", reqwest::Client::builder());
@@ -115,7 +125,7 @@ async fn run(folder: TempDir, web: Web, config: &str) -> Prometheus {
     let log = folder.path().join("prometheus.log");
     for _ in 0..TRIES {
         let address = free_address();
-        let mut process = Process::start(&mut command(folder.path(), &address), &log).expect(MISSING);
+        let mut process = Process::start(command(folder.path(), &address).args(flags), &log).expect(MISSING);
         let url = format!("{scheme}://{address}");
         // With a password it refuses even to say that it is ready; that it
         // listens is enough there, as early queries are tried again.
@@ -125,7 +135,8 @@ async fn run(folder: TempDir, web: Web, config: &str) -> Prometheus {
             process.answers(&http, &format!("{url}/-/ready")).await
         };
         if ready {
-            return Prometheus { url, process, folder };
+            let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+            return Prometheus { url, process, folder, flags };
         }
     }
     panic!("prometheus did not start: {}", std::fs::read_to_string(log).unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -20,6 +20,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// Which one it is, from 0.
     pub number: usize,
+    /// When it came.
+    pub at: Instant,
     /// The parameters, from the URL or the form.
     pub params: HashMap<String, String>,
 }
@@ -65,6 +67,8 @@ pub enum Reply {
     Hang,
     /// Breaks off in the middle.
     Half,
+    /// Another one, after a while.
+    Late(Duration, Box<Reply>),
 }
 
 impl Reply {
@@ -132,14 +136,26 @@ async fn handle(request: Request, log: Arc<Mutex<Log>>, answer: Arc<Answer>) -> 
         let mut log = log.lock();
         log.at_once += 1;
         log.most_at_once = log.most_at_once.max(log.at_once);
-        let asked = Asked { method: parts.method, headers: parts.headers, number: log.asked.len(), params };
+        let asked = Asked {
+            method: parts.method,
+            headers: parts.headers,
+            number: log.asked.len(),
+            at: Instant::now(),
+            params,
+        };
         log.asked.push(asked.clone());
         asked
     };
     // Long enough that queries sent together meet here.
     tokio::time::sleep(Duration::from_millis(2)).await;
+    let mut reply = answer(&asked);
+    if let Reply::Late(after, late) = reply {
+        tokio::time::sleep(after).await;
+        reply = *late;
+    }
     log.lock().at_once -= 1;
-    match answer(&asked) {
+    match reply {
+        Reply::Late(..) => panic!("late and late again"),
         Reply::Text(status, headers, body) => {
             let response = Response::builder().status(status);
             headers

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use promql_parser::parser::{Expr, parse};
+
 use super::*;
+use crate::ports::BrokenOff;
 
 #[tokio::test]
 async fn no_query_returns_more_samples_than_the_limit() {
@@ -70,11 +73,171 @@ async fn halving_ends() {
     let (error, asked) = failure(counted(too_large)).await;
     assert_eq!(
         error,
-        "have the query for cpu_cores answered: it answered 422 Unprocessable Entity: too many samples"
+        "have the query for cpu_cores answered: it answered 422 Unprocessable Entity: too many samples; \
+         asking for less did not help: have a rule record the expression by tenant, or raise the server's limit"
     );
-    assert_eq!(asked, 1 + 6, "a count, and five halvings");
+    assert_eq!(asked, 1 + 11 + 3, "a count; ten halvings, and then three sizes of shares");
     let (_, asked) = failure(too_large).await;
     assert!(asked > 7, "where even the count is too much, the smallest parts are tried");
+    let fake = Fake::start(counted(too_large)).await;
+    let mut whole = settings(&fake.url);
+    whole.expressions = BTreeMap::from([(CPU, "sum(usage)".to_owned())]);
+    fetch(whole).await.unwrap_err();
+    assert_eq!(fake.asked().len(), 1 + 11, "what mixes tenants is asked for all of them only");
+}
+
+#[tokio::test]
+async fn what_is_no_matter_of_size_is_not_halved() {
+    let twice = "many-to-many matching not allowed: matching labels must be unique on one side";
+    let (error, asked) = failure(counted(move |_| Reply::error(422, "execution", twice))).await;
+    assert!(error.ends_with(twice), "{error}");
+    assert_eq!(asked, 1 + 1);
+}
+
+/// Answers for those of `tenants` that the matchers of the query take, or says
+/// that it would be more than `limit` samples.
+fn up_to(limit: usize, tenants: Vec<String>) -> impl Fn(&Asked) -> Reply + Send + Sync {
+    counted(move |asked| {
+        let Ok(Expr::VectorSelector(selector)) = parse(&asked.params["query"]) else {
+            return Reply::error(400, "bad_data", "parse error");
+        };
+        let taken =
+            |name: &&String| selector.matchers.matchers.iter().all(|matcher| matcher.is_match(name.as_str()));
+        let labels: Vec<String> =
+            tenants.iter().filter(taken).map(|name| format!("\"tenant\":\"{name}\"")).collect();
+        if labels.len() * asked.instants().len() > limit {
+            return Reply::error(422, "execution", "query processing would load too many samples");
+        }
+        asked.matrix(&labels.iter().map(String::as_str).collect::<Vec<_>>())
+    })
+}
+
+#[tokio::test]
+async fn where_an_instant_is_too_much_fewer_tenants_are_asked_for() {
+    let tenants: Vec<String> = (0..300).map(|n| format!("t{n}")).chain(["acme".to_owned()]).collect();
+    let fake = Fake::start(up_to(150, tenants)).await;
+    let mut fast = settings(&fake.url);
+    fast.max_queries_per_second = 10_000;
+    let source = PrometheusSource::new(fast).unwrap();
+    let hour = TimeRange { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(3600) };
+    let fetched = source.fetch(CPU, hour).await.unwrap();
+    assert_eq!(fetched.frame.series.len(), 301);
+    for (tenant, series) in &fetched.frame.series {
+        let expected: Vec<f64> = (0..12).map(f64::from).collect();
+        assert_eq!(series.values.to_vec(), expected, "{tenant}");
+    }
+    let first = fake.asked().len();
+    let next = TimeRange { start: hour.end, end: Timestamp::from_seconds(7200) };
+    assert_eq!(source.fetch(CPU, next).await.unwrap().frame.samples(), 301 * 12);
+    let second = fake.asked().len() - first;
+    assert!(second < first, "what was learned is not tried again: {second} after {first}");
+    let all_at_once = fake.asked()[first..].iter().filter(|asked| asked.params["query"] == "usage").count();
+    assert_eq!(all_at_once, 0);
+}
+
+#[tokio::test]
+async fn an_expression_that_mixes_tenants_after_all_is_not_believed() {
+    // A server, or an exporter, for which the matcher means nothing.
+    let fake = Fake::start(counted(|asked| {
+        if asked.params["query"].contains("=~") || asked.params["query"].contains("!~") {
+            asked.matrix(&[ACME])
+        } else {
+            Reply::error(422, "execution", "too many samples")
+        }
+    }))
+    .await;
+    let error = fetch(settings(&fake.url)).await.unwrap_err().to_string();
+    assert!(error.contains("acme is among the series of other tenants"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_answered_before_a_failure_is_kept_and_not_asked_for_again() {
+    let fake = Fake::start(|asked: &Asked| {
+        if asked.is_count() {
+            return asked.count(1);
+        }
+        let is_down = (5..12).contains(&asked.number);
+        if is_down { Reply::Text(503, vec![], "down".to_owned()) } else { asked.matrix(&[ACME]) }
+    })
+    .await;
+    let mut parts = settings(&fake.url);
+    (parts.max_samples_per_query, parts.max_series, parts.max_queries_at_once) = (100, 50, 1);
+    let source = PrometheusSource::new(parts).unwrap();
+    let first = source.fetch(CPU, three_days()).await.unwrap();
+    let BrokenOff { until, error } = first.broken_off.clone().unwrap();
+    assert!(matches!(error, SourceError::Unreachable(_)), "{error}");
+    assert_eq!(first.frame.samples() as i64, until.seconds() / 300, "the beginning is whole");
+    assert!(first.frame.samples() > 200, "{until}");
+    let mut again = 0;
+    let rest = loop {
+        let range = TimeRange { start: until, ..three_days() };
+        match source.fetch(CPU, range).await {
+            Ok(fetched) => break fetched,
+            Err(_) if again < 10 => again += 1,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(first.frame.samples() + rest.frame.samples(), 864);
+    let answered =
+        fake.asked().into_iter().filter(|asked| !asked.is_count() && !(5..12).contains(&asked.number));
+    let instants: Vec<i64> = answered.flat_map(|asked| asked.instants()).map(|at| at as i64).collect();
+    let kept = instants.iter().filter(|at| **at < until.seconds()).count();
+    assert_eq!(kept, first.frame.samples(), "what was kept was asked for once");
+}
+
+#[tokio::test]
+async fn no_more_queries_a_second_than_allowed() {
+    let fake = Fake::start(counted(|asked| asked.matrix(&[ACME]))).await;
+    let mut slow = settings(&fake.url);
+    (slow.max_samples_per_query, slow.max_series, slow.max_queries_per_second) = (100, 50, 20);
+    assert_whole(&fetch(slow).await.unwrap());
+    let asked = fake.asked();
+    assert_eq!(asked.len(), 1 + 9);
+    for (first, later) in asked.iter().zip(asked.iter().skip(4)) {
+        // Two may go at once, and one more every 50 ms.
+        let between = later.at.duration_since(first.at);
+        assert!(between > Duration::from_millis(90), "five queries within {between:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_server_is_asked_for_less_and_one_by_one() {
+    let fake = Fake::start(counted(|asked| {
+        let answer = asked.matrix(&[ACME]);
+        let is_slow = asked.instants().len() > 60;
+        if is_slow { Reply::Late(Duration::from_millis(400), Box::new(answer)) } else { answer }
+    }))
+    .await;
+    let mut patient = settings(&fake.url);
+    (patient.max_samples_per_query, patient.max_series) = (200, 50);
+    patient.slow_after = Duration::from_millis(300);
+    patient.retry.longest_wait = Duration::from_millis(150);
+    assert_whole(&fetch(patient).await.unwrap());
+    let asked = fake.asked();
+    let sizes: Vec<usize> = asked[1..].iter().map(|asked| asked.instants().len()).collect();
+    let slow = sizes.iter().filter(|size| **size > 60).count();
+    assert!(slow <= 4, "{sizes:?}");
+    assert!(sizes.iter().rev().take(5).all(|size| *size <= 60), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<usize>(), 864, "nothing is asked for twice: {sizes:?}");
+    let rest = asked[3].at.duration_since(asked[2].at);
+    assert!(rest > Duration::from_millis(500), "it rests after a slow answer: {rest:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_was_given_up_is_tried_once_until_it_answers() {
+    let fake = Fake::start(|asked: &Asked| match asked.number {
+        0..4 => Reply::Text(503, vec![], "down".to_owned()),
+        _ => asked.matrix(&[ACME]),
+    })
+    .await;
+    let source = PrometheusSource::new(settings(&fake.url)).unwrap();
+    let hour = TimeRange { start: Timestamp::from_seconds(0), end: Timestamp::from_seconds(3600) };
+    source.fetch(CPU, hour).await.unwrap_err();
+    assert_eq!(fake.asked().len(), 3, "the first fetch tries again");
+    source.fetch(CPU, hour).await.unwrap_err();
+    assert_eq!(fake.asked().len(), 4, "the next one does not");
+    source.fetch(CPU, hour).await.unwrap();
+    assert_eq!(fake.asked().len(), 5);
 }
 
 #[tokio::test]

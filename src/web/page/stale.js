@@ -1,0 +1,29 @@
+// Says that the usage is stale, or that its source fails: since when, and what
+// that means for what is recommended.
+
+import { h } from "./dom.js";
+import { when } from "./format.js";
+import { t, word } from "./words.js";
+
+const named = (resources) => resources.map((one) => word("resource", one)).join(", ");
+
+// Resources that have the same said of them stand in one line.
+function together(all, key) {
+  const groups = new Map();
+  for (const one of all) groups.set(key(one), [...(groups.get(key(one)) || []), one]);
+  return [...groups.values()];
+}
+
+// A banner for the fleet: of which resources, since when, and what the source says.
+export function staleNote({ source_problems: problems, stale, simulated }) {
+  if (!problems.length && (!stale.length || simulated)) return null;
+  const old = together(stale, (one) => one.since).map((same) => h("p", null, h("b", null, t("stale.title")), " ", t("stale.fleet", { resources: named(same.map((one) => one.resource)), when: when(same[0].since) })));
+  const failing = together(problems, (one) => one.message).map((same) => h("p", null, t("stale.source", { resources: named(same.map((one) => one.resource)), when: when(same[0].since) }), " ", h("q", { lang: "en" }, same[0].message)));
+  return h("section", { class: "note bad", id: "stale", "aria-label": t("fleet.sources") }, old, failing, old.length ? h("p", { class: "quiet" }, t("stale.meaning")) : null);
+}
+
+// A mark on what is recommended for one quota.
+export function staleMark(quota) {
+  if (!quota.stale_since) return null;
+  return h("p", { class: "note bad", id: "stale" }, h("b", null, t("stale.title")), " ", t("stale.quota", { when: when(quota.stale_since) }), " ", t("stale.meaning"));
+}

@@ -1,0 +1,187 @@
+//! A source with every fault that one can have, before the real daemon: it
+//! stays up, says what is wrong where people look, and goes on once the source
+//! does. And a daemon that is killed in the middle of its first collection.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::caller::Caller;
+use crate::rig::{Asked, Daemon, Fake, Reply};
+use crate::setup::config_for;
+
+/// A config that asks for a second's step each second, and is soon at the end
+/// of its patience.
+fn hasty(url: &str) -> String {
+    let hasty = "settle = \"0s\"\nstep = \"1s\"\nbackfill = \"2m\"\ntime_out = \"400ms\"\nmax_series = 50\n\
+        longest_retry_wait = \"100ms\"";
+    config_for(url, "").replace("settle = \"0s\"", hasty)
+}
+
+type Answer = fn(&Asked) -> Reply;
+
+fn labels(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("\"tenant\":\"t{n}\"")).collect()
+}
+
+fn of_tenants(asked: &Asked, count: usize) -> Reply {
+    let labels = labels(count);
+    asked.matrix(&labels.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// One series of acme, its samples as the function writes them.
+fn acme(asked: &Asked, sample: fn(f64) -> String) -> Reply {
+    let values: Vec<String> = asked.instants().into_iter().map(sample).collect();
+    let series = format!(r#"[{{"metric":{{"tenant":"acme"}},"values":[{}]}}]"#, values.join(","));
+    Reply::success("matrix", &series)
+}
+
+fn good(asked: &Asked) -> Reply {
+    of_tenants(asked, 5)
+}
+
+/// What fails, and what is said of it.
+const FAILING: [(&str, Answer, &str); 10] = [
+    (
+        "down",
+        |_| Reply::Text(503, vec![], "starting".to_owned()),
+        "it answered 503 Service Unavailable: starting",
+    ),
+    ("slow", |_| Reply::Hang, "gave no whole answer within 400ms"),
+    ("half", |_| Reply::Half, "failed to reach the source: http://"),
+    (
+        "cut",
+        |_| Reply::success("matrix", r#"[{"metric":{"tenant":"t0"},"values":[[1"#),
+        "failed to understand",
+    ),
+    ("garbage", |_| Reply::Text(200, vec![], "<html>\u{0}log in".to_owned()), "it begins with"),
+    ("scalar", |_| Reply::success("scalar", "[1,\"1\"]"), "failed to understand the answer for cpu_cores"),
+    ("numbers", |asked| acme(asked, |at| format!("[{at},1.5]")), "expected a number in quotes"),
+    ("off", |asked| acme(asked, |at| format!("[{},\"1\"]", at + 0.4)), "beside the grid"),
+    (
+        "crowd",
+        |asked| of_tenants(asked, 500),
+        "are more than the 50 allowed; aggregate the expression by tenant",
+    ),
+    ("locked", |_| Reply::Text(401, vec![], String::new()), "failed to be let in by the source"),
+];
+
+/// What does not fail, and what is logged of it, if anything.
+const ODD: [(&str, Answer, &str); 6] = [
+    ("nothing", |_| Reply::success("matrix", "[]"), ""),
+    (
+        "no numbers",
+        |asked| acme(asked, |at| format!("[{at},\"{}\"]", if at as i64 % 2 == 0 { "NaN" } else { "+Inf" })),
+        "",
+    ),
+    (
+        "backwards",
+        |asked| {
+            let values: Vec<String> =
+                asked.instants().iter().rev().map(|at| format!("[{at},\"1\"]")).collect();
+            Reply::success(
+                "matrix",
+                &format!(r#"[{{"metric":{{"tenant":"t0"}},"values":[{}]}}]"#, values.join(",")),
+            )
+        },
+        "",
+    ),
+    ("below zero", |asked| acme(asked, |at| format!("[{at},\"-1\"]")), "usage is never below zero"),
+    (
+        "twice",
+        |asked| asked.matrix(&[r#""tenant":"t0","pod":"a""#, r#""tenant":"t0","pod":"b""#]),
+        "2 series name the tenant t0",
+    ),
+    ("renamed", |asked| asked.matrix(&[r#""customer":"t0""#]), "has no label"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_source_does_the_daemon_stays_up_and_says_what_is_wrong() {
+    let mood: Arc<Mutex<Answer>> = Arc::new(Mutex::new(good));
+    let current = Arc::clone(&mood);
+    let fake = Fake::start(move |asked| (*current.lock())(asked)).await;
+    let daemon = Daemon::start(&hasty(&fake.url)).await;
+    let caller = Caller::of(&daemon);
+    let healed = || async {
+        let (status, ready) = caller.text("/-/ready").await;
+        status == 200 && !ready.contains("fails")
+    };
+    caller.wait_until("it is ready", healed).await;
+    for (name, answer, words) in FAILING {
+        *mood.lock() = answer;
+        let said = || async { caller.text("/-/ready").await.1.contains(words) };
+        caller.wait_until(&format!("{name}: {words:?} is said"), said).await;
+        let (status, ready) = caller.text("/-/ready").await;
+        assert_eq!(status, 200, "{name}: quotas are served meanwhile: {ready}");
+        let summary = caller.get("/v1/summary").await.1;
+        let problem = &summary["source_problems"][0];
+        assert!(
+            problem["message"].as_str().is_some_and(|message| message.contains(words)),
+            "{name}: {summary:#}"
+        );
+        assert!(daemon.said().contains(words), "{name} is not in the log");
+        *mood.lock() = good;
+        caller.wait_until(&format!("{name} is over"), healed).await;
+    }
+    for (name, answer, words) in ODD {
+        let before = fake.asked().len();
+        *mood.lock() = answer;
+        let asked_again = || async { fake.asked().len() > before + 2 };
+        caller.wait_until(&format!("{name} has been answered"), asked_again).await;
+        let said = || async { daemon.said().contains(words) };
+        caller.wait_until(&format!("{name}: {words:?} is logged"), said).await;
+        assert!(healed().await, "{name}: {}", caller.text("/-/ready").await.1);
+        *mood.lock() = good;
+    }
+    assert!(daemon.said().contains("the source answers again"));
+    let (_, metrics) = caller.text("/metrics").await;
+    let failures = metrics.lines().find(|line| line.starts_with("plimsoll_source_failures_total")).unwrap();
+    let failures: usize = failures.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(failures >= FAILING.len(), "{failures}");
+    assert!(!daemon.said().contains("panicked"), "{}", daemon.said());
+    assert_eq!(caller.text("/-/healthy").await.0, 200);
+}
+
+/// A fortnight of two resources, a day at a time.
+fn fortnight(url: &str) -> String {
+    let more = "[resources.memory_gb]\nexpression = \"max by (tenant) (tenant_memory_gb)\"\n";
+    config_for(url, more).replace("settle = \"0s\"", "settle = \"0s\"\nbackfill = \"14d\"\nslice = \"1d\"")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_killed_while_it_collects_goes_on_where_it_was() {
+    let fake = Fake::start(|asked| {
+        let answer = if asked.is_count() { asked.count(5) } else { of_tenants(asked, 5) };
+        Reply::Late(Duration::from_millis(30), Box::new(answer))
+    })
+    .await;
+    let mut daemon = Daemon::start(&fortnight(&fake.url)).await;
+    let caller = Caller::of(&daemon);
+    for least in [12, 30] {
+        let asked_enough = || async { fake.asked().len() > least };
+        caller.wait_until("it is in the middle", asked_enough).await;
+        daemon.kill();
+        daemon.start_again().await;
+    }
+    let ready = || async { caller.text("/-/ready").await.0 == 200 };
+    caller.wait_until("all is collected", ready).await;
+    let mut times: BTreeMap<(String, i64), usize> = BTreeMap::new();
+    for asked in fake.asked().iter().filter(|asked| !asked.is_count()) {
+        for instant in asked.instants() {
+            *times.entry((asked.params["query"].clone(), instant as i64)).or_default() += 1;
+        }
+    }
+    for metric in ["tenant_cpu_cores", "tenant_memory_gb"] {
+        let of_it: Vec<(i64, usize)> = times
+            .iter()
+            .filter(|((query, _), _)| query.contains(metric))
+            .map(|((_, at), n)| (*at, *n))
+            .collect();
+        assert!(of_it.len() >= 14 * 288, "{} points of {metric}", of_it.len());
+        assert!(of_it.windows(2).all(|two| two[1].0 - two[0].0 == 300), "a hole in {metric}");
+        let again: usize = of_it.iter().map(|(_, times)| times - 1).sum();
+        assert!(again <= 2 * 288, "two kills cost two days at most, not {again} points of {metric}");
+    }
+}

@@ -1,0 +1,61 @@
+//! Usage that is hours old: what rests on it is marked wherever people look, and
+//! the daemon applies none of it.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::rig::{Daemon, Prometheus, node_scripts};
+use crate::setup::{config_for, daily_usage_until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rests_on_stale_usage_is_marked_and_not_applied() {
+    let prometheus = Prometheus::start(&daily_usage_until("acme", 21, 2.0, 3)).await;
+    let daemon = Daemon::start(&config_for(&prometheus.url, "")).await;
+    let caller = Caller::of(&daemon);
+    let acme = json!({"id": "acme", "name": "Acme Ltd", "tier": "PREMIUM", "apply_mode": "approved"});
+    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    let waiting = "/v1/recommendations?tenant=acme&state=proposed&limit=1";
+    let waits = || async { caller.get(waiting).await.1["items"].get(0).is_some() };
+    caller.wait_until("acme has a recommendation", waits).await;
+    let held = || async {
+        let (_, fleet) = caller.get("/v1/fleet/acme").await;
+        let quotas = fleet["quotas"].as_array().unwrap();
+        let cpu = quotas.iter().find(|quota| quota["resource"] == "cpu_cores").unwrap();
+        cpu["held_back_by"].as_str().is_some_and(|why| why.contains("the last usage sample is from"))
+            && cpu["stale_since"].is_string()
+    };
+    caller.wait_until("the daemon holds it back", held).await;
+
+    let recommendation = caller.get(waiting).await.1["items"][0].clone();
+    let since = recommendation["stale_since"].as_str().unwrap().to_owned();
+    let id = recommendation["id"].as_str().unwrap();
+    assert_eq!(caller.get(&format!("/v1/recommendations/{id}")).await.1["stale_since"], since);
+    let summary = caller.get("/v1/summary").await.1;
+    assert_eq!(summary["stale"], json!([{"resource": "cpu_cores", "since": since}]), "{summary:#}");
+    assert_eq!(summary["source_problems"], json!([]));
+    let (status, ready) = caller.text("/-/ready").await;
+    assert!(status == 200 && ready.contains("the usage of cpu_cores is stale"), "{status} {ready}");
+    let (_, metrics) = caller.text("/metrics").await;
+    assert!(
+        metrics.contains("plimsoll_newest_sample_timestamp_seconds{resource=\"cpu_cores\"}"),
+        "{metrics}"
+    );
+    let (_, quota) = caller.get("/v1/tenants/acme/quotas/cpu_cores").await;
+    assert_eq!(quota["generation"], 1, "{quota:#}");
+
+    assert_eq!(caller.text("/-/healthy").await.0, 200);
+
+    let Some(scripts) = node_scripts("tests/browser") else { return };
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stale");
+    let output = Command::new("node")
+        .current_dir(&scripts)
+        .args(["stale.mjs", &daemon.url, &daemon.token, "acme"])
+        .arg(&pictures)
+        .output()
+        .expect("node is missing; `make test` installs it");
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    assert!(output.status.success(), "{}\npictures: {}", said.concat(), pictures.display());
+}
