@@ -10,7 +10,8 @@ use super::clock::{ClockFrom, SystemClock};
 use super::outlet::{deliverer_over, no_receivers};
 use super::server;
 use super::shutdown;
-use crate::api::ApiSettings;
+use crate::api::{ApiSettings, ApiState};
+use crate::config::ConnectionLimits;
 use crate::cost::Prices;
 use crate::domain::{Actor, Step, Timestamp};
 use crate::engine::{Compute, Engine, Ids, Parts, Settings};
@@ -98,5 +99,8 @@ pub async fn serve_once_computed(
     let stop = shutdown::on_signal();
     let grace = std::time::Duration::from_secs(1);
     let deliverer = deliverer_over(&engine, &no_receivers())?;
-    server::serve(listener, engine, deliverer, api, None, grace, stop).await
+    let (limits, metrics) = (ConnectionLimits::default(), Arc::clone(engine.metrics()));
+    let state = ApiState::new(engine, deliverer, api).until(stop.clone());
+    server::serve(listener, state, limits, metrics, grace, stop).await;
+    Ok(())
 }

@@ -2,10 +2,12 @@
 //! adapter.
 
 mod clock;
+mod connections;
 mod demo;
 pub mod doctor;
 mod outlet;
 mod parts;
+mod patient;
 mod prices;
 mod server;
 mod shutdown;
@@ -26,8 +28,8 @@ pub use outlet::{deliverer_over, no_receivers};
 pub use parts::{Closing, disk_kind, disk_settings, engine_settings, prometheus_source};
 pub use prices::{named_book, prices_of};
 
-use crate::api::ApiSettings;
-use crate::config::{Config, StoreKind};
+use crate::api::{ApiSettings, ApiState};
+use crate::config::{Config, ConnectionLimits, StoreKind};
 use crate::engine::{
     Deliverer, Engine, ReconcileSettings, ReportSettings, drive, drive_deliveries, drive_reconciler,
     drive_reports, drive_rollouts,
@@ -43,6 +45,7 @@ pub struct App {
     closing: Closing,
     listener: TcpListener,
     api: ApiSettings,
+    limits: ConnectionLimits,
     every: Duration,
     grace: Duration,
 }
@@ -77,6 +80,7 @@ impl App {
             listener,
             reports: parts::report_settings(&config),
             api: parts::api_settings(&config),
+            limits: config.server.connections.clone(),
             every: config.cycle.every,
             grace: config.server.shutdown_time_limit,
         })
@@ -107,16 +111,11 @@ impl App {
             stop.clone(),
         ));
         let witness = self.witness.map(|witness| tokio::spawn(witness.run(stop.clone())));
-        let served = server::serve(
-            self.listener,
-            self.engine,
-            self.deliverer,
-            self.api,
-            self.closing.keeper(),
-            self.grace,
-            stop.clone(),
-        )
-        .await;
+        let metrics = Arc::clone(self.engine.metrics());
+        let state = ApiState::new(self.engine, self.deliverer, self.api)
+            .over(self.closing.keeper())
+            .until(stop.clone());
+        server::serve(self.listener, state, self.limits, metrics, self.grace, stop.clone()).await;
         // A server that ended by itself takes the rest with it.
         stop.cancel();
         driver.await.context("failed to end the engine's driver")?;
@@ -129,7 +128,7 @@ impl App {
         }
         self.closing.close().await.context("failed to close the store")?;
         tracing::info!("stopped");
-        served
+        Ok(())
     }
 }
 

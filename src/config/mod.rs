@@ -53,7 +53,7 @@ pub use reference::{KeyInfo, Reference, SectionInfo};
 pub use reports::Reports;
 pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
-pub use server::Server;
+pub use server::{ConnectionLimits, Server};
 pub use sla::{Sla, WINDOW};
 pub use store::{Store, StoreKind};
 pub use target::{Target, TargetPlace};

@@ -30,6 +30,77 @@ pub struct Server {
     pub max_waiting: usize,
     /// How long one may wait.
     pub longest_wait: Duration,
+    /// How many connections there may be, and what each may do.
+    pub connections: ConnectionLimits,
+}
+
+/// How many connections there may be, and what each may do.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimits {
+    /// The most at once.
+    pub max_connections: usize,
+    /// How long a request's head may take, the wait for it among it.
+    pub head_time_out: Duration,
+    /// The largest head, in bytes.
+    pub max_head: usize,
+    /// The most headers of a request.
+    pub max_headers: usize,
+    /// How long an answer may stand still because its reader takes nothing.
+    pub stalled_time_out: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        ConnectionLimits {
+            max_connections: 512,
+            head_time_out: Duration::from_secs(30),
+            max_head: 64 << 10,
+            max_headers: 100,
+            stalled_time_out: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ConnectionLimits {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        let defaults = ConnectionLimits::default();
+        ConnectionLimits {
+            max_connections: section.count(
+                "max_connections",
+                "The most connections at once. Where all are taken, the one that has been without a \
+                 request for longest is closed for a new one; where each is busy, the new one gets 503. \
+                 Keep it some hundreds below the limit of open files (`ulimit -n`, LimitNOFILE).",
+                defaults.max_connections,
+                1..=1_000_000,
+            ),
+            head_time_out: section.duration(
+                "head_time_out",
+                "How long a connection may take to send the head of a request, the wait between two \
+                 requests included; then it is closed.",
+                defaults.head_time_out,
+                Duration::from_millis(100)..=Duration::from_secs(600),
+            ),
+            max_head: section.size(
+                "max_head",
+                "The largest head of a request, its path and headers; a larger one is answered with 431.",
+                defaults.max_head as u64,
+                8 << 10..=1 << 20,
+            ),
+            max_headers: section.count(
+                "max_headers",
+                "The most headers of a request; one with more is answered with 431.",
+                defaults.max_headers,
+                10..=1_000,
+            ),
+            stalled_time_out: section.duration(
+                "stalled_time_out",
+                "How long an answer may stand still because its reader takes nothing; then the connection \
+                 is closed.",
+                defaults.stalled_time_out,
+                Duration::from_millis(100)..=Duration::from_secs(600),
+            ),
+        }
+    }
 }
 
 impl Server {
@@ -91,6 +162,7 @@ impl Server {
                 Duration::from_secs(20),
                 Duration::from_millis(100)..=Duration::from_secs(600),
             ),
+            connections: ConnectionLimits::read(&mut section),
         }
     }
 }
