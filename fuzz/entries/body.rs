@@ -77,8 +77,8 @@ impl Api {
         };
         let engine = Arc::new(Engine::new(parts, Settings::default()));
         let deliverer = deliverer_over(&engine, &no_receivers()).expect("no deliverer");
-        let added = engine.registry().add_token(&security::hash(TOKEN), "fuzz");
-        runtime.block_on(added).expect("no token");
+        let hash = security::hash(TOKEN);
+        runtime.block_on(engine.registry().add_token(&hash, "fuzz")).expect("no token");
         let most = u32::MAX;
         let access = AccessSettings {
             new_tokens_per_minute: most,
