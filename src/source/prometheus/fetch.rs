@@ -186,7 +186,7 @@ impl<'a> Fetch<'a> {
             Failure::TooMuch { message, timed_out: false } => Failure::TooMuch {
                 message: format!(
                     "{message}; asking for less did not help: have a rule record the expression by tenant, or \
-                     raise the server's limit"
+                     raise the limit"
                 ),
                 timed_out: false,
             },
