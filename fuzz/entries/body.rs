@@ -15,7 +15,7 @@ use plimsoll::ports::Clock;
 use plimsoll::registry::Registry;
 use plimsoll::security;
 use plimsoll::source::FileSource;
-use plimsoll::store::{MemoryStore, NoHistory};
+use plimsoll::store::{MemoryShelf, MemoryStore, NoHistory};
 use plimsoll::target::RegistryTarget;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -67,6 +67,7 @@ impl Api {
         let parts = Parts {
             source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
             history: Arc::new(NoHistory),
+            shelf: Arc::new(MemoryShelf::default()),
             registry: Registry::new(Arc::new(MemoryStore::default()), clock.clone()),
             target: Arc::new(RegistryTarget),
             prices: None,
