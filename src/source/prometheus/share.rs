@@ -109,7 +109,7 @@ fn class_of(character: Option<char>) -> usize {
         let mut ends = class.chars().filter(|c| *c != '-');
         ends.next() <= Some(character) && Some(character) <= ends.next()
     };
-    CLASSES.iter().position(|class| holds(&class)).unwrap_or(CLASSES.len())
+    CLASSES.iter().position(holds).unwrap_or(CLASSES.len())
 }
 
 /// Makes queries of shares out of an expression.
