@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::{Notice, QuotaChange, Receiver, Resource, Step, TenantId, TimeRange, Timestamp};
+use crate::domain::{Meter, Notice, QuotaChange, Receiver, Resource, Step, TenantId, TimeRange, Timestamp};
 use crate::series::Frame;
 
 #[cfg(test)]
@@ -59,6 +59,22 @@ pub trait UsageSource: Send + Sync {
     ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
         Ok(BTreeMap::new())
     }
+
+    /// What it can count of what tenants use up.
+    fn meters(&self) -> Vec<Meter> {
+        Vec::new()
+    }
+
+    /// How much was used over the window that ends at `at`, of each tenant that
+    /// used any; never below 0.
+    async fn metered(
+        &self,
+        _meter: Meter,
+        _window: Duration,
+        _at: Timestamp,
+    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+        Ok(BTreeMap::new())
+    }
 }
 
 /// What a source answered.
@@ -96,6 +112,8 @@ pub enum Asked {
     Usage(Resource),
     /// How much of the time, or of the requests, was good.
     Availability,
+    /// How much was used up.
+    Metered(Meter),
 }
 
 impl fmt::Display for Asked {
@@ -103,6 +121,7 @@ impl fmt::Display for Asked {
         match self {
             Asked::Usage(resource) => resource.fmt(f),
             Asked::Availability => f.pad("the availability"),
+            Asked::Metered(meter) => write!(f, "the meter {meter}"),
         }
     }
 }

@@ -77,6 +77,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/v1/tenants/{id}/tier-fit", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/settings", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/sla", Viewer, Path),
+    rule("GET", "/v1/tenants/{id}/meters", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/quotas", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/quotas/{resource}", Viewer, Path),
     deciding("PUT", "/v1/tenants/{id}/quotas/{resource}", Approver, Path),

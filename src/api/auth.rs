@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 
+use axum::Extension;
 use axum::extract::{ConnectInfo, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -340,6 +341,29 @@ pub async fn require_token(
     }
 }
 
+/// Asks for the code of a second factor where the path names a tenant whose
+/// template does. It comes after what is known of an Idempotency-Key: a request
+/// that is only answered again uses no code up.
+pub async fn require_code(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    parameters: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    let named = (caller.rule.reach == Reach::Path && caller.rule.decides).then(|| tenant_in(&parameters));
+    if let Some(Ok(id)) = named.flatten().map(|id| id.parse::<TenantId>())
+        && let Err(problem) = caller.admit(&state, &id).await
+    {
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
+fn tenant_in(parameters: &RawPathParams) -> Option<String> {
+    parameters.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned())
+}
+
 async fn admitted(state: &ApiState, parameters: &RawPathParams, request: &Parts) -> Result<Caller, Problem> {
     let address = address_of(request, &state.settings.access.trusted_proxies);
     let request_id = request.extensions.get::<RequestId>().map(|id| id.0.clone());
@@ -431,12 +455,12 @@ async fn check_reach(
     let tenant = match caller.rule.reach {
         Reach::Caller | Reach::Record => return Ok(()),
         Reach::Fleet => None,
-        Reach::Path => parameters.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned()),
+        Reach::Path => tenant_in(parameters),
         Reach::Query => tenant_of(uri),
     };
     // What is no id is refused by the handler.
     match tenant.map(|id| id.parse::<TenantId>()) {
-        Some(Ok(id)) => caller.admit(state, &id).await,
+        Some(Ok(id)) => caller.reach_all(state, [&id]).await,
         None | Some(Err(_)) if caller.tenants.is_empty() => Ok(()),
         _ => {
             let names: Vec<&str> = caller.tenants.iter().map(TenantId::as_str).collect();

@@ -41,6 +41,14 @@ impl IfMatch {
     }
 }
 
+/// What an `If-Match` allows that need not be there; `None` where it is not.
+///
+/// # Errors
+/// 400 where it names no generation.
+pub fn if_match_given(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> {
+    headers.contains_key(IF_MATCH).then(|| if_match(headers)).transpose()
+}
+
 /// What an `If-Match` allows (RFC 9110, 13.1.1).
 ///
 /// # Errors

@@ -5,9 +5,10 @@
 //! Only what was done is kept: a request that was refused changed nothing, and
 //! may be sent again once that is mended. The answer is kept after the write is
 //! durable, so a crash just between both loses the answer, and the request that
-//! is sent again runs into what stands against any second one: a generation or
-//! version that has moved on, or a name that is taken. A caller that goes away
-//! does not stop a request that carries a key.
+//! is sent again runs into what stands against a second one: a generation or
+//! version that has moved on, or a name that is taken. A silence, a marker and a
+//! test of a receiver have no such thing, and would be made twice then. A caller
+//! that goes away does not stop a request that carries a key.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -95,16 +96,22 @@ async fn answer(state: ApiState, place: String, request: Request, next: Next) ->
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text)
     })?;
     let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-    let fingerprint =
-        hex(&sha256([parts.method.as_str().as_bytes(), &[0], path.as_bytes(), &[0], &body[..]]));
+    let seen = parts.headers.get(IF_MATCH).map(HeaderValue::as_bytes).unwrap_or_default();
+    let method = parts.method.as_str().as_bytes();
+    let fingerprint = hex(&sha256([method, &[0], path.as_bytes(), &[0], seen, &[0], &body[..]]));
+    let metrics = Arc::clone(state.engine.metrics());
     let mark = state.gate.under_way.mark(&place).ok_or_else(|| {
+        metrics.idempotency_key("in_flight");
         let text = "a request with this Idempotency-Key is under way; come again in a second";
         Problem::new(StatusCode::CONFLICT, text).retry_after(1)
     })?;
     let life = state.settings.access.answers.life;
     if let Some(kept) = state.engine.registry().kept_answer(&place, life).await? {
-        return repeat(kept, &fingerprint);
+        let is_same = kept.fingerprint == fingerprint;
+        metrics.idempotency_key(if is_same { "repeated" } else { "other_request" });
+        return repeat(kept, is_same);
     }
+    metrics.idempotency_key("new");
     let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let is_secret = access::answers_a_secret(route);
     let request = Request::from_parts(parts, Body::from(body));
@@ -132,7 +139,8 @@ async fn keep(
     }
     let (parts, body) = response.into_parts();
     let body: Bytes = to_bytes(body, usize::MAX).await.map_err(|error| Problem::internal(&error))?;
-    let fits = !is_secret && body.len() <= state.settings.max_body;
+    let limits = state.settings.access.answers;
+    let fits = !is_secret && body.len() <= state.settings.max_body.min(limits.bytes / 2);
     let text = std::str::from_utf8(&body).ok().filter(|_| fits).map(str::to_owned);
     let kept = KeptAnswer {
         fingerprint,
@@ -141,8 +149,7 @@ async fn keep(
         headers: kept_headers(&parts.headers),
         body: text,
     };
-    if let Err(error) = state.engine.registry().keep_answer(place, &kept, state.settings.access.answers).await
-    {
+    if let Err(error) = state.engine.registry().keep_answer(place, &kept, limits).await {
         tracing::error!("failed to keep the answer to a request with an Idempotency-Key: {error}");
     }
     Ok(Response::from_parts(parts, Body::from(body)))
@@ -157,8 +164,8 @@ fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 /// The answer that was given before, to the same request only.
-fn repeat(kept: KeptAnswer, fingerprint: &str) -> Result<Response, Problem> {
-    if kept.fingerprint != fingerprint {
+fn repeat(kept: KeptAnswer, is_same: bool) -> Result<Response, Problem> {
+    if !is_same {
         return Err(Problem::unprocessable(
             "this Idempotency-Key was used for another request; make a new one for each",
         ));

@@ -20,6 +20,7 @@ mod extract;
 mod fleet;
 mod idempotency;
 mod incidents;
+mod metering;
 mod models;
 mod observe;
 mod operations;
@@ -194,6 +195,7 @@ pub fn router(state: ApiState) -> Router {
     let document = Arc::new(document);
     let guarded = guarded
         .route("/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }))
+        .layer(from_fn_with_state(state.clone(), auth::require_code))
         .layer(from_fn_with_state(state.clone(), fleet::forget_after_writes))
         .layer(from_fn_with_state(state.clone(), idempotency::once))
         .layer(from_fn_with_state(state.clone(), auth::require_token));
@@ -216,6 +218,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(tenants::tier_fit))
         .routes(routes!(settings::get))
         .routes(routes!(sla::get))
+        .routes(routes!(metering::get))
         .routes(routes!(templates::list, templates::create))
         .routes(routes!(templates::get, templates::put, templates::remove))
         .routes(routes!(templates::clone))

@@ -177,7 +177,9 @@ impl From<RegistryError> for Problem {
                 };
                 Problem { objections: verdict.objections, ..Problem::new(status, detail) }
             }
-            RegistryError::TemplateMoved { .. } => Problem::new(StatusCode::PRECONDITION_FAILED, detail),
+            RegistryError::TemplateMoved { .. } | RegistryError::TenantMoved(_) => {
+                Problem::new(StatusCode::PRECONDITION_FAILED, detail)
+            }
             RegistryError::TemplateRefused(faults) => {
                 let faults = faults.into_iter().map(|one| one.fault).collect();
                 Problem { detail, ..Problem::faulty(faults) }

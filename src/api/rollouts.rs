@@ -1,6 +1,5 @@
 //! Rollouts: many changes as one, planned, begun, watched and taken back.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -62,7 +61,7 @@ const MOST_TEXT: usize = 1_000;
         (status = 200, body = Rollout, description = "The plan; nothing was begun"),
         (status = 201, body = Rollout, headers(("Location", description = "where it is"))),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such tenant, quota or template"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "Too many are not over, or another one is at a quota of it"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Too many are not over, or all that it would change is in another one"),
     ))]
 pub async fn create(
     State(state): State<ApiState>,
@@ -264,9 +263,8 @@ async fn admit(state: &ApiState, caller: &Caller, rollout: &Rollout) -> Result<(
 
 /// The tenants of a rollout that are still there.
 async fn present(state: &ApiState, rollout: &Rollout) -> Vec<TenantId> {
-    let tenants: BTreeSet<&TenantId> = rollout.changes.iter().map(|change| &change.tenant).collect();
     let mut present = Vec::new();
-    for tenant in tenants {
+    for tenant in rollout.tenants() {
         if state.engine.registry().tenant(tenant).await.is_ok() {
             present.push(tenant.clone());
         }

@@ -9,7 +9,7 @@ use super::ApiState;
 use super::extract::Path;
 use super::problem::Problem;
 use crate::domain::template::{Enforcement, Extends, Origin, Resolved, Setting};
-use crate::domain::{Quota, Tenant, TenantId, Tier};
+use crate::domain::{Meter, Quota, Tenant, TenantId, Tier};
 
 /// Where the violation budget stands.
 const BUDGET: &str = "monitoring_config.sla_targets.violation_budget";
@@ -55,10 +55,13 @@ pub async fn get(
             (registry.resolved(&record).await?, Some(newest))
         }
     };
+    let counted = state.engine.meters();
     let mut items = resolved.values();
     for setting in &mut items {
         hold_against(setting, &quotas);
-        if setting.path == AVAILABILITY && !state.engine.watches_availability() {
+        let is_uncounted =
+            Meter::ALL.iter().any(|meter| meter.setting() == setting.path && !counted.contains(meter));
+        if is_uncounted || setting.path == AVAILABILITY && !state.engine.watches_availability() {
             setting.enforcement = Enforcement::DeclaredOnly;
         }
     }

@@ -21,8 +21,7 @@ use crate::registry::{Standing, TemplateRecord, TemplateWritten};
 
 /// What a change of a template does not do.
 const TENANTS_STAY: &str = "tenants made from earlier versions keep the version and the quotas that they \
-                            have; PATCH a tenant's template to let it follow, and change its quotas on \
-                            their own";
+                            have; a rollout of the template takes them along (docs/rollouts.md)";
 
 /// A version of a template with all that holds under it.
 #[derive(Debug, Serialize, ToSchema)]

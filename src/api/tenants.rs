@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Caller;
+use super::etag::{if_match_given, tag, unchanged};
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use crate::domain::template::{Extends, Resolved};
 use crate::domain::{ApplyMode, AssignedTemplate, Cadence, Resource, Tenant, TenantId, Tier, TierFit};
-use crate::registry::{NewTenant, TenantEdit};
+use crate::registry::{NewTenant, RegistryError, TenantEdit};
 
 /// One change an hour is the most that any cadence can make.
 const MOST_CHANGES: f64 = 24.0;
@@ -156,28 +157,57 @@ pub async fn list(
 #[utoipa::path(get, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
-        (status = 200, body = Tenant),
+        (status = 200, body = Tenant, headers(("ETag", description = "its version"))),
+        (status = 304, description = "It is still the one named in If-None-Match"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn get(State(state): State<ApiState>, Path(id): Path<TenantId>) -> Result<Json<Tenant>, Problem> {
-    Ok(Json(state.engine.registry().tenant(&id).await?))
+pub async fn get(
+    State(state): State<ApiState>,
+    Path(id): Path<TenantId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (tenant, version) = state.engine.registry().tenant_with_version(&id).await?;
+    let tag = tag(version);
+    if let Some(unchanged) = unchanged(&headers, &tag) {
+        return Ok(unchanged);
+    }
+    Ok(([(header::ETAG, tag)], Json(tenant)).into_response())
+}
+
+/// The version that the caller says to have seen, where it says so.
+async fn seen(state: &ApiState, headers: &HeaderMap, id: &TenantId) -> Result<Option<u64>, Problem> {
+    let Some(allowed) = if_match_given(headers)? else { return Ok(None) };
+    let (_, version) = state.engine.registry().tenant_with_version(id).await?;
+    Ok(Some(allowed.choose(version)))
+}
+
+/// A caller that named no version is told of a conflict.
+fn refused(error: RegistryError, seen: Option<u64>) -> Problem {
+    let problem = Problem::from(error);
+    if seen.is_some() { problem } else { problem.or_conflict() }
 }
 
 /// Change a tenant: its name, plan, prices, or what may happen to its recommendations.
 #[utoipa::path(patch, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
-    params(("id" = String, Path, description = "The tenant's id")),
+    params(
+        ("id" = String, Path, description = "The tenant's id"),
+        ("If-Match" = Option<String>, Header, description = "The version that was seen, in quotes; left out, whichever stands"),
+    ),
     request_body = TenantChange,
     responses(
         (status = 200, body = Tenant),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
     ))]
 pub async fn change(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<TenantId>,
+    headers: HeaderMap,
     Body(change): Body<TenantChange>,
 ) -> Result<Json<Tenant>, Problem> {
+    let seen = seen(&state, &headers, &id).await?;
     let TenantChange { name, tier, template, provider, region, apply_mode, .. } = change;
     let TenantChange { cadence, changes_per_day, reason, .. } = change;
     if changes_per_day.is_some_and(|changes| !(changes > 0.0 && changes <= MOST_CHANGES)) {
@@ -191,9 +221,10 @@ pub async fn change(
             (Some(resolved.tier), template)
         }
     };
-    let edit = TenantEdit { name, tier, provider, region, apply_mode, cadence, changes_per_day, template };
-    let registry = state.engine.registry();
-    let tenant = registry.edit_tenant(&id, edit, caller.remark(Some(reason))).await?;
+    let edit =
+        TenantEdit { name, tier, provider, region, apply_mode, cadence, changes_per_day, template, seen };
+    let edited = state.engine.registry().edit_tenant(&id, edit, caller.remark(Some(reason))).await;
+    let tenant = edited.map_err(|error| refused(error, seen))?;
     state.engine.wake();
     Ok(Json(tenant))
 }
@@ -225,9 +256,13 @@ pub async fn tier_fit(
 /// long as all others. Where unknown tenants are registered by themselves, it
 /// comes back when Prometheus still names it.
 #[utoipa::path(delete, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
-    params(("id" = String, Path, description = "The tenant's id")),
+    params(
+        ("id" = String, Path, description = "The tenant's id"),
+        ("If-Match" = Option<String>, Header, description = "The version that was seen, in quotes; left out, whichever stands"),
+    ),
     responses(
         (status = 204, description = "It is gone"),
+        (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "A change of one of its quotas is on its way"),
     ))]
@@ -235,8 +270,11 @@ pub async fn remove(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<TenantId>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    state.engine.registry().remove_tenant(&id, caller.remark(None)).await?;
+    let seen = seen(&state, &headers, &id).await?;
+    let removed = state.engine.registry().remove_tenant(&id, seen, caller.remark(None)).await;
+    removed.map_err(|error| refused(error, seen))?;
     state.engine.wake();
     Ok(StatusCode::NO_CONTENT)
 }

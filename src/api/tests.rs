@@ -546,3 +546,28 @@ async fn the_audit_log_is_searched() {
     }
     assert_eq!(get(&api, "/v1/audit?order=oldest&text=x").await.0, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn a_tenant_that_has_moved_on_is_not_changed_unseen() {
+    let (api, _) = api().await;
+    let path = "/v1/tenants/acme";
+    let tag = get(&api, path).await.1["etag"].to_str().unwrap().to_owned();
+    let unchanged = call(&api, "GET", path, &[("if-none-match", &tag)], None).await;
+    assert_eq!(unchanged.0, StatusCode::NOT_MODIFIED);
+    let patch = |tag: Option<&str>, name: &str| {
+        let headers: Vec<(&str, String)> = tag.map(|tag| ("if-match", tag.to_owned())).into_iter().collect();
+        let (api, body) = (api.clone(), json!({ "name": name }));
+        async move {
+            let headers: Vec<(&str, &str)> =
+                headers.iter().map(|(name, tag)| (*name, tag.as_str())).collect();
+            call(&api, "PATCH", path, &headers, Some(body)).await.0
+        }
+    };
+    assert_eq!(patch(Some(&tag), "Acme").await, StatusCode::OK);
+    assert_eq!(patch(Some(&tag), "Other").await, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(patch(Some("odd"), "Other").await, StatusCode::BAD_REQUEST);
+    assert_eq!(patch(None, "Other").await, StatusCode::OK);
+    let removed = call(&api, "DELETE", path, &[("if-match", &tag)], None).await;
+    assert_eq!(removed.0, StatusCode::PRECONDITION_FAILED, "{}", removed.2);
+    assert_eq!(call(&api, "DELETE", path, &[("if-match", "*")], None).await.0, StatusCode::NO_CONTENT);
+}

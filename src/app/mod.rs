@@ -31,8 +31,8 @@ pub use prices::{named_book, prices_of};
 use crate::api::{ApiSettings, ApiState};
 use crate::config::{Config, ConnectionLimits, StoreKind};
 use crate::engine::{
-    Deliverer, Engine, ReconcileSettings, ReportSettings, drive, drive_deliveries, drive_reconciler,
-    drive_reports, drive_rollouts,
+    Deliverer, Engine, ReconcileSettings, ReportSettings, drive, drive_deliveries, drive_metering,
+    drive_reconciler, drive_reports, drive_rollouts,
 };
 
 /// Everything that a daemon is, ready to serve.
@@ -104,6 +104,7 @@ impl App {
         let reconciler =
             tokio::spawn(drive_reconciler(Arc::clone(&self.engine), self.reconcile, stop.clone()));
         let rollouts = tokio::spawn(drive_rollouts(Arc::clone(&self.engine), stop.clone()));
+        let metering = tokio::spawn(drive_metering(Arc::clone(&self.engine), stop.clone()));
         let reporter = tokio::spawn(drive_reports(
             Arc::clone(&self.engine),
             Arc::clone(&self.deliverer),
@@ -123,6 +124,7 @@ impl App {
         reconciler.await.context("failed to end the reconciler")?;
         reporter.await.context("failed to end the reports")?;
         rollouts.await.context("failed to end the rollouts")?;
+        metering.await.context("failed to end the metering")?;
         if let Some(witness) = witness {
             witness.await.context("failed to sign for the audit log")?;
         }

@@ -163,6 +163,7 @@ pub(super) async fn open_stores(
 pub fn prometheus_source(config: &Config) -> anyhow::Result<PrometheusSource> {
     let mut settings = PrometheusSettings::from_config(&config.prometheus, &config.resources);
     settings.availability = config.sla.availability.clone();
+    settings.meters = config.metering.expressions.clone();
     // Else all daemons would wait alike, and come back together.
     settings.retry.jitter_seed = rand::random();
     PrometheusSource::new(settings).context("failed to set up the client for Prometheus")
@@ -207,7 +208,11 @@ fn access_settings(config: &Config) -> AccessSettings {
             idle: access.session_idle,
             most: access.max_sessions,
         },
-        answers: AnswerLimits { life: access.idempotency_life, most: access.max_idempotency_keys },
+        answers: AnswerLimits {
+            life: access.idempotency_life,
+            most: access.max_idempotency_keys,
+            bytes: access.max_idempotency_bytes,
+        },
     }
 }
 
@@ -250,6 +255,7 @@ pub fn engine_settings(config: &Config) -> Settings {
         approval: config.approval.clone(),
         rollouts: config.rollouts.clone(),
         sla: config.sla.settings.clone(),
+        metering_every: config.metering.every,
         discover: config.tenants.discover,
         provider: config.tenants.provider.clone(),
         region: config.tenants.region.clone(),

@@ -67,7 +67,7 @@ struct List {
     #[arg(long)]
     state: Option<String>,
     /// unusual_usage, forecast_breach, cost_anomaly, sla_breach, budget_overrun, pinned_at_quota,
-    /// rolled_back or no_data
+    /// rolled_back, meter_used_up or no_data
     #[arg(long)]
     kind: Option<String>,
     /// Those that matter at least so much: info, warning or critical

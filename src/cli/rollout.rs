@@ -93,10 +93,10 @@ struct Create {
     /// A limit such as acme/cpu_cores=4 in place of recommendations; may be repeated
     #[arg(long = "set", value_name = "TENANT/RESOURCE=LIMIT", conflicts_with = "template")]
     limits: Vec<String>,
-    /// The quotas of a template in place of recommendations, for the tenants that have another version: name, or name@version
+    /// A template in place of recommendations, for the tenants that have another version: name, or name@version
     #[arg(long)]
     template: Option<Extends>,
-    /// Of a template: also change quotas that were right-sized or set since
+    /// Of a template: also change quotas and tiers that were right-sized or set since
     #[arg(long, requires = "template")]
     overwrite: bool,
     /// Only say what would be changed when
@@ -128,6 +128,15 @@ const CHANGES: [(&str, &str); 7] = [
     ("outcome", "/outcome/kind"),
 ];
 
+const MOVES: [(&str, &str); 6] = [
+    ("stage", "/stage"),
+    ("half", "/half"),
+    ("tenant", "/tenant"),
+    ("from", "/from"),
+    ("to", "/to"),
+    ("outcome", "/outcome"),
+];
+
 /// Runs the command.
 ///
 /// # Errors
@@ -146,6 +155,7 @@ pub fn run(arguments: &Rollout, out: &mut impl Write) -> anyhow::Result<()> {
         let what = if answer["state"]["kind"] == "unseen" { "not seen" } else { "taken back" };
         writeln!(out, "{what}: {}", word(why))?;
     }
+    show_moves(&answer["template"], out)?;
     writeln!(out)?;
     columns(&json!({ "items": answer["changes"] }), &CHANGES, out)?;
     for change in answer["changes"].as_array().into_iter().flatten() {
@@ -155,6 +165,36 @@ pub fn run(arguments: &Rollout, out: &mut impl Write) -> anyhow::Result<()> {
     }
     show_watched(&answer["watched"], out)?;
     show_comparison(&answer["comparison"], out)
+}
+
+/// The tenants that get a template, each with its tier.
+fn show_moves(template: &Value, out: &mut impl Write) -> anyhow::Result<()> {
+    let Some(moves) = template["moves"].as_array().filter(|moves| !moves.is_empty()) else { return Ok(()) };
+    let at = |one: &Value| format!("{}@{}", word(&one["name"]), one["version"]);
+    let row = |one: &Value| {
+        json!({
+            "stage": one["stage"], "half": one["arm"], "tenant": one["tenant"],
+            "from": format!("{} {}", at(&one["from"]), word(&one["from_tier"])),
+            "to": format!("{} {}", at(&template["to"]), word(&one["to_tier"])),
+            "outcome": one["outcome"]["kind"],
+        })
+    };
+    writeln!(out)?;
+    columns(&json!({ "items": moves.iter().map(row).collect::<Vec<_>>() }), &MOVES, out)?;
+    for one in moves {
+        let tenant = word(&one["tenant"]);
+        if let Some(why) = one.pointer("/outcome/why") {
+            writeln!(out, "the template of {tenant}: {}", word(why))?;
+        }
+        if !one["tier_left_out"].is_null() {
+            let (own, left) = (word(&one["to_tier"]), word(&one["tier_left_out"]));
+            writeln!(
+                out,
+                "{tenant} stays {own}, which was set since; --overwrite gives it the template's {left}"
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn show_watched(watched: &Value, out: &mut impl Write) -> anyhow::Result<()> {
@@ -171,6 +211,15 @@ fn show_watched(watched: &Value, out: &mut impl Write) -> anyhow::Result<()> {
         watched["incidents_since"],
         watched["incidents_before"]
     )?;
+    if let Some(lately) = watched.get("lately").filter(|lately| !lately.is_null()) {
+        let (since, before) = (&lately["since"], &lately["before"]);
+        let minutes = lately["seconds"].as_u64().unwrap_or_default() / 60;
+        writeln!(
+            out,
+            "in the last {minutes} min: {} of {}, {} of {} before",
+            since["above"], since["samples"], before["above"], before["samples"]
+        )?;
+    }
     Ok(())
 }
 

@@ -46,12 +46,26 @@ enum What {
         /// Its id
         id: TenantId,
     },
+    /// Show what it has used of the amounts that are granted for a day or a month
+    Meters {
+        /// Its id
+        id: TenantId,
+    },
     /// Show how what it is promised is kept
     Sla {
         /// Its id
         id: TenantId,
     },
 }
+
+const METERS: [(&str, &str); 6] = [
+    ("meter", "/meter"),
+    ("used", "/used"),
+    ("granted", "/limit"),
+    ("left", "/left"),
+    ("used up", "/used_up"),
+    ("until (UTC)", "/until"),
+];
 
 const PROMISES: [(&str, &str); 7] = [
     ("promise", "/objective"),
@@ -163,6 +177,10 @@ pub fn run(arguments: &Tenant, out: &mut impl Write) -> anyhow::Result<()> {
             answer::settings(&answer["items"], out)
         }
         What::Sla { .. } => columns(&answer, &PROMISES, out),
+        What::Meters { .. } if answer["items"].as_array().is_none_or(Vec::is_empty) => {
+            Ok(writeln!(out, "nothing is counted; [metering] of the config says how")?)
+        }
+        What::Meters { .. } => columns(&answer, &METERS, out),
         What::Remove { id } => Ok(writeln!(out, "{id} is gone")?),
         What::Get { .. } | What::Create(_) | What::Change(_) => answer::fields(&answer, out),
     }
@@ -173,6 +191,7 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
         What::List => server.all("/v1/tenants", &[]),
         What::Get { id } => server.call(Method::GET, &format!("/v1/tenants/{id}"), &[], None),
         What::Settings { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/settings"), &[], None),
+        What::Meters { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/meters"), &[], None),
         What::Sla { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/sla"), &[], None),
         What::Remove { id } => server.call(Method::DELETE, &format!("/v1/tenants/{id}"), &[], None),
         What::Create(new) => {

@@ -31,6 +31,8 @@ pub struct Access {
     pub idempotency_life: Duration,
     /// The most such answers.
     pub max_idempotency_keys: usize,
+    /// The most bytes that they take together.
+    pub max_idempotency_bytes: usize,
 }
 
 impl Access {
@@ -92,10 +94,16 @@ impl Access {
             ),
             max_idempotency_keys: section.count(
                 "max_idempotency_keys",
-                "The most such answers that are kept. One more takes the place of the oldest. An answer takes \
-                 about 1 KB; one larger than server.max_body is not kept.",
+                "The most such answers that are kept. One more takes the place of the oldest.",
                 10_000,
                 1..=10_000_000,
+            ),
+            max_idempotency_bytes: section.size(
+                "max_idempotency_bytes",
+                "The most room that they take together; the oldest make room. An answer takes about 1 KB. One \
+                 larger than half of this, or than server.max_body, is not kept: its request, sent again, gets 409.",
+                64 << 20,
+                64 << 10..=16 << 30,
             ),
         };
         if access.token_life > access.longest_token_life {

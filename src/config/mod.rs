@@ -16,6 +16,7 @@ mod costs;
 mod guardrails;
 mod incidents;
 mod kubernetes;
+mod metering;
 mod notify;
 mod problem;
 mod prometheus;
@@ -44,6 +45,7 @@ pub use audit::Audit;
 pub use costs::Costs;
 pub use incidents::Incidents;
 pub use kubernetes::Kubernetes;
+pub use metering::Metering;
 pub use notify::Notify;
 pub use problem::{ConfigProblems, Place, Problem};
 pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
@@ -92,6 +94,8 @@ pub struct Config {
     pub rollouts: RolloutSettings,
     /// What tenants are promised.
     pub sla: Sla,
+    /// Where what tenants use up is counted.
+    pub metering: Metering,
     /// What resources cost; `None` for no costs.
     pub costs: Option<Costs>,
     /// How long samples are kept.
@@ -183,6 +187,7 @@ impl Config {
             approval: approval::read(reader),
             rollouts: rollouts::read(reader),
             sla: sla::read(reader),
+            metering: metering::read(reader),
             costs: Costs::read(reader),
             history: History::read(reader),
             tenants: Tenants::read(reader),

@@ -14,7 +14,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RolloutSettings {
     RolloutSettings {
         max_changes: section.count(
             "max_changes",
-            "The most quotas that one changes.",
+            "The most quotas that one changes, and the most tenants that it gives a template.",
             default.max_changes,
             1..=100_000,
         ),

@@ -13,6 +13,8 @@ pub enum AuditAction {
     TenantCreated,
     /// A tenant's name, plan, provider or region was changed.
     TenantChanged,
+    /// A tenant's tier was changed; what else was stands in the line before.
+    TierChanged,
     /// A tenant was removed with its quotas.
     TenantRemoved,
     /// A tenant's apply mode was changed.

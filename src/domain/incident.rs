@@ -28,11 +28,13 @@ pub enum FindingKind {
     NoData,
     /// A change of a quota was taken back by its rollout.
     RolledBack,
+    /// An amount that is granted for a day or a month is used up.
+    MeterUsedUp,
 }
 
 impl FindingKind {
     /// All kinds.
-    pub const ALL: [FindingKind; 8] = [
+    pub const ALL: [FindingKind; 9] = [
         FindingKind::UnusualUsage,
         FindingKind::ForecastBreach,
         FindingKind::CostAnomaly,
@@ -41,6 +43,7 @@ impl FindingKind {
         FindingKind::PinnedAtQuota,
         FindingKind::NoData,
         FindingKind::RolledBack,
+        FindingKind::MeterUsedUp,
     ];
 
     /// The name used in the API.
@@ -54,15 +57,22 @@ impl FindingKind {
             FindingKind::PinnedAtQuota => "pinned_at_quota",
             FindingKind::NoData => "no_data",
             FindingKind::RolledBack => "rolled_back",
+            FindingKind::MeterUsedUp => "meter_used_up",
         }
     }
 
     /// Whether it puts the usage itself in doubt, so that nothing is applied
     /// automatically. A quota that is too small and a budget that is exceeded
-    /// are mended by changes, and so hold none back.
+    /// are mended by changes, and so hold none back; an amount that is used up
+    /// has nothing to do with them.
     pub fn holds_changes(self) -> bool {
-        let mended = [FindingKind::ForecastBreach, FindingKind::BudgetOverrun, FindingKind::PinnedAtQuota];
-        !mended.contains(&self)
+        let harmless = [
+            FindingKind::ForecastBreach,
+            FindingKind::BudgetOverrun,
+            FindingKind::PinnedAtQuota,
+            FindingKind::MeterUsedUp,
+        ];
+        !harmless.contains(&self)
     }
 
     /// Whether the samples of its time are none to learn from.

@@ -15,6 +15,7 @@ mod exchange;
 mod freeze;
 mod ids;
 pub mod incident;
+mod metering;
 pub mod model;
 pub mod money;
 mod naming;
@@ -55,6 +56,7 @@ pub use ids::{ChangeRequestId, IncidentId, RecommendationId, ReportId, RolloutId
 pub use incident::{
     Acknowledgement, Chart, Feedback, Finding, FindingKind, Foreseen, Incident, Peers, Untold,
 };
+pub use metering::{Meter, MeterState};
 pub use model::{ModelScore, ModelState, ModelVersion};
 pub use money::{Currency, Money, Once, PerHour, PerMonth};
 pub use naming::first_of;

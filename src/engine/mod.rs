@@ -24,6 +24,7 @@ mod ids;
 pub mod incidents;
 mod learn;
 mod lineup;
+mod metering;
 mod pools;
 mod progress;
 mod rails;
@@ -60,6 +61,7 @@ pub use fleet::{FleetQuota, FleetTenant, OpenIncident, Sparkline};
 pub use ids::Ids;
 pub use learn::RollBackError;
 use lineup::Lineup;
+pub use metering::drive_metering;
 pub use progress::{Progress, Silent};
 pub use reconcile::{Drift, ReconcileSettings, drive_reconciler};
 pub use reports::{ReportFailure, ReportSettings, drive_reports};
@@ -148,6 +150,8 @@ pub struct Settings {
     pub rollouts: RolloutSettings,
     /// How promises are watched.
     pub sla: SlaSettings,
+    /// How often the source is asked how much tenants have used up.
+    pub metering_every: Duration,
     /// The tier of tenants that nobody registered; `None` leaves them alone.
     pub discover: Option<Tier>,
     /// The provider of discovered tenants.
@@ -183,6 +187,7 @@ impl Default for Settings {
             approval: ApprovalRules::default(),
             rollouts: RolloutSettings::default(),
             sla: SlaSettings::default(),
+            metering_every: Duration::from_secs(60),
             discover: None,
             provider: "on-premises".to_owned(),
             region: "default".to_owned(),

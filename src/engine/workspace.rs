@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Drift;
 use super::forecasts::Forecasts;
+use super::metering::Heard;
 use super::pools::Pools;
 use super::resting::Resting;
 use super::sizing::Carried;
 use crate::anomaly::{self, Judgement, NoveltyDetector};
 use crate::domain::sla::GoodShares;
-use crate::domain::{Finding, ModelVersion, Resource, Tenant, TenantId, TierFit, Timestamp, Verdict};
+use crate::domain::{Finding, Meter, ModelVersion, Resource, Tenant, TenantId, TierFit, Timestamp, Verdict};
 use crate::forecast::Abstention;
 use crate::ports::{Shelf, SourceError};
 use crate::rightsize::DatedForecast;
@@ -295,6 +296,7 @@ pub struct Workspace {
     /// When changes of quotas were measured last.
     pub(super) measured_at: Mutex<Option<Timestamp>>,
     pub(super) availability: RwLock<Availability>,
+    pub(super) metered: RwLock<BTreeMap<Meter, Heard>>,
     /// What is wrong with what tenants spend, and of which day that is.
     pub(super) spend: RwLock<Option<(Timestamp, SpendFindings)>>,
 }

@@ -83,6 +83,9 @@ pub enum RegistryError {
     /// There is already such a tenant.
     #[error("create the tenant {0}: there is one already")]
     TenantExists(TenantId),
+    /// Somebody else changed the tenant at the same time.
+    #[error("change the tenant {0}: somebody else has changed it meanwhile; look at it again")]
+    TenantMoved(TenantId),
     /// The tenant has no quota of this resource.
     #[error("find a quota of {1} for the tenant {0}")]
     NoSuchQuota(TenantId, Resource),

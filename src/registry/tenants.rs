@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::pause::unless_paused;
 use super::{Registry, RegistryError, Remark, append_audit, decode, put, resource_key};
 use crate::domain::quota::checked_limit;
+use crate::domain::rollout::TemplateAndTier;
 use crate::domain::{
     Actor, ApplyMode, AssignedTemplate, AuditAction, AuditEvent, Cadence, Quota, Resource, Tenant, TenantId,
     Tier,
@@ -50,6 +52,8 @@ pub struct TenantEdit {
     pub changes_per_day: Option<f64>,
     /// The template whose settings hold; quotas stay as they are.
     pub template: Option<AssignedTemplate>,
+    /// The version that was seen; `None` for whichever stands.
+    pub seen: Option<u64>,
 }
 
 impl TenantEdit {
@@ -129,8 +133,16 @@ impl Registry {
     /// # Errors
     /// Where there is none of this id.
     pub async fn tenant(&self, id: &TenantId) -> Result<Tenant, RegistryError> {
+        Ok(self.tenant_with_version(id).await?.0)
+    }
+
+    /// One tenant with its version.
+    ///
+    /// # Errors
+    /// Where there is none of this id.
+    pub async fn tenant_with_version(&self, id: &TenantId) -> Result<(Tenant, u64), RegistryError> {
         let found = self.read(Table::Tenants, id.as_str()).await?;
-        found.map(|(tenant, _)| tenant).ok_or_else(|| RegistryError::NoSuchTenant(id.clone()))
+        found.ok_or_else(|| RegistryError::NoSuchTenant(id.clone()))
     }
 
     /// Up to `limit` tenants after the id `after`, in the order of their ids.
@@ -147,36 +159,97 @@ impl Registry {
     /// Changes a tenant, and gives it as it is since.
     ///
     /// # Errors
-    /// Where there is none of this id.
+    /// Where there is none of this id, or it has moved on.
     pub async fn edit_tenant(
         &self,
         id: &TenantId,
         edit: TenantEdit,
         remark: Remark,
     ) -> Result<Tenant, RegistryError> {
-        let found = self.read::<Tenant>(Table::Tenants, id.as_str()).await?;
-        let (before, version) = found.ok_or_else(|| RegistryError::NoSuchTenant(id.clone()))?;
+        let (before, version) = self.tenant_with_version(id).await?;
+        still(id, edit.seen, version)?;
         let after = edit.made_of(&before);
-        let only_mode = Tenant { apply_mode: before.apply_mode, ..after.clone() } == before;
-        let (action, from, to) = if only_mode {
-            let (from, to) = (before.apply_mode, after.apply_mode);
-            (AuditAction::ApplyModeChanged, serde_json::json!(from), serde_json::json!(to))
-        } else {
-            (AuditAction::TenantChanged, serde_json::json!(before), serde_json::json!(after))
-        };
-        let event = self.event(action, (Some(id.clone()), None), [from, to], remark);
-        let record = put(Table::Tenants, id.to_string(), Expect::Version(version), &after)?;
-        self.commit(vec![record, append_audit(&event)?]).await?;
-        Ok(after)
+        self.write_tenant((&before, version), after, Vec::new(), remark).await
+    }
+
+    /// Gives a tenant a template and a tier, where it stands on `from`, and says
+    /// whether it stands on `to` since. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// Where there is none of this id, all changes are stopped, or somebody
+    /// changes it at the same time.
+    pub async fn move_tenant(
+        &self,
+        id: &TenantId,
+        from: &TemplateAndTier,
+        to: &TemplateAndTier,
+        remark: Remark,
+    ) -> Result<bool, RegistryError> {
+        let (before, version) = self.tenant_with_version(id).await?;
+        let stands_on =
+            |it: &TemplateAndTier| before.template.as_ref() == Some(&it.template) && before.tier == it.tier;
+        if !stands_on(from) {
+            return Ok(stands_on(to));
+        }
+        let after = Tenant { template: Some(to.template.clone()), tier: to.tier, ..before.clone() };
+        match self.write_tenant((&before, version), after, vec![unless_paused()], remark).await {
+            Err(RegistryError::Store(StoreError::Conflict { table: Table::Pause, .. })) => {
+                let pause = self.pause().await?;
+                Err(pause.map_or(RegistryError::TenantMoved(id.clone()), RegistryError::Paused))
+            }
+            outcome => outcome.map(|_| true),
+        }
+    }
+
+    /// Writes a tenant as it is to be, with `others` and its lines in the audit
+    /// log: one of its own where the tier changes.
+    async fn write_tenant(
+        &self,
+        (before, version): (&Tenant, u64),
+        after: Tenant,
+        others: Vec<Write>,
+        remark: Remark,
+    ) -> Result<Tenant, RegistryError> {
+        let json = |what: &Tenant| serde_json::json!(what);
+        let only_mode = Tenant { apply_mode: before.apply_mode, ..after.clone() } == *before;
+        let mut lines = vec![match only_mode {
+            true => {
+                let modes = [before.apply_mode, after.apply_mode].map(|mode| serde_json::json!(mode));
+                (AuditAction::ApplyModeChanged, modes)
+            }
+            false => (AuditAction::TenantChanged, [json(before), json(&after)]),
+        }];
+        if before.tier != after.tier {
+            let tiers = [before.tier, after.tier].map(|tier| serde_json::json!(tier));
+            lines.push((AuditAction::TierChanged, tiers));
+        }
+        let mut writes = others;
+        writes.push(put(Table::Tenants, after.id.to_string(), Expect::Version(version), &after)?);
+        for (action, words) in lines {
+            let about = (Some(after.id.clone()), None);
+            writes.push(append_audit(&self.event(action, about, words, remark.clone()))?);
+        }
+        match self.commit(writes).await {
+            Err(StoreError::Conflict { table: Table::Tenants, .. }) => {
+                Err(RegistryError::TenantMoved(after.id))
+            }
+            outcome => Ok(outcome.map(|()| after)?),
+        }
     }
 
     /// Removes a tenant with its quotas and what is proposed for them.
     ///
     /// # Errors
-    /// Where there is none of this id, or one of its quotas is being changed.
-    pub async fn remove_tenant(&self, id: &TenantId, remark: Remark) -> Result<(), RegistryError> {
-        let found = self.read::<Tenant>(Table::Tenants, id.as_str()).await?;
-        let (tenant, version) = found.ok_or_else(|| RegistryError::NoSuchTenant(id.clone()))?;
+    /// Where there is none of this id, it has moved on from the version that was
+    /// seen, or one of its quotas is being changed.
+    pub async fn remove_tenant(
+        &self,
+        id: &TenantId,
+        seen: Option<u64>,
+        remark: Remark,
+    ) -> Result<(), RegistryError> {
+        let (tenant, version) = self.tenant_with_version(id).await?;
+        still(id, seen, version)?;
         let mut writes = vec![Write::Delete {
             table: Table::Tenants,
             key: id.to_string(),
@@ -240,5 +313,13 @@ impl Registry {
                 Err(RegistryError::NoSuchQuota(tenant.clone(), resource))
             }
         }
+    }
+}
+
+/// Whether a tenant stands as it was seen.
+fn still(id: &TenantId, seen: Option<u64>, stands: u64) -> Result<(), RegistryError> {
+    match seen.is_none_or(|seen| seen == stands) {
+        true => Ok(()),
+        false => Err(RegistryError::TenantMoved(id.clone())),
     }
 }

@@ -151,6 +151,7 @@ words! {
     KindCost: "unusual cost", "ungewöhnliche Kosten";
     KindRolledBack: "change taken back", "Änderung zurückgenommen";
     KindSla: "promise broken", "Zusage gebrochen";
+    KindMeter: "granted amount used up", "gewährte Menge aufgebraucht";
     KindBudget: "budget overrun", "Budget überzogen";
     KindPinned: "stands at the quota", "steht am Kontingent";
     KindNoData: "no data", "keine Daten";
@@ -204,6 +205,7 @@ impl Word {
             FindingKind::PinnedAtQuota => Word::KindPinned,
             FindingKind::NoData => Word::KindNoData,
             FindingKind::RolledBack => Word::KindRolledBack,
+            FindingKind::MeterUsedUp => Word::KindMeter,
         }
     }
 }

@@ -41,6 +41,7 @@ pub struct Metrics {
     feedback: Family<Labels, Counter>,
     quota_changes: Family<Labels, Counter>,
     requests: Family<Labels, Counter>,
+    idempotency_keys: Family<Labels, Counter>,
     request_durations: Histograms,
     connections: Gauge,
     connections_refused: Counter,
@@ -81,6 +82,7 @@ impl Default for Metrics {
             feedback: Family::default(),
             quota_changes: Family::default(),
             requests: Family::default(),
+            idempotency_keys: Family::default(),
             request_durations: request_durations.clone(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -108,6 +110,11 @@ impl Default for Metrics {
             metrics.quota_changes.clone(),
         );
         registry.register("http_requests", "Requests answered", metrics.requests.clone());
+        registry.register(
+            "idempotency_keys",
+            "Writes with an Idempotency-Key by what was known of it",
+            metrics.idempotency_keys.clone(),
+        );
         registry.register_with_unit(
             "http_request_duration",
             "Time to answer a request",
@@ -323,6 +330,12 @@ impl Metrics {
     pub fn quota_changed(&self, by: &'static str, outcome: &'static str) {
         let labels = vec![("by", by.to_owned()), ("outcome", outcome.to_owned())];
         self.quota_changes.get_or_create(&labels).inc();
+    }
+
+    /// A write came with an Idempotency-Key that is new, repeated, in flight or
+    /// another request's.
+    pub fn idempotency_key(&self, known: &'static str) {
+        self.idempotency_keys.get_or_create(&vec![("known", known.to_owned())]).inc();
     }
 
     /// A request was answered. `route` is the pattern, never the path, so that

@@ -159,8 +159,26 @@ async fn decisions_need_the_second_factor_that_the_template_asks_for() {
     assert_eq!(confirm(code(secret, 0)).await.0, 204);
     assert_eq!(call(Method::POST, "/v1/token/second-factor", inside, None, Value::Null).await.0, 409);
     let next = code(secret, 1);
-    let (status, quota) = put(inside, Some(next.clone())).await;
-    assert_eq!((status, &quota["limit"]), (200, &json!(9.0)), "{quota:#}");
+    let keyed = || {
+        let request = daemon.http().put(format!("{}{QUOTA}", daemon.url)).bearer_auth(&token).json(&limit);
+        let headers = [
+            ("x-forwarded-for", inside),
+            ("if-match", "*"),
+            ("x-totp-code", &next),
+            ("idempotency-key", "k"),
+        ];
+        headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)).send()
+    };
+    let first = keyed().await.unwrap();
+    assert_eq!(first.status(), 200);
+    let first: Value = first.json().await.unwrap();
+    assert_eq!(first["limit"], 9.0);
+    let again = keyed().await.unwrap();
+    assert_eq!(
+        (again.status().as_u16(), &again.headers()["idempotency-replayed"]),
+        (200, &"true".parse().unwrap())
+    );
+    assert_eq!(again.json::<Value>().await.unwrap(), first, "it is only answered again, and uses no code up");
     assert_eq!(put(inside, Some(next)).await.0, 403, "a code counts once");
 
     let (_, audit) = admin.get("/v1/audit?limit=20").await;

@@ -72,3 +72,26 @@ async fn a_refusal_is_not_kept_nor_is_a_secret_and_a_key_has_bounds() {
     let (status, _, answer) = silence(&api, &"k".repeat(256), SILENCE).await;
     assert_eq!((status, silences(&api).await), (StatusCode::BAD_REQUEST, 0), "{answer}");
 }
+
+#[tokio::test]
+async fn another_version_is_another_request() {
+    let (api, _) = api_over(Arc::new(MemoryStore::default()), 1).await;
+    let tenant = json!({"id": "acme", "tier": "PREMIUM"});
+    assert_eq!(call(&api, "POST", "/v1/tenants", &[], Some(tenant)).await.0, StatusCode::CREATED);
+    let put = |seen: &'static str| {
+        let headers = [("idempotency-key", "a"), ("if-match", seen)];
+        let body = json!({"limit": 3.0, "reason": "r"});
+        let api = &api;
+        async move { call(api, "PUT", "/v1/tenants/acme/quotas/cpu_cores", &headers, Some(body)).await }
+    };
+    assert_eq!(put("\"1\"").await.0, StatusCode::OK);
+    let (status, _, answer) = put("\"2\"").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    let metrics = get(&api, "/metrics").await.2.as_str().unwrap().to_owned();
+    for line in [
+        "plimsoll_idempotency_keys_total{known=\"new\"} 1",
+        "plimsoll_idempotency_keys_total{known=\"other_request\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Random calls and crashes against a simple model of quotas: what the API says
 //! of each quota, and how often the audit log says that it was changed, is what
-//! the model says. A crash leaves each quota as it was or as it was to be.
+//! the model says. A crash leaves each quota as it was or as it was to be, and
+//! each write is sent twice under its Idempotency-Key and done once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -167,7 +168,8 @@ impl World {
         if status == StatusCode::OK { known() } else { None }
     }
 
-    async fn perform(&mut self, act: &Act, model: &Model) -> (u16, Value) {
+    /// Sends an act under an Idempotency-Key.
+    async fn perform(&self, act: &Act, model: &Model, key: &str) -> (u16, Value) {
         let generation = |tenant: &usize| model.quotas.get(tenant).map_or(1, |known| known.generation);
         let tag = |tenant, seen: &Seen| match seen {
             Seen::Right => format!("\"{}\"", generation(tenant)),
@@ -207,7 +209,8 @@ impl World {
             }
             Act::Crash { .. } => return (0, Value::Null),
         };
-        let headers: Vec<(&str, &str)> = tag.iter().map(|tag| ("if-match", tag.as_str())).collect();
+        let mut headers: Vec<(&str, &str)> = tag.iter().map(|tag| ("if-match", tag.as_str())).collect();
+        headers.push(("idempotency-key", key));
         let (status, _, answer) = call(&self.router, method, &path, &headers, body).await;
         (status.as_u16(), answer)
     }
@@ -335,7 +338,8 @@ async fn play(acts: Vec<Act>) {
         }
         let (status, next) = foretold(act, &model, &world);
         let rollouts = world.rollouts().await;
-        let (answered, answer) = world.perform(act, &model).await;
+        let key = format!("act {place}");
+        let (answered, answer) = world.perform(act, &model, &key).await;
         if world.cut.is_over() {
             world = restart(world).await;
             // What was written down in part is ended; what was not, never was.
@@ -365,6 +369,10 @@ async fn play(acts: Vec<Act>) {
             continue;
         }
         assert_eq!(answered, status, "{answer:#} to {told}");
+        if answered < 300 {
+            // Sent again it is answered as before, and not done again: what follows would see that.
+            assert_eq!(world.perform(act, &model, &key).await, (answered, answer.clone()), "again: {told}");
+        }
         if let (Act::Rollout { .. }, 201) = (act, answered) {
             world.rollout = Some((answer["id"].as_str().unwrap().to_owned(), changed_by(&model, &next)));
         }

@@ -23,12 +23,15 @@ this page to it. The document also holds each field of each body, with its unit 
   (too many calls; `Retry-After`), 503 (no answer within `server.request_time_out`).
 - **Pages.** Lists answer `{items, next}`; `cursor=NEXT` asks for the page after, `limit` for its size.
 - **Versions.** What can be changed has a generation or version in its `ETag`; a write names it in `If-Match`, and gets 412
-  where somebody else came first. A read with `If-None-Match` gets 304 while nothing has changed.
+  where somebody else came first. Quotas and templates ask for it (428), of tenants it may be left out. A read with `If-None-Match` gets 304 while nothing has changed.
 - **Once.** Any write may carry an `Idempotency-Key`, 1 to 255 characters, a new one for each. The same write sent again with
   it (by the same token, within `access.idempotency_life`) gets the answer that the first one got, with
   `Idempotency-Replayed: true`, and is not done again; another request under the key gets 422, and one that comes while
   the first is under way 409. Only what was done is kept: a refusal changed nothing, so the request may be sent again
-  once that is mended. Answers that hold a secret are kept nowhere: sent again, such a request gets 409.
+  once that is mended. Answers that hold a secret are kept nowhere: sent again, such a request gets 409. The oldest are
+  forgotten beyond `access.max_idempotency_keys` and `max_idempotency_bytes`. Answers outlive a restart; a daemon that is
+  killed in the instant between a write and its answer has lost that one: then a quota or a name is met with 412 or 409,
+  and a silence or a marker is made a second time.
 - **Requests** carry `X-Request-Id`, or are given one; it stands in the answer, in the logs and in the audit log.
 ";
 

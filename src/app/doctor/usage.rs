@@ -7,7 +7,7 @@ use chrono::DateTime;
 
 use super::{Checked, SystemClock, parts};
 use crate::config::Config;
-use crate::domain::{Resource, Timestamp};
+use crate::domain::{Meter, Resource, Timestamp};
 use crate::ports::{Clock, UsageSource};
 use crate::source::PrometheusSource;
 
@@ -63,7 +63,25 @@ pub(super) async fn expressions(config: &Config) -> Vec<Checked> {
             Ok(found) => Checked::good("availability", format!("{} tenants", found.len())),
         });
     }
+    for meter in source.meters() {
+        all.push(metered(&source, meter).await);
+    }
     all
+}
+
+async fn metered(source: &PrometheusSource, meter: Meter) -> Checked {
+    let part = format!("meter {meter}");
+    match source.metered(meter, Duration::from_secs(3600), SystemClock.now()).await {
+        Err(error) => Checked::bad(part, format!("failed to {error}"), None),
+        Ok(found) if found.is_empty() => Checked::bad(
+            part,
+            "the expression gives nothing",
+            Some(
+                "look at it in Prometheus with $window replaced by 1h; it must keep the label of the tenant",
+            ),
+        ),
+        Ok(found) => Checked::good(part, format!("{} tenants in the last hour", found.len())),
+    }
 }
 
 async fn expression(source: &PrometheusSource, resource: Resource, config: &Config) -> Checked {

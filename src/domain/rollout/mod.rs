@@ -9,9 +9,10 @@
 mod compare;
 mod plan;
 mod settings;
+mod template;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,9 +21,9 @@ use utoipa::ToSchema;
 pub use compare::{ArmFigures, Compared, Comparison, Interval};
 pub use plan::Wish;
 pub use settings::RolloutSettings;
+pub use template::{TemplateAndTier, TemplateChange, TenantMove};
 pub use watch::{TenantWatched, WatchLimits, Watched};
 
-use super::template::AssignedTemplate;
 use super::{Actor, FirstWord, QuotaChange, RecommendationId, Resource, RolloutId, TenantId, Timestamp};
 
 /// In which stages the quotas are changed.
@@ -103,19 +104,19 @@ pub struct RolloutChange {
 pub enum Outcome {
     /// Its turn has not come, or it is on its way.
     Waiting,
-    /// The quota stays as it is: it is of the half that is compared with.
+    /// All stays as it is: it is of the half that is compared with.
     Kept,
-    /// The new limit holds.
+    /// The new limit holds, or the tenant has the template.
     Applied {
         /// Since when.
         at: Timestamp,
     },
-    /// It can't be carried out; the old limit holds.
+    /// It can't be carried out; what stood before holds.
     Refused {
         /// Why.
         why: String,
     },
-    /// The old limit holds again.
+    /// What stood before holds again.
     RolledBack {
         /// Since when.
         at: Timestamp,
@@ -125,6 +126,21 @@ pub enum Outcome {
         /// Why.
         why: String,
     },
+}
+
+impl Outcome {
+    /// Whether what it is of is the rollout's until that is over.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Outcome::Waiting | Outcome::Kept | Outcome::Applied { .. })
+    }
+
+    /// Since when the new state holds, where it does.
+    pub fn applied_at(&self) -> Option<Timestamp> {
+        match self {
+            Outcome::Applied { at } => Some(*at),
+            _ => None,
+        }
+    }
 }
 
 impl RolloutChange {
@@ -157,15 +173,12 @@ impl RolloutChange {
 
     /// Whether the quota is the rollout's until that is over.
     pub fn is_held(&self) -> bool {
-        matches!(self.outcome, Outcome::Waiting | Outcome::Kept | Outcome::Applied { .. })
+        self.outcome.is_held()
     }
 
     /// Since when the new limit holds, where it does.
     pub fn applied_at(&self) -> Option<Timestamp> {
-        match self.outcome {
-            Outcome::Applied { at } => Some(at),
-            _ => None,
-        }
+        self.outcome.applied_at()
     }
 }
 
@@ -241,15 +254,6 @@ impl RolloutState {
     }
 }
 
-/// A template that tenants get, and what each had before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct TemplateChange {
-    /// The version that they get.
-    pub to: AssignedTemplate,
-    /// The version that each had.
-    pub from: BTreeMap<TenantId, AssignedTemplate>,
-}
-
 /// Many changes as one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rollout {
@@ -304,9 +308,61 @@ impl Rollout {
         }
     }
 
+    /// The tenants that get its template.
+    pub fn moves(&self) -> &[TenantMove] {
+        self.template.as_ref().map_or(&[], |template| &template.moves)
+    }
+
+    /// The tenants that wait for its template.
+    pub fn waiting_moves(&self) -> impl Iterator<Item = &TenantId> {
+        let waiting = self.moves().iter().filter(|one| one.outcome == Outcome::Waiting);
+        waiting.map(|one| &one.tenant)
+    }
+
+    /// Refuses the quotas of tenants that don't get its template.
+    pub fn refuse_without_template(&mut self) {
+        let refused: BTreeMap<TenantId, String> = self
+            .moves()
+            .iter()
+            .filter_map(|one| match &one.outcome {
+                Outcome::Refused { why } => Some((one.tenant.clone(), why.clone())),
+                _ => None,
+            })
+            .collect();
+        for change in self.changes.iter_mut().filter(|change| change.outcome == Outcome::Waiting) {
+            if let Some(why) = refused.get(&change.tenant) {
+                change.outcome =
+                    Outcome::Refused { why: format!("the tenant does not get the template: {why}") };
+            }
+        }
+    }
+
+    /// All tenants that it concerns.
+    pub fn tenants(&self) -> BTreeSet<&TenantId> {
+        let of_moves = self.moves().iter().map(|one| &one.tenant);
+        self.changes.iter().map(|change| &change.tenant).chain(of_moves).collect()
+    }
+
+    /// What has become of all of it, each with its stage.
+    fn outcomes(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        let of_moves = self.moves().iter().map(|one| (one.stage, &one.outcome));
+        self.changes.iter().map(|change| (change.stage, &change.outcome)).chain(of_moves)
+    }
+
+    fn outcomes_mut(&mut self) -> impl Iterator<Item = &mut Outcome> {
+        let moves = self.template.iter_mut().flat_map(|template| &mut template.moves);
+        let of_moves = moves.map(|one| &mut one.outcome);
+        self.changes.iter_mut().map(|change| &mut change.outcome).chain(of_moves)
+    }
+
+    /// Whether anything of it is still to be done.
+    pub fn has_waiting(&self) -> bool {
+        self.outcomes().any(|(_, outcome)| *outcome == Outcome::Waiting)
+    }
+
     /// The last stage.
     pub fn last_stage(&self) -> usize {
-        self.changes.iter().map(|change| change.stage).max().unwrap_or(0)
+        self.outcomes().map(|(stage, _)| stage).max().unwrap_or(0)
     }
 
     /// Whether the present stage has stood for so many seconds.
@@ -316,9 +372,9 @@ impl Rollout {
 
     /// Lets what has not been begun stay as it is.
     pub fn leave_the_rest(&mut self) {
-        for change in self.changes.iter_mut().filter(|change| change.outcome == Outcome::Waiting) {
-            change.outcome = Outcome::Kept;
-        }
+        self.outcomes_mut()
+            .filter(|outcome| **outcome == Outcome::Waiting)
+            .for_each(|outcome| *outcome = Outcome::Kept);
     }
 
     /// Moves on to another state.
@@ -340,10 +396,15 @@ impl Rollout {
         self.enter(RolloutState::RollingBack { why }, now);
     }
 
-    /// Whether more is to follow a first stage of which nothing holds.
+    /// Whether more is to follow a first stage of which nothing holds. Where it
+    /// changes quotas, those count.
     fn has_proven_nothing(&self) -> bool {
-        let holds = |change: &RolloutChange| change.stage == 0 && change.applied_at().is_some();
-        self.stage == 0 && self.last_stage() > 0 && !self.changes.iter().any(holds)
+        let quotas: Vec<&RolloutChange> = self.changes.iter().filter(|change| change.stage == 0).collect();
+        let holds = match quotas.is_empty() {
+            true => self.moves().iter().any(|one| one.stage == 0 && one.applied_at().is_some()),
+            false => quotas.iter().any(|change| change.applied_at().is_some()),
+        };
+        self.stage == 0 && self.last_stage() > 0 && !holds
     }
 
     /// Where it goes once nothing of the stage waits any more, the stage was
@@ -365,9 +426,10 @@ impl Rollout {
             }
             RolloutState::RollingBack { ref why } => {
                 // What was begun is ended first, so that nothing is left between.
-                if !self.changes.iter().any(|change| change.outcome == Outcome::Waiting)
-                    && !self.changes.iter().any(|change| change.applied_at().is_some())
-                {
+                let is_done = |(_, outcome): (usize, &Outcome)| {
+                    *outcome != Outcome::Waiting && outcome.applied_at().is_none()
+                };
+                if self.outcomes().all(is_done) {
                     let why = why.clone();
                     self.enter(RolloutState::RolledBack { why }, now);
                 }
@@ -381,8 +443,8 @@ impl Rollout {
     }
 
     fn step_from_applying(&mut self, now: Timestamp) {
-        let waits = |change: &RolloutChange| change.stage == self.stage && change.outcome == Outcome::Waiting;
-        if self.changes.iter().any(waits) {
+        let waits = |(stage, outcome): (usize, &Outcome)| stage == self.stage && *outcome == Outcome::Waiting;
+        if self.outcomes().any(waits) {
             return;
         }
         if self.has_proven_nothing() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arm, Outcome, Rollout, RolloutChange, Strategy};
+use super::{Arm, Outcome, Rollout, RolloutChange, Strategy, TenantMove};
 use crate::domain::{Quota, RecommendationId, RolloutId, TenantId};
 
 /// What is wished for of one quota, before it is planned.
@@ -35,46 +35,73 @@ impl Strategy {
     }
 }
 
-impl Rollout {
-    /// Puts wishes into stages. Which tenant comes first is chance, and the
-    /// same for the same `id`; a tenant's quotas change in one stage.
-    pub fn plan(id: RolloutId, strategy: Strategy, wishes: Vec<Wish>) -> Vec<RolloutChange> {
+/// Where chance has put each tenant.
+struct Places {
+    strategy: Strategy,
+    of: BTreeMap<TenantId, usize>,
+}
+
+impl Places {
+    fn new<'t>(id: RolloutId, strategy: Strategy, tenants: impl Iterator<Item = &'t TenantId>) -> Self {
         let mut order: Vec<(u64, TenantId)> =
-            wishes.iter().map(|wish| (lot(id, &wish.tenant), wish.tenant.clone())).collect();
+            tenants.map(|tenant| (lot(id, tenant), tenant.clone())).collect();
         order.sort();
         order.dedup();
-        let tenants = order.len();
-        let places: BTreeMap<TenantId, usize> =
-            order.into_iter().enumerate().map(|(place, (_, tenant))| (tenant, place)).collect();
-        let mut changes: Vec<RolloutChange> = wishes
-            .into_iter()
-            .map(|wish| {
-                let place = places[&wish.tenant];
-                let arm = (strategy == Strategy::AbTest).then_some(if place.is_multiple_of(2) {
-                    Arm::A
-                } else {
-                    Arm::B
-                });
-                let to = match arm {
-                    Some(Arm::B) => wish.alternative.unwrap_or(wish.quota.limit),
-                    _ => wish.to,
-                };
-                let outcome = if to == wish.quota.limit { Outcome::Kept } else { Outcome::Waiting };
-                RolloutChange {
-                    stage: strategy.stage(place, tenants),
-                    resource: wish.quota.resource,
-                    arm,
-                    from: wish.quota.limit,
-                    to,
-                    generation: wish.quota.generation,
-                    recommendation: wish.recommendation.filter(|_| arm != Some(Arm::B)),
-                    outcome,
-                    tenant: wish.tenant,
-                }
-            })
-            .collect();
+        let of = order.into_iter().enumerate().map(|(place, (_, tenant))| (tenant, place)).collect();
+        Places { strategy, of }
+    }
+
+    fn stage(&self, tenant: &TenantId) -> usize {
+        self.strategy.stage(self.of[tenant], self.of.len())
+    }
+
+    fn arm(&self, tenant: &TenantId) -> Option<Arm> {
+        let arm = if self.of[tenant].is_multiple_of(2) { Arm::A } else { Arm::B };
+        (self.strategy == Strategy::AbTest).then_some(arm)
+    }
+}
+
+impl Rollout {
+    /// Puts wishes and tenants that get a template into stages. Which tenant
+    /// comes first is chance, and the same for the same `id`; all of a tenant
+    /// changes in one stage.
+    pub fn plan(
+        id: RolloutId,
+        strategy: Strategy,
+        wishes: Vec<Wish>,
+        mut moves: Vec<TenantMove>,
+    ) -> (Vec<RolloutChange>, Vec<TenantMove>) {
+        let tenants = wishes.iter().map(|wish| &wish.tenant).chain(moves.iter().map(|one| &one.tenant));
+        let places = Places::new(id, strategy, tenants);
+        let mut changes: Vec<RolloutChange> = wishes.into_iter().map(|wish| planned(wish, &places)).collect();
         changes.sort_by(|a, b| (a.stage, &a.tenant, a.resource).cmp(&(b.stage, &b.tenant, b.resource)));
-        changes
+        for one in &mut moves {
+            (one.stage, one.arm) = (places.stage(&one.tenant), places.arm(&one.tenant));
+            if one.arm == Some(Arm::B) {
+                one.outcome = Outcome::Kept;
+            }
+        }
+        moves.sort_by(|a, b| (a.stage, &a.tenant).cmp(&(b.stage, &b.tenant)));
+        (changes, moves)
+    }
+}
+
+fn planned(wish: Wish, places: &Places) -> RolloutChange {
+    let arm = places.arm(&wish.tenant);
+    let to = match arm {
+        Some(Arm::B) => wish.alternative.unwrap_or(wish.quota.limit),
+        _ => wish.to,
+    };
+    RolloutChange {
+        stage: places.stage(&wish.tenant),
+        resource: wish.quota.resource,
+        arm,
+        from: wish.quota.limit,
+        to,
+        generation: wish.quota.generation,
+        recommendation: wish.recommendation.filter(|_| arm != Some(Arm::B)),
+        outcome: if to == wish.quota.limit { Outcome::Kept } else { Outcome::Waiting },
+        tenant: wish.tenant,
     }
 }
 

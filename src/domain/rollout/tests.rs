@@ -27,7 +27,7 @@ fn rollout(strategy: Strategy, tenants: usize) -> Rollout {
         watch_seconds: 600,
         wait_seconds: 300,
         limits: WatchLimits::default(),
-        changes: Rollout::plan(id(7), strategy, wishes),
+        changes: Rollout::plan(id(7), strategy, wishes, Vec::new()).0,
         by: Actor::Daemon,
         first: None,
         request_id: None,
@@ -146,7 +146,7 @@ proptest! {
             .flat_map(|tenant| [wish(tenant, Resource::CpuCores), wish(tenant, Resource::MemoryGb)])
             .collect();
         for strategy in [Strategy::AllAtOnce, Strategy::Rolling { batch }, Strategy::Canary { share }, Strategy::AbTest] {
-            let changes = Rollout::plan(id(number), strategy, wishes.clone());
+            let changes = Rollout::plan(id(number), strategy, wishes.clone(), Vec::new()).0;
             let mut places: Vec<_> = changes.iter().map(|change| (change.tenant.clone(), change.resource)).collect();
             places.sort();
             let mut wanted: Vec<_> = wishes.iter().map(|wish| (wish.tenant.clone(), wish.quota.resource)).collect();
@@ -159,7 +159,7 @@ proptest! {
             for pair in changes.windows(2).filter(|pair| pair[0].tenant == pair[1].tenant) {
                 prop_assert_eq!((pair[0].stage, pair[0].arm), (pair[1].stage, pair[1].arm));
             }
-            prop_assert_eq!(&changes, &Rollout::plan(id(number), strategy, wishes.clone()));
+            prop_assert_eq!(&changes, &Rollout::plan(id(number), strategy, wishes.clone(), Vec::new()).0);
         }
     }
 }
@@ -253,7 +253,7 @@ fn earlier_stages_stay_under_watch_while_a_later_one_is_applied() {
 fn a_half_without_an_alternative_keeps_its_quota() {
     let wishes =
         (0..4).map(|tenant| Wish { alternative: None, ..wish(tenant, Resource::CpuCores) }).collect();
-    let planned = Rollout::plan(id(7), Strategy::AbTest, wishes);
+    let planned = Rollout::plan(id(7), Strategy::AbTest, wishes, Vec::new()).0;
     let kept: Vec<_> = planned.iter().filter(|change| change.outcome == Outcome::Kept).collect();
     assert_eq!(kept.len(), 2);
     assert!(kept.iter().all(|change| change.arm == Some(Arm::B) && change.to == change.from));

@@ -1,6 +1,7 @@
 //! What was seen after the changes, against the same time before, and against
 //! those whose turn has not come: of all together, and of each tenant, so that
-//! the calm of many does not hide what one of them suffers.
+//! the calm of many does not hide what one of them suffers; over all the time
+//! since, and over the last of it, so that long calm does not hide late harm.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -54,6 +55,15 @@ pub struct Watched {
     pub incidents_since: u64,
     /// What was seen of each tenant whose quotas were changed.
     pub tenants: Vec<TenantWatched>,
+    /// The time that was looked at, in seconds: since the first change, or the
+    /// last of that.
+    pub seconds: u64,
+    /// The last of that time by itself, as long as a stage is watched and at
+    /// least six hours; `null` while no more has passed. What was before is the
+    /// worse of two here: right before each change, and the same hours of the
+    /// last day that ended before it.
+    #[schema(no_recursion)]
+    pub lately: Option<Box<Watched>>,
 }
 
 /// What was seen of one tenant's changed quotas.
@@ -73,6 +83,9 @@ pub struct TenantWatched {
 const LEAST_VIOLATIONS: u64 = 2;
 /// Fewer samples at the quota than this say nothing of one tenant.
 const LEAST_OF_A_TENANT: u64 = 3;
+/// Fewer of them in the last of a long watch are what a budget allows now and
+/// then.
+const LEAST_LATELY: u64 = 6;
 /// The most tenants that are named in a sentence.
 const NAMED: usize = 3;
 
@@ -80,22 +93,30 @@ impl Watched {
     /// What is outside of the limits, in words. What has risen for the others as
     /// well is not the rollout's doing.
     pub fn harm(&self, limits: &WatchLimits) -> Option<String> {
-        self.harm_to_all(limits)
-            .or_else(|| self.harm_to_one(limits))
+        self.harm_to_all(limits, LEAST_VIOLATIONS)
+            .or_else(|| self.harm_to_one(limits, LEAST_OF_A_TENANT))
             .or_else(|| self.harm_by_incidents(limits))
+            .or_else(|| self.harm_lately(limits))
     }
 
-    fn harm_to_all(&self, limits: &WatchLimits) -> Option<String> {
-        let is_harm =
-            self.since.above >= LEAST_VIOLATIONS && self.risen(self.before, self.since) > limits.violations;
+    /// Incidents are counted, which no length of time dilutes: here it is about
+    /// shares only.
+    fn harm_lately(&self, limits: &WatchLimits) -> Option<String> {
+        let lately = self.lately.as_ref()?;
+        let why =
+            lately.harm_to_all(limits, LEAST_LATELY).or_else(|| lately.harm_to_one(limits, LEAST_LATELY))?;
+        Some(format!("{why}, looking at the last {} min", lately.seconds / 60))
+    }
+
+    fn harm_to_all(&self, limits: &WatchLimits, least: u64) -> Option<String> {
+        let is_harm = self.since.above >= least && self.risen(self.before, self.since) > limits.violations;
         is_harm.then(|| compared(self.before, self.since))
     }
 
-    fn harm_to_one(&self, limits: &WatchLimits) -> Option<String> {
+    fn harm_to_one(&self, limits: &WatchLimits, least: u64) -> Option<String> {
         let risen = |one: &TenantWatched| self.risen(one.before, one.since);
-        let is_harm = |one: &&TenantWatched| {
-            one.since.above >= LEAST_OF_A_TENANT && risen(one) > limits.tenant_violations
-        };
+        let is_harm =
+            |one: &&TenantWatched| one.since.above >= least && risen(one) > limits.tenant_violations;
         let worst =
             self.tenants.iter().filter(is_harm).max_by(|one, other| risen(one).total_cmp(&risen(other)))?;
         Some(format!("of {}, {}", worst.tenant, compared(worst.before, worst.since)))

@@ -35,7 +35,9 @@ use super::{DomainError, ReceiverName, Tier};
 /// The settings that the daemon sees to by itself; all others are kept and
 /// shown, and it is for the platform to hold them. A name that ends with a dot
 /// stands for all that begin with it.
-const ENFORCED: [&str; 7] = [
+const ENFORCED: [&str; 9] = [
+    "ai_config.inference_requests_per_day",
+    "ai_config.model_training_quota_hours",
     "resource_quotas.",
     "monitoring_config.alert_receivers",
     "monitoring_config.sla_targets.availability_percent",
@@ -274,11 +276,14 @@ impl Resolved {
         let security = self.settings.security_config.clone().unwrap_or_default();
         let monitoring = self.settings.monitoring_config.clone().unwrap_or_default();
         let targets = monitoring.sla_targets.unwrap_or_default();
+        let ai = self.settings.ai_config.clone().unwrap_or_default();
         AssignedTemplate {
             name,
             version,
             violation_budget: targets.violation_budget,
             availability_percent: targets.availability_percent,
+            inference_requests_per_day: ai.inference_requests_per_day,
+            model_training_quota_hours: ai.model_training_quota_hours,
             alert_receivers: monitoring.alert_receivers.unwrap_or_default(),
             mfa_required: security.mfa_required.unwrap_or_default(),
             ip_whitelist: security.ip_whitelist.unwrap_or_default(),
@@ -301,6 +306,12 @@ pub struct AssignedTemplate {
     /// what its tier is promised.
     #[serde(default)]
     pub availability_percent: Option<f64>,
+    /// The requests to models that are granted a day; `None` for its tier's.
+    #[serde(default)]
+    pub inference_requests_per_day: Option<u64>,
+    /// The hours of training that are granted a month; `None` for its tier's.
+    #[serde(default)]
+    pub model_training_quota_hours: Option<f64>,
     /// Who is told of the tenant's incidents; everybody where empty.
     pub alert_receivers: Vec<ReceiverName>,
     /// Whether approvals for the tenant need a second factor.

@@ -192,7 +192,7 @@ async fn a_wish_lapses_is_rejected_and_leaves_with_its_tenant() {
     assert!(paused.to_string().contains("a flood"), "{paused}");
     assert!(ask(&engine, 20.0, "ann").await.unwrap_err().to_string().contains("a flood"));
     registry.resume_changes(person("eve")).await.unwrap();
-    registry.remove_tenant(&acme(), person("eve")).await.unwrap();
+    registry.remove_tenant(&acme(), None, person("eve")).await.unwrap();
     assert_eq!(registry.change_request(orphan.id).await.unwrap().state.name(), "stale");
     registry.tend_requests(clock.now().plus(Duration::from_secs(1))).await.unwrap();
     assert!(registry.change_requests(&RequestFilter::default(), None, 9).await.unwrap().is_empty());

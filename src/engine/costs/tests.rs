@@ -79,7 +79,7 @@ async fn a_saving_is_what_has_passed_and_what_usage_did_is_kept() {
 
     // A tenant that leaves saves nothing more, and what it saved stays.
     let acme: TenantId = "acme".parse().unwrap();
-    engine.registry().remove_tenant(&acme, me()).await.unwrap();
+    engine.registry().remove_tenant(&acme, None, me()).await.unwrap();
     pass(&engine, &clock, 24).await;
     let range = TimeRange { start: start(), end: clock.now() };
     let (total, changes) = engine.savings(None, range).await.unwrap();

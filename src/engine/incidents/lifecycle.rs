@@ -13,9 +13,9 @@ pub(super) struct Found {
     /// The resources of which nothing can be said right now: what was wrong
     /// with them still counts as wrong.
     pub unknown: Vec<crate::domain::Resource>,
-    /// Whether nobody has said yet how available services are: a broken promise
-    /// still counts as broken.
-    pub is_unheard: bool,
+    /// The kinds of which the source has said nothing yet: what was wrong still
+    /// counts as wrong.
+    pub unheard: Vec<FindingKind>,
     /// Where and when a shift was taken as the new level last.
     pub new_levels: Vec<(crate::domain::Resource, Timestamp)>,
 }
@@ -104,7 +104,7 @@ fn fresh(id: IncidentId, tenant: &TenantId, first: &Finding, now: Timestamp) -> 
 fn end_what_is_gone(incident: &mut Incident, found: &Found, now: Timestamp) {
     for finding in incident.findings.iter_mut().filter(|finding| finding.is_open()) {
         let unseen = finding.resource.is_some_and(|resource| found.unknown.contains(&resource));
-        let unknown = unseen || finding.kind == FindingKind::SlaBreach && found.is_unheard;
+        let unknown = unseen || found.unheard.contains(&finding.kind);
         if !unknown && !found.findings.iter().any(|other| other.is_about(finding)) {
             finding.ended_at = Some(now);
             finding.is_new_level = found.has_new_level(finding);

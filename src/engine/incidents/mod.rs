@@ -52,6 +52,7 @@ struct Round {
     spend: Arc<BTreeMap<TenantId, Finding>>,
     overruns: BTreeMap<TenantId, Finding>,
     breaches: BTreeMap<TenantId, Finding>,
+    used_up: BTreeMap<TenantId, Finding>,
     rolled_back: BTreeMap<TenantId, Finding>,
     /// The resources whose source fails.
     failing: BTreeSet<Resource>,
@@ -97,6 +98,7 @@ impl Engine {
             spend: self.spend_anomalies(tenants, &frames).await?,
             overruns: self.budget_overruns(tenants).await?,
             breaches: self.sla_breaches(tenants).await?,
+            used_up: self.used_up(tenants),
             rolled_back: self.rolled_back().await?,
             frames,
             tiers: tenants.iter().map(|tenant| (tenant.id.clone(), tenant.tier)).collect(),
@@ -153,8 +155,13 @@ impl Engine {
     async fn look_at(&self, tenant: &Tenant, round: &Round) -> Result<Found, EngineError> {
         let quotas = self.parts.registry.quotas(&tenant.id).await?;
         let known = round.open.get(&tenant.id).map(|(incident, _)| incident);
-        let is_unheard = self.is_unheard();
-        let mut found = Found { is_unheard, ..Found::default() };
+        let silent = [
+            (FindingKind::SlaBreach, self.is_unheard()),
+            (FindingKind::MeterUsedUp, self.has_unheard_meter()),
+        ];
+        let unheard =
+            silent.into_iter().filter(|(_, is_unheard)| *is_unheard).map(|(kind, _)| kind).collect();
+        let mut found = Found { unheard, ..Found::default() };
         for frame in &round.frames {
             let Some(usage) = frame.series.get(&tenant.id) else { continue };
             let key = SeriesKey { tenant: tenant.id.clone(), resource: frame.resource };
@@ -175,7 +182,8 @@ impl Engine {
             }
             .look(&mut found);
         }
-        for of_all in [&*round.spend, &round.overruns, &round.breaches, &round.rolled_back] {
+        let Round { spend, overruns, breaches, used_up, rolled_back, .. } = round;
+        for of_all in [spend.as_ref(), overruns, breaches, used_up, rolled_back] {
             found.findings.extend(of_all.get(&tenant.id).cloned());
         }
         Ok(found)

@@ -1,6 +1,8 @@
 //! Carries the changes of a rollout out, and takes them back. What has become of
 //! a change is found in the changes that are kept; only what is not there yet is
-//! done.
+//! done. A tenant gets its template first, and gives it back last.
+
+use std::collections::BTreeSet;
 
 use super::super::EngineError;
 use super::super::apply::ApplyError;
@@ -8,11 +10,11 @@ use super::Engine;
 use crate::domain::approval::approve;
 use crate::domain::policy::judge_for_person;
 use crate::domain::rollout::{Outcome, Rollout, RolloutChange};
-use crate::domain::{QuotaChange, RecommendationState, Tenant, Timestamp};
-use crate::registry::{RegistryError, Remark, TenantEdit};
+use crate::domain::{QuotaChange, RecommendationState, TenantId, Timestamp};
+use crate::registry::{RegistryError, Remark};
 
 /// What came of the attempt at one change.
-enum Turn {
+pub(super) enum Turn {
     /// It holds since then.
     Made(Timestamp),
     /// It will never hold, for this reason.
@@ -26,10 +28,16 @@ impl Engine {
     /// them could go on now.
     pub(super) async fn apply_some(&self, rollout: &mut Rollout, most: usize) -> Result<bool, EngineError> {
         self.finish_open_changes().await?;
+        if self.move_some(rollout, most).await? {
+            return Ok(true);
+        }
+        rollout.refuse_without_template();
+        let unmoved: BTreeSet<TenantId> = rollout.waiting_moves().cloned().collect();
         let mut tried = 0;
         for index in 0..rollout.changes.len() {
             let one = &rollout.changes[index];
-            if one.stage != rollout.stage || one.outcome != Outcome::Waiting {
+            if one.stage != rollout.stage || one.outcome != Outcome::Waiting || unmoved.contains(&one.tenant)
+            {
                 continue;
             }
             if tried == most {
@@ -43,7 +51,6 @@ impl Engine {
                 Turn::Later => continue,
             };
             rollout.changes[index].outcome = outcome;
-            self.assign(rollout, index, true).await?;
         }
         Ok(false)
     }
@@ -81,9 +88,8 @@ impl Engine {
                 Turn::Later => continue,
             };
             rollout.changes[index].outcome = outcome;
-            self.assign(rollout, index, false).await?;
         }
-        Ok(false)
+        self.move_some_back(rollout, most).await
     }
 
     /// What has become of a change that may have been begun before.
@@ -178,28 +184,10 @@ impl Engine {
             )
         }))
     }
-
-    /// Gives a tenant the rollout's template, or the one that it had before.
-    async fn assign(&self, rollout: &Rollout, index: usize, forth: bool) -> Result<(), EngineError> {
-        let Some(template) = &rollout.template else { return Ok(()) };
-        let id = &rollout.changes[index].tenant;
-        let wanted = if forth { Some(&template.to) } else { template.from.get(id) };
-        let Some(wanted) = wanted.cloned() else { return Ok(()) };
-        let tenant: Tenant = match self.parts.registry.tenant(id).await {
-            Err(RegistryError::NoSuchTenant(_)) => return Ok(()),
-            other => other?,
-        };
-        if tenant.template.as_ref() == Some(&wanted) {
-            return Ok(());
-        }
-        let edit = TenantEdit { template: Some(wanted), ..TenantEdit::default() };
-        self.parts.registry.edit_tenant(id, edit, remark_of(rollout)).await?;
-        Ok(())
-    }
 }
 
 /// The word of whoever approved the rollout, or takes it back.
-fn remark_of(rollout: &Rollout) -> Remark {
+pub(super) fn remark_of(rollout: &Rollout) -> Remark {
     let by = rollout.taken_back_by.as_ref().unwrap_or(&rollout.by).clone();
     let comment = Some(format!("the rollout \"{}\": {}", rollout.name, rollout.reason));
     Remark { by, comment, request_id: rollout.request_id.clone() }

@@ -6,8 +6,10 @@
 //! is read from the changes that are kept, so that after a crash the same step
 //! sees what stands and goes on from there.
 
+mod alone;
 mod carry;
 mod driver;
+mod moves;
 mod watch;
 mod wishes;
 
@@ -20,9 +22,9 @@ pub use wishes::Take;
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::policy::judge_for_person;
 use crate::domain::rollout::{
-    Outcome, Rollout, RolloutChange, RolloutState, Strategy, TemplateChange, WatchLimits, Watched, Wish,
+    Outcome, Rollout, RolloutState, Strategy, TemplateChange, WatchLimits, Watched, Wish,
 };
-use crate::domain::{Actor, AuditAction, FirstWord, Resource, RolloutId, TenantId};
+use crate::domain::{Actor, AuditAction, FirstWord, RolloutId, Tenant, TenantId, Tier};
 use crate::ports::StoreError;
 use crate::registry::{RegistryError, Remark};
 
@@ -69,30 +71,22 @@ pub enum Steer {
 #[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
     /// There is nothing to change.
-    #[error("plan the rollout: no quota would change; widen what it takes")]
+    #[error(
+        "plan the rollout: no quota would change, and no tenant would get another template; widen what it takes"
+    )]
     Empty,
     /// There is too much to change.
     #[error(
-        "plan the rollout: it has {0} changes, and rollouts.max_changes allows {1}; narrow what it takes"
+        "plan the rollout: it has {0} changes, of quotas or of tenants' templates, and rollouts.max_changes allows {1}; \
+         narrow what it takes"
     )]
     TooLarge(usize, usize),
     /// Too many go on.
     #[error("begin the rollout: {0} are not over, as many as rollouts.max_open allows")]
     TooMany(usize),
-    /// Another one is at a quota of it.
-    #[error(
-        "begin the rollout: {resource} of {tenant} is part of the rollout \"{name}\" ({id}), which is not over"
-    )]
-    Taken {
-        /// Whose quota.
-        tenant: TenantId,
-        /// Which quota.
-        resource: Resource,
-        /// The other one.
-        id: RolloutId,
-        /// Its name.
-        name: String,
-    },
+    /// All of it is in others.
+    #[error("begin the rollout: {0}, and nothing else would change")]
+    Taken(String),
     /// A share or a batch that can't be.
     #[error("plan the rollout: {0}")]
     BadStrategy(&'static str),
@@ -127,9 +121,15 @@ impl Engine {
         check(wish.strategy)?;
         let (now, settings) = (self.now(), &self.settings.rollouts);
         let id = self.parts.ids.rollout(now);
-        let changes = Rollout::plan(id, wish.strategy, wish.wishes);
-        if changes.len() > settings.max_changes {
-            return Err(RolloutError::TooLarge(changes.len(), settings.max_changes));
+        let mut template = wish.template;
+        let moves = template.as_mut().map(|template| std::mem::take(&mut template.moves)).unwrap_or_default();
+        let (changes, moves) = Rollout::plan(id, wish.strategy, wish.wishes, moves);
+        let size = changes.len().max(moves.len());
+        if size > settings.max_changes {
+            return Err(RolloutError::TooLarge(size, settings.max_changes));
+        }
+        if let Some(template) = &mut template {
+            template.moves = moves;
         }
         let mut rollout = Rollout {
             id,
@@ -140,7 +140,7 @@ impl Engine {
             wait_seconds: settings.wait_for_samples.as_secs(),
             limits: wish.limits.unwrap_or(settings.limits),
             changes,
-            template: wish.template,
+            template,
             by: remark.by.clone(),
             request_id: remark.request_id.clone(),
             created_at: now,
@@ -151,12 +151,16 @@ impl Engine {
             paused_by: None,
             taken_back_by: None,
         };
+        let tiers: BTreeMap<TenantId, Tier> =
+            rollout.moves().iter().map(|one| (one.tenant.clone(), one.to_tier)).collect();
         let mut needs_two = false;
         for index in 0..rollout.changes.len() {
             let change = rollout.changes[index].change(id, &rollout.reason);
-            let tenant = self.parts.registry.tenant(&change.tenant).await?;
-            let verdict = judge_for_person(&change, tenant.tier, change.parent_generation, None, now);
-            needs_two |= self.needs_two(&tenant, &change).is_some();
+            let before = self.parts.registry.tenant(&change.tenant).await?;
+            let tier = tiers.get(&change.tenant).copied().unwrap_or(before.tier);
+            let verdict = judge_for_person(&change, tier, change.parent_generation, None, now);
+            needs_two |= self.needs_two(&before, &change).is_some();
+            needs_two |= self.needs_two(&Tenant { tier, ..before }, &change).is_some();
             let one = &mut rollout.changes[index];
             if one.outcome == Outcome::Waiting && !verdict.is_clean() {
                 one.outcome = Outcome::Refused { why: verdict.to_string() };
@@ -165,47 +169,15 @@ impl Engine {
         if !needs_two {
             rollout.state = rollout.beginning();
         }
-        let waits = rollout.changes.iter().any(|change| change.outcome == Outcome::Waiting);
-        if !waits {
-            return Err(RolloutError::Empty);
-        }
-        self.check_alone(&rollout).await?;
+        self.leave_taken(&mut rollout).await?;
         Ok(rollout)
-    }
-
-    /// Whether no other rollout is at one of its quotas.
-    async fn check_alone(&self, rollout: &Rollout) -> Result<(), RolloutError> {
-        let held = self.quotas_in_rollouts().await?;
-        for change in rollout.changes.iter().filter(|change| change.is_held()) {
-            let (tenant, resource) = (change.tenant.clone(), change.resource);
-            let key = SeriesKey { tenant: tenant.clone(), resource };
-            if let Some((id, name)) = held.get(&key).cloned() {
-                return Err(RolloutError::Taken { tenant, resource, id, name });
-            }
-        }
-        Ok(())
-    }
-
-    /// The quotas that are a rollout's until it is over, with its id and name.
-    pub(super) async fn quotas_in_rollouts(
-        &self,
-    ) -> Result<BTreeMap<SeriesKey, (RolloutId, String)>, RegistryError> {
-        let mut held = BTreeMap::new();
-        for id in self.parts.registry.open_rollouts().await? {
-            let (rollout, _) = self.parts.registry.rollout(id).await?;
-            for change in rollout.changes.into_iter().filter(RolloutChange::is_held) {
-                let key = SeriesKey { tenant: change.tenant, resource: change.resource };
-                held.insert(key, (id, rollout.name.clone()));
-            }
-        }
-        Ok(held)
     }
 
     /// Begins a rollout that was planned.
     ///
     /// # Errors
     /// Where too many go on, or the state can't be written.
-    pub async fn begin_rollout(&self, rollout: Rollout, remark: Remark) -> Result<Rollout, RolloutError> {
+    pub async fn begin_rollout(&self, mut rollout: Rollout, remark: Remark) -> Result<Rollout, RolloutError> {
         let id = rollout.id;
         {
             let _alone = self.rollouts.lock().await;
@@ -213,7 +185,7 @@ impl Engine {
             if open >= self.settings.rollouts.max_open {
                 return Err(RolloutError::TooMany(open));
             }
-            self.check_alone(&rollout).await?;
+            self.leave_taken(&mut rollout).await?;
             let remark = Remark { comment: Some(rollout.reason.clone()), ..remark };
             self.parts
                 .registry

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 mod standing;
+mod template;
 mod watching;
 
 use super::*;

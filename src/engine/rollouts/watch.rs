@@ -19,42 +19,127 @@ const TOUCHES: f64 = 0.99;
 /// The newest incidents that are looked at.
 const INCIDENTS: usize = 1_000;
 
+/// The least time that is looked at by itself at the end of a long watch: what a
+/// budget of violations allows now and then must not weigh too much in it.
+const LEAST_LATELY: Duration = Duration::from_secs(6 * 3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What is held against each other around one change.
+struct Around {
+    /// As long before it as `since` is; where only the last of the time since is
+    /// looked at, also the same hours of an earlier day.
+    before: [TimeRange; 2],
+    since: TimeRange,
+}
+
+impl Around {
+    /// All the time since `at`, or its last part as long as `last`.
+    fn new(at: Timestamp, now: Timestamp, last: Option<Duration>) -> Self {
+        let all = now.since(at);
+        let long = last.map_or(all, |last| last.min(all));
+        let range = |end: Timestamp| TimeRange { start: end.minus(long), end };
+        let whole_days = u32::try_from(all.as_secs().div_ceil(DAY.as_secs())).unwrap_or(u32::MAX);
+        let same_hours =
+            if long < all { range(now.minus(DAY.saturating_mul(whole_days))) } else { range(at) };
+        Around { before: [range(at), same_hours], since: range(now) }
+    }
+}
+
+/// Samples at the quota over both of the times before, and since.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    before: [Violations; 2],
+    since: Violations,
+}
+
+impl Counted {
+    fn plus(self, other: Counted) -> Counted {
+        let [first, second] = self.before;
+        let before = [first.plus(other.before[0]), second.plus(other.before[1])];
+        Counted { before, since: self.since.plus(other.since) }
+    }
+
+    /// The worse of both times before.
+    fn worse_before(&self) -> Violations {
+        let share = |seen: Violations| seen.share().unwrap_or(-1.0);
+        let [first, second] = self.before;
+        if share(second) > share(first) { second } else { first }
+    }
+}
+
 impl Engine {
-    /// What was seen since the changes, and in the same time before.
+    /// What was seen since the changes, and in the same time before; where that
+    /// is long, also what was seen lately.
     ///
     /// # Errors
     /// Where the state can't be read.
     pub async fn watched(&self, rollout: &Rollout) -> Result<Watched, EngineError> {
-        let (now, mut watched) = (self.now(), Watched::default());
         let changed = changed_at(rollout);
-        let Some(first) = changed.values().min().copied() else { return Ok(watched) };
-        let mut tenants: BTreeMap<&TenantId, TenantWatched> = BTreeMap::new();
+        let Some(first) = changed.values().min().copied() else { return Ok(Watched::default()) };
+        let begun = self.begun_findings().await?;
+        let watch = Duration::from_secs(rollout.watch_seconds);
+        let last = watch.max(LEAST_LATELY);
+        let mut watched = self.seen(rollout, &changed, &begun, first, None);
+        if !watch.is_zero() && self.now().since(first) > last {
+            watched.lately = Some(Box::new(self.seen(rollout, &changed, &begun, first, Some(last))));
+        }
+        Ok(watched)
+    }
+
+    /// What was seen over all the time since the changes, or the last of it.
+    fn seen(
+        &self,
+        rollout: &Rollout,
+        changed: &BTreeMap<TenantId, Timestamp>,
+        begun: &[(TenantId, Timestamp)],
+        first: Timestamp,
+        last: Option<Duration>,
+    ) -> Watched {
+        let now = self.now();
+        let (mut all, mut rest) = (Counted::default(), Counted::default());
+        let mut tenants: BTreeMap<&TenantId, (usize, Counted)> = BTreeMap::new();
         for change in &rollout.changes {
             match (change.applied_at(), &change.outcome) {
                 (Some(at), _) => {
-                    let (before, since) = self.around(change, at, now, change.to);
-                    watched.before = watched.before.plus(before);
-                    watched.since = watched.since.plus(since);
-                    let one = tenants.entry(&change.tenant).or_insert_with(|| unwatched(change));
-                    one.before = one.before.plus(before);
-                    one.since = one.since.plus(since);
+                    let counted = self.count(change, &Around::new(at, now, last), change.to);
+                    all = all.plus(counted);
+                    let (_, of_tenant) =
+                        tenants.entry(&change.tenant).or_insert((change.stage, Counted::default()));
+                    *of_tenant = of_tenant.plus(counted);
                 }
                 (None, Outcome::Waiting | Outcome::Kept) => {
-                    let (before, since) = self.around(change, first, now, change.from);
-                    watched.rest_before = watched.rest_before.plus(before);
-                    watched.rest_since = watched.rest_since.plus(since);
+                    rest = rest.plus(self.count(change, &Around::new(first, now, last), change.from));
                 }
                 _ => {}
             }
         }
-        watched.tenants = tenants.into_values().collect();
-        for (tenant, began) in self.begun_findings().await? {
-            let Some(at) = changed.get(&tenant) else { continue };
-            let long = now.since(*at);
-            watched.incidents_since += u64::from(began >= *at);
-            watched.incidents_before += u64::from((at.minus(long)..*at).contains(&began));
+        let (mut since, mut before) = (0, [0, 0]);
+        for (tenant, began) in begun {
+            let Some(at) = changed.get(tenant) else { continue };
+            let around = Around::new(*at, now, last);
+            since += u64::from(*began >= around.since.start);
+            for (count, range) in before.iter_mut().zip(around.before) {
+                *count += u64::from((range.start..range.end).contains(began));
+            }
         }
-        Ok(watched)
+        let of_tenant = |(tenant, (stage, counted)): (&TenantId, (usize, Counted))| TenantWatched {
+            tenant: tenant.clone(),
+            stage,
+            before: counted.worse_before(),
+            since: counted.since,
+        };
+        let long = now.since(first);
+        Watched {
+            before: all.worse_before(),
+            since: all.since,
+            rest_before: rest.worse_before(),
+            rest_since: rest.since,
+            incidents_before: before[0].max(before[1]),
+            incidents_since: since,
+            tenants: tenants.into_iter().map(of_tenant).collect(),
+            seconds: last.map_or(long, |last| last.min(long)).as_secs(),
+            lately: None,
+        }
     }
 
     /// The halves of an A/B test beside each other; `None` for other rollouts.
@@ -72,7 +157,8 @@ impl Engine {
                 _ => continue,
             };
             let figures = halves.entry(arm).or_default().entry(change.tenant.clone()).or_default();
-            figures.violations = figures.violations.plus(self.around(change, at, now, limit).1);
+            figures.violations =
+                figures.violations.plus(self.count(change, &Around::new(at, now, None), limit).since);
             figures.slack.extend(self.slack(change, at, limit));
             let price =
                 |tenant| self.prices()?.per_month(&tenant, change.resource, limit, now).ok()?.to_f64();
@@ -85,23 +171,18 @@ impl Engine {
         Ok(Some(Comparison::of(&figures(Arm::A), &figures(Arm::B))))
     }
 
-    /// Samples at the quota before `at`, and since; of as much time on both
-    /// sides.
-    fn around(
-        &self,
-        change: &RolloutChange,
-        at: Timestamp,
-        now: Timestamp,
-        limit: f64,
-    ) -> (Violations, Violations) {
-        let long: Duration = now.since(at);
-        let count = |from, until, limit: f64| self.at_quota(change, from, until, TOUCHES * limit);
-        (count(at.minus(long), at, change.from), count(at, now, limit))
+    /// Samples at the quota before a change, and since at `limit`.
+    fn count(&self, change: &RolloutChange, around: &Around, limit: f64) -> Counted {
+        let count = |range: TimeRange, limit: f64| self.at_quota(change, range, TOUCHES * limit);
+        Counted {
+            before: around.before.map(|range| count(range, change.from)),
+            since: count(around.since, limit),
+        }
     }
 
-    fn at_quota(&self, change: &RolloutChange, from: Timestamp, until: Timestamp, limit: f64) -> Violations {
+    fn at_quota(&self, change: &RolloutChange, range: TimeRange, limit: f64) -> Violations {
         self.with_usage(change, |usage| {
-            let values = usage.within(TimeRange { start: from, end: until });
+            let values = usage.within(range);
             Violations::count(values.iter().copied(), limit)
         })
         .unwrap_or_default()
@@ -143,12 +224,6 @@ impl Engine {
     }
 }
 
-/// A tenant of which nothing was seen yet.
-fn unwatched(change: &RolloutChange) -> TenantWatched {
-    let nothing = Violations::default();
-    TenantWatched { tenant: change.tenant.clone(), stage: change.stage, before: nothing, since: nothing }
-}
-
 #[derive(Default)]
 struct Figures {
     violations: Violations,
@@ -170,12 +245,14 @@ fn figures_of(tenants: &BTreeMap<TenantId, Figures>) -> ArmFigures {
     all
 }
 
-/// When the first quota of each tenant was changed.
+/// When the first of each tenant was changed.
 fn changed_at(rollout: &Rollout) -> BTreeMap<TenantId, Timestamp> {
+    let of_quotas = rollout.changes.iter().map(|change| (&change.tenant, change.applied_at()));
+    let of_moves = rollout.moves().iter().map(|one| (&one.tenant, one.applied_at()));
     let mut all: BTreeMap<TenantId, Timestamp> = BTreeMap::new();
-    for change in &rollout.changes {
-        if let Some(at) = change.applied_at() {
-            all.entry(change.tenant.clone()).and_modify(|first| *first = at.min(*first)).or_insert(at);
+    for (tenant, at) in of_quotas.chain(of_moves) {
+        if let Some(at) = at {
+            all.entry(tenant.clone()).and_modify(|first| *first = at.min(*first)).or_insert(at);
         }
     }
     all

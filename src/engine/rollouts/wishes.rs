@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::Engine;
 use crate::domain::quota::checked_limit;
-use crate::domain::rollout::{TemplateChange, Wish};
+use crate::domain::rollout::{Outcome, TemplateChange, TenantMove, Wish};
 use crate::domain::template::{AssignedTemplate, Extends, Resolved};
 use crate::domain::{Resource, TenantId, Tier};
 use crate::registry::{Filter, RecommendationRecord, RegistryError};
@@ -37,14 +37,15 @@ pub enum Take {
         #[schema(min_items = 1)]
         changes: Vec<LimitToSet>,
     },
-    /// The quotas of a template's version, for the tenants that have another
-    /// version of it.
+    /// A template's version, for the tenants that have another version of it:
+    /// what the daemon sees to, the tier and the quotas.
     Template {
         /// The template, as `gold` for the newest version or `gold@3`.
         #[schema(value_type = String)]
         template: Extends,
-        /// Also change quotas that are no longer what the tenant's present
-        /// version says. Left out, what was right-sized or set since stays.
+        /// Also change quotas and tiers that are no longer what the tenant's
+        /// present version says. Left out, what was right-sized or set since
+        /// stays.
         #[serde(default)]
         overwrite: bool,
     },
@@ -126,9 +127,10 @@ impl Engine {
         }))
     }
 
-    /// A quota is the template's while it stands where the tenant's present
-    /// version puts it. What has been right-sized or set since is not, and stays
-    /// unless `overwrite` says otherwise.
+    /// A quota or a tier is the template's while it stands where the tenant's
+    /// present version puts it. What has been right-sized or set since is not,
+    /// and stays unless `overwrite` says otherwise. Every tenant of another
+    /// version gets this one, also where nothing of that differs.
     async fn wishes_of_template(
         &self,
         template: &Extends,
@@ -138,32 +140,44 @@ impl Engine {
         let record = registry.template_named(template).await?;
         let resolved = registry.resolved(&record).await?;
         let limits = limits_of(&resolved);
-        let mut present: BTreeMap<u64, BTreeMap<Resource, f64>> = BTreeMap::new();
+        let mut present: BTreeMap<u64, Resolved> = BTreeMap::new();
         let to: AssignedTemplate = resolved.assigned(record.template.name.clone(), record.version);
-        let (mut wishes, mut from) = (Vec::new(), BTreeMap::new());
+        let (mut wishes, mut moves) = (Vec::new(), Vec::new());
         for tenant in registry.all_tenants().await? {
-            let Some(before) = tenant.template.filter(|before| before.name == to.name && *before != to)
-            else {
-                continue;
-            };
+            let Some(before) = tenant.template.filter(|before| before.name == to.name) else { continue };
             if let Entry::Vacant(unknown) = present.entry(before.version) {
                 let version = registry.template_version(&before.name, before.version).await?;
-                unknown.insert(limits_of(&registry.resolved(&version).await?));
+                unknown.insert(registry.resolved(&version).await?);
             }
+            let put = &present[&before.version];
+            let own_tier = !overwrite && tenant.tier != put.tier;
+            let to_tier = if own_tier { tenant.tier } else { resolved.tier };
+            if before == to && to_tier == tenant.tier {
+                continue;
+            }
+            let put = limits_of(put);
             for quota in registry.quotas(&tenant.id).await? {
                 let Some(to) = limits.get(&quota.resource).copied().filter(|to| *to != quota.limit) else {
                     continue;
                 };
-                let put = present.get(&before.version).and_then(|limits| limits.get(&quota.resource));
-                if !overwrite && put != Some(&quota.limit) {
+                if !overwrite && put.get(&quota.resource) != Some(&quota.limit) {
                     continue;
                 }
                 let tenant = tenant.id.clone();
                 wishes.push(Wish { tenant, quota, to, alternative: None, recommendation: None });
             }
-            from.insert(tenant.id, before);
+            moves.push(TenantMove {
+                tenant: tenant.id,
+                stage: 0,
+                arm: None,
+                from: before,
+                from_tier: tenant.tier,
+                to_tier,
+                tier_left_out: Some(resolved.tier).filter(|tier| *tier != to_tier),
+                outcome: Outcome::Waiting,
+            });
         }
-        Ok((wishes, Some(TemplateChange { to, from })))
+        Ok((wishes, Some(TemplateChange { to, moves })))
     }
 }
 

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 pub use settings::{PrometheusSettings, Retry};
 
 use crate::config::WINDOW;
-use crate::domain::{Resource, Step, TenantId, TimeRange, Timestamp};
+use crate::domain::{Meter, Resource, Step, TenantId, TimeRange, Timestamp};
 use crate::ports::{Asked, BrokenOff, Fetched, SourceError, UsageSource};
 use crate::series::{Frame, UsageSeries};
 use assembly::{Assembly, Gathered};
@@ -116,6 +116,27 @@ impl PrometheusSource {
     fn expression(&self, resource: Resource) -> Result<&str, SourceError> {
         let expression = self.settings.expressions.get(&resource).map(String::as_str);
         expression.ok_or(SourceError::NotConfigured(resource))
+    }
+
+    /// What an expression gives over the window that ends at `at`, of each tenant
+    /// of which it gives a number.
+    async fn over_window(
+        &self,
+        asked: Asked,
+        expression: &str,
+        window: Duration,
+        at: Timestamp,
+    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+        let expression = expression.replace(WINDOW, &format!("{}s", window.as_secs()));
+        let step = Step::ONE_SECOND;
+        let grid = Grid { start: at.floor_to(step), step, points: 1 };
+        let gathered = self.ask_at(asked, &expression, grid).await?;
+        for reason in &gathered.refused {
+            tracing::warn!("a series of {asked} is left out: {reason}");
+        }
+        // 0/0 of a tenant without requests is no share.
+        let number = |series: UsageSeries| series.values.iter().copied().find(|value| value.is_finite());
+        Ok(gathered.series.into_iter().filter_map(|(id, series)| Some((id, number(series)?))).collect())
     }
 
     fn assembly(&self, asked: Asked, grid: Grid) -> Assembly<'_> {
@@ -238,17 +259,23 @@ impl UsageSource for PrometheusSource {
         at: Timestamp,
     ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
         let Some(expression) = &self.settings.availability else { return Ok(BTreeMap::new()) };
-        let expression = expression.replace(WINDOW, &format!("{}s", window.as_secs()));
-        let step = Step::ONE_SECOND;
-        let grid = Grid { start: at.floor_to(step), step, points: 1 };
-        let gathered = self.ask_at(Asked::Availability, &expression, grid).await?;
-        for reason in &gathered.refused {
-            tracing::warn!("the availability is left out: {reason}");
-        }
-        // 0/0 of a tenant without requests is no share.
-        let share = |series: UsageSeries| series.values.iter().copied().find(|share| share.is_finite());
-        let shares = gathered.series.into_iter().filter_map(|(id, series)| Some((id, share(series)?)));
-        Ok(shares.map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
+        let shares = self.over_window(Asked::Availability, expression, window, at).await?;
+        Ok(shares.into_iter().map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
+    }
+
+    fn meters(&self) -> Vec<Meter> {
+        self.settings.meters.keys().copied().collect()
+    }
+
+    async fn metered(
+        &self,
+        meter: Meter,
+        window: Duration,
+        at: Timestamp,
+    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+        let Some(expression) = self.settings.meters.get(&meter) else { return Ok(BTreeMap::new()) };
+        let used = self.over_window(Asked::Metered(meter), expression, window, at).await?;
+        Ok(used.into_iter().map(|(id, used)| (id, used.max(0.0))).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::{self, Credentials};
-use crate::domain::{Resource, Step};
+use crate::domain::{Meter, Resource, Step};
 
 /// How a Prometheus is asked, and how gently.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct PrometheusSettings {
     pub expressions: BTreeMap<Resource, String>,
     /// PromQL of the availability, with the config's sign for the window in it.
     pub availability: Option<String>,
+    /// PromQL of what is used up, with the same sign.
+    pub meters: BTreeMap<Meter, String>,
     /// The most samples that one query may return.
     pub max_samples_per_query: usize,
     /// The most bytes that one answer may have.
@@ -93,6 +95,7 @@ impl PrometheusSettings {
             tenant_label: "tenant".to_owned(),
             expressions,
             availability: None,
+            meters: BTreeMap::new(),
             max_samples_per_query: 500_000,
             max_answer_bytes: 256 * 1024 * 1024,
             max_queries_at_once: 2,

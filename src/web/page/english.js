@@ -281,6 +281,7 @@ export const english = {
   "kind.pinned_at_quota": "Pinned at the quota",
   "kind.no_data": "No data",
   "kind.rolled_back": "Change taken back",
+  "kind.meter_used_up": "Granted amount used up",
 
   "rollouts.text": "Many changes as one: made in stages, watched, and taken back where they do harm. “plimsoll rollout” begins one.",
   "rollouts.none": "No rollout yet. “plimsoll rollout” begins one, or POST /v1/rollouts.",
@@ -336,6 +337,7 @@ export const english = {
   "rollout.strategy": "Strategy",
   "rollout.template": "Template",
   "rollout.version": "{name}, version {version}",
+  "rollout.tier_stays": "Its tier was set since and stays; the template's is {tier}",
   "rollout.stands": "Stands there since",
   "rollout.watch": "Watch",
   "rollout.watch_text": "{time} a stage; taken back where violations rise by more than {all} of the samples, {tenant} for one tenant, or more than {findings} more findings begin",
@@ -437,6 +439,7 @@ export const english = {
 
   "action.tenant_created": "Tenant registered",
   "action.tenant_changed": "Tenant changed",
+  "action.tier_changed": "Tier changed",
   "action.tenant_removed": "Tenant removed",
   "action.apply_mode_changed": "Apply mode changed",
   "action.quota_changed": "Quota changed",

@@ -280,6 +280,7 @@ export const german = {
   "kind.budget_overrun": "Budget überschritten",
   "kind.pinned_at_quota": "Am Kontingent festgehalten",
   "kind.rolled_back": "Änderung zurückgenommen",
+  "kind.meter_used_up": "Gewährte Menge aufgebraucht",
   "kind.no_data": "Keine Daten",
 
   "rollouts.text": "Viele Änderungen als eine: in Stufen gemacht, beobachtet und zurückgenommen, wo sie schaden. „plimsoll rollout“ beginnt eine.",
@@ -336,6 +337,7 @@ export const german = {
   "rollout.strategy": "Vorgehen",
   "rollout.template": "Vorlage",
   "rollout.version": "{name}, Version {version}",
+  "rollout.tier_stays": "Sein Tarif wurde seither gesetzt und bleibt; der der Vorlage ist {tier}",
   "rollout.stands": "Steht dort seit",
   "rollout.watch": "Beobachtung",
   "rollout.watch_text": "{time} je Stufe; zurückgenommen, wo Überschreitungen um mehr als {all} der Messwerte steigen, {tenant} bei einem Mandanten, oder mehr als {findings} Befunde mehr beginnen",
@@ -437,6 +439,7 @@ export const german = {
 
   "action.tenant_created": "Mandant angemeldet",
   "action.tenant_changed": "Mandant geändert",
+  "action.tier_changed": "Tarif geändert",
   "action.tenant_removed": "Mandant entfernt",
   "action.apply_mode_changed": "Modus geändert",
   "action.quota_changed": "Kontingent geändert",

@@ -15,7 +15,7 @@ const PAGE = 100;
 const LANES = 14;
 const STATES = ["open", "acknowledged", "resolved"];
 const SEVERITIES = ["info", "warning", "critical"];
-const KINDS = ["unusual_usage", "forecast_breach", "cost_anomaly", "sla_breach", "budget_overrun", "pinned_at_quota", "no_data", "rolled_back"];
+const KINDS = ["unusual_usage", "forecast_breach", "cost_anomaly", "sla_breach", "budget_overrun", "pinned_at_quota", "no_data", "rolled_back", "meter_used_up"];
 
 export const stateOf = (incident) => (incident.resolved_at ? "resolved" : incident.acknowledged ? "acknowledged" : "open");
 

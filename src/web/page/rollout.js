@@ -6,7 +6,7 @@ import { ask } from "./decide.js";
 import { facts, h, said, sheet, table } from "./dom.js";
 import { NOTHING, amount, exactly, fixed, lasting, plain, share, whole } from "./format.js";
 import { actor } from "./history.js";
-import { badge, isOver, progress, stages } from "./rollouts.js";
+import { all, badge, isOver, progress, stages } from "./rollouts.js";
 import { t, word } from "./words.js";
 
 const SHOWN = 100;
@@ -73,7 +73,7 @@ function halves({ comparison }) {
 
 function stageRows(rollout) {
   return Array.from({ length: stages(rollout) }, (_, stage) => {
-    const changes = rollout.changes.filter((one) => one.stage === stage);
+    const changes = all(rollout).filter((one) => one.stage === stage);
     const tenants = new Set(changes.map((one) => one.tenant)).size;
     return h("tr", { class: stage === rollout.stage && !isOver(rollout) ? "chosen" : null },
       h("th", { scope: "row" }, whole(stage + 1)),
@@ -98,6 +98,17 @@ function changeRow(one) {
     h("td", { class: "number" }, `${plain(one.from)} → ${plain(one.to)}`),
     h("td", null, word("changestate", one.outcome.kind), one.outcome.at ? h("small", null, exactly(one.outcome.at)) : null),
     h("td", { class: "text wide" }, one.outcome.why ? said(one.outcome.why) : NOTHING));
+}
+
+// A tenant that gets the template.
+function moveRow({ to }) {
+  const version = ({ name, version: number }, tier) => `${name}@${number} ${tier}`;
+  return (one) => h("tr", null,
+    h("th", { scope: "row" }, h("a", { href: `/tenants/${encodeURIComponent(one.tenant)}` }, one.tenant), h("small", null, t("rollout.template"))),
+    h("td", { class: "number mid" }, whole(one.stage + 1), one.arm ? h("small", null, one.arm.toUpperCase()) : null),
+    h("td", { class: "number" }, `${version(one.from, one.from_tier)} → ${version(to, one.to_tier)}`),
+    h("td", null, word("changestate", one.outcome.kind), one.outcome.at ? h("small", null, exactly(one.outcome.at)) : null),
+    h("td", { class: "text wide" }, one.outcome.why ? said(one.outcome.why) : one.tier_left_out ? t("rollout.tier_stays", { tier: one.tier_left_out }) : NOTHING));
 }
 
 // A table that shows its first rows, and the rest when asked.
@@ -144,5 +155,5 @@ export async function rollout({ parts: [id], signal, user, go }) {
     watched.tenants.length ? h("section", { "aria-labelledby": "by-tenant" }, h("h2", { id: "by-tenant" }, t("rollout.by_tenant")),
       long(t("rollout.by_tenant"), [[t("column.tenant"), ""], [t("rollouts.stage"), "number mid"], [t("rollout.before"), "number"], [t("rollout.since"), "number"]], [...watched.tenants].sort(bySuffering), tenantRow)) : null,
     h("section", { "aria-labelledby": "changes" }, h("h2", { id: "changes" }, t("rollout.changes")),
-      long(t("rollout.changes"), [[t("column.tenant"), ""], [t("rollouts.stage"), "number mid"], [t("rollout.limit"), "number"], [t("rollouts.state"), ""], [t("rollout.outcome_why"), "wide"]], one.changes, changeRow)));
+      long(t("rollout.changes"), [[t("column.tenant"), ""], [t("rollouts.stage"), "number mid"], [t("rollout.limit"), "number"], [t("rollouts.state"), ""], [t("rollout.outcome_why"), "wide"]], all(one), (each) => (each.resource ? changeRow(each) : moveRow(template)(each)))));
 }

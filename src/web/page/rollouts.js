@@ -15,7 +15,10 @@ export function outcomes(changes) {
   return OUTCOMES.map((kind) => [kind, of(kind)]).filter(([, count]) => count);
 }
 
-export const stages = (rollout) => 1 + rollout.changes.reduce((last, one) => Math.max(last, one.stage), 0);
+// All that is changed: the tenants that get a template, and the quotas.
+export const all = ({ template, changes }) => [...(template ? template.moves : []), ...changes];
+
+export const stages = (rollout) => 1 + all(rollout).reduce((last, one) => Math.max(last, one.stage), 0);
 
 export const isOver = ({ state }) => ["done", "rolled_back"].includes(state.kind);
 
@@ -43,7 +46,7 @@ function row(one) {
     h("th", { scope: "row" }, h("a", { href: `/rollouts/${one.id}` }, said(one.name)), h("small", null, word("strategy", one.strategy.kind))),
     h("td", null, badge(one)),
     h("td", { class: "number mid" }, t("rollouts.stage_of", { stage: one.stage + 1, all: stages(one) })),
-    h("td", { class: "course" }, progress(one.changes)),
+    h("td", { class: "course" }, progress(all(one))),
     h("td", { class: "nowrap mid", title: exactly(one.created_at) }, when(one.created_at), h("small", null, actor(one.by))),
     h("td", { class: "text wide" }, said(one.state.why || one.reason)));
 }

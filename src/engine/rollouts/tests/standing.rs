@@ -104,3 +104,20 @@ async fn a_second_rollout_of_a_quota_is_refused_and_told_of_the_first() {
     engine.begin_rollout(planned, me()).await.unwrap();
     assert_eq!(limits(&engine).await, [5.0; 6]);
 }
+
+#[tokio::test]
+async fn what_is_in_another_rollout_is_left_out_and_named() {
+    let (engine, _) = in_memory().await;
+    let mut first = wish(&engine, Strategy::BlueGreen, 5.0).await;
+    first.wishes.retain(|wish| wish.tenant.as_str() == "t3");
+    let planned = engine.plan_rollout(first, &me()).await.unwrap();
+    let first = engine.begin_rollout(planned, me()).await.unwrap();
+    let second = begin(&engine, Strategy::AllAtOnce, 6.0).await;
+    let left = second.changes.iter().find(|one| one.tenant.as_str() == "t3").unwrap();
+    let Outcome::Refused { why } = &left.outcome else { panic!("{left:?}") };
+    assert!(why.contains(&first.id.to_string()) && why.contains("cpu_cores of t3"), "{why}");
+    assert_eq!(count(&limits(&engine).await, 6.0), 5);
+    // It is the first one's still.
+    engine.steer_rollout(first.id, Steer::Switch, me()).await.unwrap();
+    assert_eq!(count(&limits(&engine).await, 5.0), 1);
+}

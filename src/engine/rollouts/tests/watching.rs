@@ -103,3 +103,42 @@ async fn a_finding_that_joins_an_open_incident_is_harm() {
         assert_eq!(now_of(&engine, &rollout).await.state.name(), state);
     }
 }
+
+/// A rollout of all tenants at midnight, which leaves usage at its quota at noon
+/// only; a day and a half later.
+async fn over_noon(from: f64) -> Rollout {
+    let (engine, clock) = in_memory().await;
+    let source = Arc::new(usage_of(&TENANTS));
+    let engine = match from {
+        8.0 => engine,
+        _ => {
+            let store = Arc::new(MemoryStore::default());
+            let engine = engine_from(source, store, &clock, Settings::default(), Budgets::default());
+            for id in TENANTS {
+                register(&engine, id, ApplyMode::Review, &[(CPU, from)]).await;
+            }
+            engine
+        }
+    };
+    let mut wish = wish(&engine, Strategy::AllAtOnce, 4.9).await;
+    wish.watch = Some(Duration::from_secs(6 * 3600));
+    wish.limits = Some(WatchLimits { violations: 0.1, tenant_violations: 1.0, incidents: ANY_INCIDENTS });
+    let planned = engine.plan_rollout(wish, &me()).await.unwrap();
+    let rollout = engine.begin_rollout(planned, me()).await.unwrap();
+    engine.steer_rollout(rollout.id, Steer::Pause, me()).await.unwrap();
+    go_on(&engine, &clock, 10).await;
+    engine.steer_rollout(rollout.id, Steer::Resume, me()).await.unwrap();
+    for _ in 0..4 {
+        go_on(&engine, &clock, 1).await;
+    }
+    now_of(&engine, &rollout).await
+}
+
+#[tokio::test]
+async fn late_harm_is_not_diluted_by_the_calm_before_it() {
+    let back = over_noon(8.0).await;
+    let RolloutState::RolledBack { why } = &back.state else { panic!("{:?}", back.state) };
+    assert!(why.contains("6 of 36 samples") && why.ends_with("looking at the last 360 min"), "{why}");
+    // At noon of the day before it stood at its quota as well.
+    assert_eq!(over_noon(5.0).await.state.name(), "watching");
+}
