@@ -40,6 +40,9 @@ enum What {
     Remove {
         /// Its id
         id: TenantId,
+        /// The code of your second factor, where the template asks for one
+        #[arg(long)]
+        code: Option<String>,
     },
     /// Show every setting with where it comes from
     Settings {
@@ -181,7 +184,7 @@ pub fn run(arguments: &Tenant, out: &mut impl Write) -> anyhow::Result<()> {
             Ok(writeln!(out, "nothing is counted; [metering] of the config says how")?)
         }
         What::Meters { .. } => columns(&answer, &METERS, out),
-        What::Remove { id } => Ok(writeln!(out, "{id} is gone")?),
+        What::Remove { id, .. } => Ok(writeln!(out, "{id} is gone")?),
         What::Get { .. } | What::Create(_) | What::Change(_) => answer::fields(&answer, out),
     }
 }
@@ -193,7 +196,10 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
         What::Settings { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/settings"), &[], None),
         What::Meters { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/meters"), &[], None),
         What::Sla { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/sla"), &[], None),
-        What::Remove { id } => server.call(Method::DELETE, &format!("/v1/tenants/{id}"), &[], None),
+        What::Remove { id, code } => {
+            let (path, code) = (format!("/v1/tenants/{id}"), answer::code(code.as_deref()));
+            server.send_body(Method::DELETE, &path, &[], &code, Body::Nothing)
+        }
         What::Create(new) => {
             let quotas: serde_json::Map<String, Value> =
                 new.quotas.iter().map(|(resource, limit)| (resource.to_string(), json!(limit))).collect();
