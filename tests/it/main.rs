@@ -19,6 +19,7 @@ mod house;
 mod incident;
 mod kubernetes;
 mod limits;
+mod metering;
 mod monitoring;
 mod notebooks;
 mod one_shot;
