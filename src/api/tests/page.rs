@@ -23,7 +23,8 @@ this page to it. The document also holds each field of each body, with its unit 
   (too many calls; `Retry-After`), 503 (no answer within `server.request_time_out`).
 - **Pages.** Lists answer `{items, next}`; `cursor=NEXT` asks for the page after, `limit` for its size.
 - **Versions.** What can be changed has a generation or version in its `ETag`; a write names it in `If-Match`, and gets 412
-  where somebody else came first. Quotas and templates ask for it (428), of tenants it may be left out. A read with `If-None-Match` gets 304 while nothing has changed.
+  where somebody else came first. Quotas and templates ask for it (428), of tenants it may be left out. A read with
+  `If-None-Match` gets 304 while nothing has changed.
 - **Once.** Any write may carry an `Idempotency-Key`, 1 to 255 characters, a new one for each. The same write sent again with
   it (by the same token, within `access.idempotency_life`) gets the answer that the first one got, with
   `Idempotency-Replayed: true`, and is not done again; another request under the key gets 422, and one that comes while
