@@ -322,6 +322,7 @@ impl Workspace {
             last_cycle_at: RwLock::default(),
             measured_at: Mutex::default(),
             availability: RwLock::default(),
+            metered: RwLock::default(),
             spend: RwLock::default(),
         }
     }

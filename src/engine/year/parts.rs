@@ -131,7 +131,7 @@ impl UsageSource for Source {
             let series = UsageSeries { start: range.start, step: Step::HOUR, values };
             frame.series.insert(tenant.clone(), series);
         }
-        Ok(Fetched { frame, refused: Vec::new() })
+        Ok(Fetched::whole(frame))
     }
 }
 

@@ -122,7 +122,7 @@ async fn one(world: &mut World, what: u32) -> Tried {
         }
         _ if world.random.random_bool(0.5) => world.tenant_joins().await?,
         _ => {
-            registry.remove_tenant(&tenant, person(who)).await?;
+            registry.remove_tenant(&tenant, None, person(who)).await?;
             world.source.tenants.lock().remove(&tenant);
         }
     }
