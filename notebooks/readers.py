@@ -70,7 +70,7 @@ def history(resource: str) -> pl.DataFrame:
     A sample may lie in several segments; the one with the highest number wins.
     """
     folder = Path(os.environ["PLIMSOLL_HISTORY"]) / resource
-    segments = sorted(folder.glob("*.parquet"), key=lambda path: int(path.stem.split("_")[-1]))
+    segments = sorted(folder.glob("*.parquet"), key=lambda path: int(path.stem.split("_")[2]))
     if not segments:
         raise FileNotFoundError(f"there are no segments in {folder}; see PLIMSOLL_HISTORY")
     samples = pl.concat([pl.read_parquet(path) for path in segments])

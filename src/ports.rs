@@ -12,9 +12,13 @@ use crate::series::Frame;
 
 #[cfg(test)]
 pub mod hands;
+mod history;
 mod keeper;
+mod shelf;
 
+pub use history::{History, HistoryError};
 pub use keeper::{Keeper, StoreCheck, StoreFinding};
+pub use shelf::{Place, Shelf, ShelfError};
 
 /// The present. Passed in, so that a year of operation can be simulated.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -472,70 +476,6 @@ pub enum StoreError {
     /// The store has been closed.
     #[error("use the store: it is closed")]
     Closed,
-}
-
-/// Where usage is kept for long: apart from the state, in files that other
-/// tools can read.
-pub trait History: Send + Sync {
-    /// Adds samples durably. The same samples may be added twice.
-    fn append(&self, frame: &Frame) -> Result<(), HistoryError>;
-
-    /// The samples of a resource from `since` on; an empty frame if there are
-    /// none.
-    fn load(&self, resource: Resource, step: Step, since: Timestamp) -> Result<Frame, HistoryError>;
-
-    /// Leaves only the mean and the peak of each hour of days that lie before
-    /// `full_since`, and removes what lies wholly before `since`. It may take
-    /// several calls. What was thinned out is no longer loaded.
-    fn retain(&self, full_since: Timestamp, since: Timestamp) -> Result<(), HistoryError>;
-}
-
-/// A failure of the history; reads well after "failed to".
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum HistoryError {
-    /// The disk, or a file on it.
-    #[error("use the history file {path}: {message}")]
-    File {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        message: String,
-    },
-}
-
-/// Where what is known of a series rests while it is not worked on: bytes that
-/// the history can make again, so that nothing is lost with them.
-pub trait Shelf: Send + Sync + fmt::Debug {
-    /// Lays bytes down.
-    fn put(&self, bytes: &[u8]) -> Result<Place, ShelfError>;
-
-    /// The bytes that lie at a place.
-    fn get(&self, place: Place) -> Result<Vec<u8>, ShelfError>;
-
-    /// Gives a place up; nobody may look there again.
-    fn free(&self, place: Place);
-}
-
-/// Where bytes lie on a [`Shelf`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The number of the place.
-    pub at: u64,
-    /// How many bytes there are.
-    pub length: u32,
-    /// Their CRC-32.
-    pub sum: u32,
-}
-
-/// A failure of the shelf; reads well after "failed to".
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ShelfError {
-    /// The disk.
-    #[error("use the file of states at rest: {0}")]
-    File(String),
-    /// The bytes are not those that were laid down.
-    #[error("read a state at rest: its checksum is another")]
-    Damaged,
 }
 
 /// Where quotas are enforced.

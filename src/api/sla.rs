@@ -13,7 +13,7 @@ use crate::domain::sla::SlaState;
 
 /// The promises to a tenant.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Promises {
+pub struct TenantPromises {
     tenant: TenantId,
     /// The availability first, where the source knows it, and then each quota
     /// whose usage is known.
@@ -24,11 +24,14 @@ pub struct Promises {
 #[utoipa::path(get, path = "/v1/tenants/{id}/sla", tag = "analysis", security(("token" = [])),
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
-        (status = 200, body = Promises),
+        (status = 200, body = TenantPromises),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn get(State(state): State<ApiState>, Path(id): Path<TenantId>) -> Result<Json<Promises>, Problem> {
+pub async fn get(
+    State(state): State<ApiState>,
+    Path(id): Path<TenantId>,
+) -> Result<Json<TenantPromises>, Problem> {
     let tenant = state.engine.registry().tenant(&id).await?;
     let items = state.engine.promises(&tenant).await?;
-    Ok(Json(Promises { tenant: tenant.id, items }))
+    Ok(Json(TenantPromises { tenant: tenant.id, items }))
 }

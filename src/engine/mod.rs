@@ -40,8 +40,6 @@ mod staleness;
 #[cfg(test)]
 mod tests;
 mod workspace;
-#[cfg(test)]
-mod year;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! A small engine for tests: one tenant, weeks of usage, a clock that is set by
 //! hand, prices, everything in memory.
 
+mod year;
+
 use std::sync::Arc;
 use std::time::Duration;
 

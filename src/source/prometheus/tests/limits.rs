@@ -17,6 +17,7 @@ async fn no_query_returns_more_samples_than_the_limit() {
     .await;
     let mut few = settings(&fake.url);
     (few.max_samples_per_query, few.max_series) = (1000, 7);
+    few.max_queries_per_second = 1000;
     let fetched = fetch(few).await.unwrap();
     assert_eq!(fetched.frame.samples(), 7 * 864);
     let asked = fake.asked();

@@ -20,7 +20,7 @@ pub async fn act(world: &mut World) -> Result<(), String> {
         let _ = one(world, 7).await;
         world.was_killed().await?;
     }
-    if world.random.random_bool(0.4) {
+    if world.random.random_bool(0.8) {
         let what = world.random.random_range(0..14);
         // Refusals are answers; a process that was killed gives none.
         let _ = one(world, what).await;

@@ -83,10 +83,10 @@ impl Rules {
     pub fn is_telling(&self, days: u64) -> bool {
         let least = |what, a_year: u64| self.counted(what) as u64 >= a_year * days / 365;
         least("changes by the daemon", 100)
-            && least("changes by people", 50)
+            && least("changes by people", 20)
             && least("incidents", 50)
-            && least("kills", 20)
-            && least("rollbacks", 5)
+            && least("kills", 10)
+            && least("rollbacks", 2)
             && least("alerts", 50)
             && least("failed changes", 1)
     }
