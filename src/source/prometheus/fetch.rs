@@ -134,13 +134,18 @@ impl<'a> Fetch<'a> {
         let stray = names.filter(|name| name.parse::<TenantId>().is_ok()).find(|name| !share.takes(name));
         match stray {
             None => Ok(answered),
-            Some(name) => Err(Failure::Final(SourceError::Malformed {
-                asked: self.asked,
-                message: format!(
-                    "{name} is among the series of other tenants; a single instant is too much for the server, \
-                     and the expression can't be asked in parts: record it by a rule"
-                ),
-            })),
+            Some(name) => {
+                // The next fetch asks for all tenants again: what a server that hung
+                // could not answer it may answer by now.
+                self.depth.store(0, Ordering::Relaxed);
+                Err(Failure::Final(SourceError::Malformed {
+                    asked: self.asked,
+                    message: format!(
+                        "{name} is among the series of other tenants; a single instant is too much for the \
+                         server, and the expression can't be asked in parts: record it by a rule"
+                    ),
+                }))
+            }
         }
     }
 
