@@ -38,8 +38,8 @@ use crate::telemetry::Metrics;
 const SEED: &str = "PLIMSOLL_YEAR_SEED";
 /// How many days, where that is asked for.
 const DAYS: &str = "PLIMSOLL_YEAR_DAYS";
-/// So many days are lived where nobody asks for more.
-const SHORT_FORM: u64 = 100;
+/// So many days are lived where nobody asks for another number.
+const A_YEAR: u64 = 365;
 const TENANTS: u64 = 50;
 const HOUR: Duration = Duration::from_secs(3600);
 /// A commit that never comes.
@@ -58,7 +58,7 @@ const LEAST_CORES: f64 = 0.2;
 const MOST_CORES: f64 = 40.0;
 
 fn settings() -> Settings {
-    // Many days must fit into a test; forecasts are other tests' business.
+    // A year must fit into two minutes; forecasts are other tests' business.
     let days = |count: u32| count * 24 * HOUR;
     let mut settings = Settings {
         backfill: days(8),
@@ -362,7 +362,7 @@ fn of_environment(name: &str, otherwise: u64) -> u64 {
 
 #[tokio::test]
 async fn a_year_of_a_fleet_with_faults_breaks_no_rule() {
-    let (seed, days) = (of_environment(SEED, 7117), of_environment(DAYS, SHORT_FORM));
+    let (seed, days) = (of_environment(SEED, 7117), of_environment(DAYS, A_YEAR));
     let replay = format!(
         "play it again with {SEED}={seed} {DAYS}={days} cargo nextest run --release \
          a_year_of_a_fleet --no-capture"
