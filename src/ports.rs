@@ -14,10 +14,12 @@ use crate::series::Frame;
 pub mod hands;
 mod history;
 mod keeper;
+mod reload;
 mod shelf;
 
 pub use history::{History, HistoryError};
 pub use keeper::{Keeper, StoreCheck, StoreFinding};
+pub use reload::{ReloadAnswer, ReloadAsked, ReloadRefused, Reloaded, Reloads};
 pub use shelf::{Place, Shelf, ShelfError};
 
 /// The present. Passed in, so that a year of operation can be simulated.
@@ -418,6 +420,11 @@ pub trait Store: Send + Sync {
 
     /// Whether a write could be made durable lately, and how large it is.
     async fn health(&self) -> StoreHealth;
+
+    /// How many commits wait to be made durable.
+    fn waiting(&self) -> usize {
+        0
+    }
 }
 
 /// The direction of a scan.

@@ -53,6 +53,11 @@ pub struct NoveltyDetector {
 }
 
 impl NoveltyDetector {
+    /// Judges by other settings from now on.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// For a series of the given step.
     pub fn new(settings: Settings, step: Step) -> Self {
         NoveltyDetector {

@@ -57,6 +57,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("GET", "/openapi.json", Viewer, Caller),
     rule("GET", "/metrics", Viewer, Fleet),
     rule("GET", "/metrics/tenants", Viewer, Fleet),
+    rule("POST", "/-/reload", Admin, Fleet),
     rule("GET", "/v1/summary", Viewer, Fleet),
     rule("GET", "/v1/pause", Viewer, Fleet),
     rule("PUT", "/v1/pause", Operator, Fleet),

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{ConnectInfo, MatchedPath, RawPathParams, Request, State};
@@ -79,8 +80,8 @@ type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock>;
 pub(super) struct Gate {
     attempts: Limiter<IpAddr>,
     requests: Limiter<String>,
-    seen: RwLock<HashSet<String>>,
-    pub(super) sessions: Sessions,
+    seen: Arc<RwLock<HashSet<String>>>,
+    pub(super) sessions: Arc<Sessions>,
     pub(super) under_way: UnderWay,
 }
 
@@ -90,9 +91,19 @@ impl Gate {
         Gate {
             attempts: RateLimiter::hashmap(Quota::per_minute(some(settings.new_tokens_per_minute))),
             requests: RateLimiter::hashmap(Quota::per_second(some(settings.requests_per_second))),
-            seen: RwLock::default(),
-            sessions: Sessions::default(),
+            seen: Arc::default(),
+            sessions: Arc::default(),
             under_way: UnderWay::default(),
+        }
+    }
+
+    /// The same callers under other limits, which count from the beginning.
+    pub(super) fn with(&self, settings: &AccessSettings) -> Self {
+        Gate {
+            seen: Arc::clone(&self.seen),
+            sessions: Arc::clone(&self.sessions),
+            under_way: self.under_way.clone(),
+            ..Gate::new(settings)
         }
     }
 

@@ -142,7 +142,7 @@ pub async fn savings(
         changes.retain(|change| change.position() < *before);
     }
     let prices = state.engine.prices().ok_or(CostError::NoPrices)?;
-    let items = changes.iter().take(size + 1).map(|change| cost::of_change(prices, change, range)).collect();
+    let items = changes.iter().take(size + 1).map(|change| cost::of_change(&prices, change, range)).collect();
     let Page { items, next } = Page::of(items, size, |saving: &Saving| saving.change.position());
     Ok(Json(SavingsView { total, items, next }))
 }

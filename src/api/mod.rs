@@ -66,7 +66,7 @@ pub use auth::AccessSettings;
 pub use sessions::SessionSettings;
 
 use crate::engine::{Deliverer, Engine, ReportSettings};
-use crate::ports::Keeper;
+use crate::ports::{Keeper, Reloads};
 use crate::registry::TemplateLimits;
 
 /// How the API is set.
@@ -132,6 +132,8 @@ pub struct ApiState {
     waiting: Arc<Semaphore>,
     stop: CancellationToken,
     keeper: Option<Arc<dyn Keeper>>,
+    /// How the config is read again; `None` where the daemon has none.
+    reloads: Option<Reloads>,
 }
 
 impl ApiState {
@@ -140,13 +142,30 @@ impl ApiState {
         let gate = Arc::new(auth::Gate::new(&settings.access));
         let waiting = Arc::new(Semaphore::new(settings.max_waiting));
         let (settings, fleet, stop) = (Arc::new(settings), Arc::default(), CancellationToken::new());
-        ApiState { engine, deliverer, settings, gate, fleet, waiting, stop, keeper: None }
+        ApiState { engine, deliverer, settings, gate, fleet, waiting, stop, keeper: None, reloads: None }
     }
 
     /// The same over what is kept on disk.
     #[must_use]
     pub fn over(self, keeper: Option<Arc<dyn Keeper>>) -> Self {
         ApiState { keeper, ..self }
+    }
+
+    /// The same, where callers can have the config read again.
+    #[must_use]
+    pub fn reloading(self, reloads: Reloads) -> Self {
+        ApiState { reloads: Some(reloads), ..self }
+    }
+
+    /// The same with other settings; whoever is logged in stays so.
+    #[must_use]
+    pub fn with(&self, settings: ApiSettings) -> Self {
+        ApiState {
+            gate: Arc::new(self.gate.with(&settings.access)),
+            waiting: Arc::new(Semaphore::new(settings.max_waiting)),
+            settings: Arc::new(settings),
+            ..self.clone()
+        }
     }
 
     /// The same, where nobody waits any longer once `stop` is cancelled.
@@ -295,6 +314,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(fleet::list))
         .routes(routes!(fleet::one))
         .routes(routes!(operations::metrics))
+        .routes(routes!(operations::reload))
         .routes(routes!(tenant_metrics::tenant_metrics))
 }
 

@@ -1,4 +1,4 @@
-//! Around every request: its id, its metrics, its time limit, and headers that
+//! Around every request: its id, its trace, its metrics, its time limit, and headers that
 //! keep browsers from doing harm with the answer.
 
 use std::time::Instant;
@@ -8,32 +8,59 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::Instrument;
+use tracing::Span;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::ApiState;
 use super::problem::Problem;
+use crate::telemetry::{self, TRACEPARENT};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A longer id than this is not taken from a caller.
 const LONGEST_ID: usize = 128;
 
+tokio::task_local! {
+    static REQUEST: String;
+}
+
+/// The id of the request that is being answered; `None` outside of any.
+pub(super) fn present_request() -> Option<String> {
+    REQUEST.try_with(Clone::clone).ok()
+}
+
 /// Names a request in logs, answers and the audit log.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-/// Gives the request its id, counts it, and logs it at debug level.
+/// Gives the request its id and its place in a trace, counts it, and logs it at
+/// debug level.
 pub async fn observe(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     let id = id_of(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, begun) = (request.method().clone(), Instant::now());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.unwrap_or_else(|| "none".to_owned());
-    let span = tracing::debug_span!("request", %id, %method, route);
-    let mut response = next.run(request).instrument(span).await;
-    let status = response.status().as_u16();
-    state.engine.metrics().answered(method.as_str(), &route, status, begun.elapsed());
-    tracing::debug!(%id, %method, route, status, took = ?begun.elapsed(), "answered");
+    let span = tracing::info_span!(
+        "request",
+        request_id = id,
+        trace_id = Empty,
+        %method,
+        route,
+        status = Empty,
+        otel.kind = "server"
+    );
+    let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()?.parse().ok());
+    let metrics = state.engine.metrics();
+    let work = REQUEST.scope(id.clone(), async {
+        let response = next.run(request).await;
+        let (status, took) = (response.status().as_u16(), begun.elapsed());
+        metrics.answered(method.as_str(), &route, status, took);
+        Span::current().record("status", status);
+        tracing::debug!(status, ?took, "answered");
+        response
+    });
+    let mut response = metrics.polls().timed("requests", telemetry::traced(span, parent, work)).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -3,8 +3,13 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 
 use super::ApiState;
+use super::auth::Caller;
+use super::problem::Problem;
+use crate::domain::AuditAction;
+use crate::ports::Reloaded;
 
 /// Say that the process answers.
 #[utoipa::path(get, path = "/-/healthy", tag = "operations",
@@ -49,6 +54,27 @@ pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
     (status, lines.join("\n") + "\n")
 }
 
+/// Read the daemon's config file again: all of it, or, where anything in it can't be used, nothing.
+#[utoipa::path(post, path = "/-/reload", tag = "operations", security(("token" = [])),
+    responses(
+        (status = 200, body = Reloaded),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "This daemon has no config file"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "All that is wrong with the config; nothing was changed"),
+    ))]
+pub async fn reload(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Reloaded>, Problem> {
+    let none = || Problem::not_found("this daemon has no config file to read again");
+    let reloads = state.reloads.as_ref().ok_or_else(none)?;
+    let stops = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops");
+    let reloaded = reloads.ask().await.ok_or_else(stops)?.map_err(Problem::refused_config)?;
+    let words = [serde_json::Value::Null, serde_json::json!(reloaded)];
+    let (action, about) = (AuditAction::ConfigReloaded, (None, None));
+    state.engine.registry().write_event(action, about, words, caller.remark(None)).await?;
+    Ok(Json(reloaded))
+}
+
 /// What metrics are written as.
 pub(super) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -59,5 +85,6 @@ pub(super) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0
         (status = 401, body = super::problem::Problem, content_type = "application/problem+json"),
     ))]
 pub async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
+    state.engine.measure_queues();
     ([(header::CONTENT_TYPE, METRICS_TYPE)], state.engine.metrics().render())
 }

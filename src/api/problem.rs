@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::observe::present_request;
 use crate::domain::template::Fault;
 use crate::domain::{DomainError, Objection};
 use crate::engine::{ApplyError, EngineError, RollBackError, RolloutError};
-use crate::ports::StoreError;
+use crate::ports::{ReloadRefused, StoreError};
 use crate::registry::RegistryError;
 
 /// A problem document.
@@ -33,6 +34,12 @@ pub struct Problem {
     /// What is wrong with a template, each with its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<Fault>,
+    /// What is wrong with the config, each with its place and its mend.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
+    /// The id of the request, which its log lines carry as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     /// After how many seconds to come again.
     #[serde(skip)]
     retry_after: Option<u32>,
@@ -48,6 +55,8 @@ impl Problem {
             detail: detail.into(),
             objections: Vec::new(),
             faults: Vec::new(),
+            problems: Vec::new(),
+            request_id: None,
             retry_after: None,
         }
     }
@@ -66,6 +75,12 @@ impl Problem {
     pub fn faulty(faults: Vec<Fault>) -> Self {
         let words: Vec<String> = faults.iter().map(Fault::to_string).collect();
         Problem { faults, ..Problem::unprocessable(format!("can't take the template: {}", words.join("; "))) }
+    }
+
+    /// A config that was read again and not taken.
+    pub fn refused_config(refused: ReloadRefused) -> Self {
+        let detail = format!("could not {refused}");
+        Problem { problems: refused.problems, ..Problem::unprocessable(detail) }
     }
 
     /// Something in the request can't be used.
@@ -102,10 +117,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(&self)).into_response();
+        let named = Problem { request_id: present_request(), ..self };
+        let mut response = (status, Json(&named)).into_response();
         let kind = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = named.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response

@@ -177,6 +177,7 @@ pub async fn reject(
     admit(&state, &caller, id).await?;
     let registry = state.engine.registry();
     let record = registry.reject(id, caller.actor(), reason, caller.request_id()).await?;
+    tracing::info!(recommendation = %id, by = caller.name(), "rejected");
     Ok(Json(RecommendationView::of(&state, record)))
 }
 

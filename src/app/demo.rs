@@ -101,6 +101,6 @@ pub async fn serve_once_computed(
     let deliverer = deliverer_over(&engine, &no_receivers())?;
     let (limits, metrics) = (ConnectionLimits::default(), Arc::clone(engine.metrics()));
     let state = ApiState::new(engine, deliverer, api).until(stop.clone());
-    server::serve(listener, state, limits, metrics, grace, stop).await;
+    server::serve(listener, server::Routes::over(state), limits, metrics, grace, stop).await;
     Ok(())
 }

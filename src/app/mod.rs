@@ -9,6 +9,7 @@ mod outlet;
 mod parts;
 mod patient;
 mod prices;
+mod reload;
 mod server;
 mod shutdown;
 mod systemd;
@@ -16,8 +17,8 @@ mod token;
 mod witness;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -28,35 +29,35 @@ pub use outlet::{deliverer_over, no_receivers};
 pub use parts::{Closing, disk_kind, disk_settings, engine_settings, prometheus_source};
 pub use prices::{named_book, prices_of};
 
-use crate::api::{ApiSettings, ApiState};
-use crate::config::{Config, ConnectionLimits, StoreKind};
+use crate::api::ApiState;
+use crate::config::{Config, StoreKind};
 use crate::engine::{
-    Deliverer, Engine, ReconcileSettings, ReportSettings, drive, drive_deliveries, drive_metering,
-    drive_reconciler, drive_reports, drive_rollouts,
+    Deliverer, Engine, drive, drive_deliveries, drive_metering, drive_reconciler, drive_reports,
+    drive_rollouts,
 };
+use crate::ports::Reloads;
+use reload::Reloader;
+use server::Routes;
 
 /// Everything that a daemon is, ready to serve.
 pub struct App {
     engine: Arc<Engine>,
-    reports: ReportSettings,
     deliverer: Arc<Deliverer>,
     witness: Option<witness::Witness>,
-    reconcile: ReconcileSettings,
     closing: Closing,
     listener: TcpListener,
-    api: ApiSettings,
-    limits: ConnectionLimits,
-    every: Duration,
-    grace: Duration,
+    config: Config,
+    file: PathBuf,
 }
 
 impl App {
-    /// Builds the parts, restores what was kept, and listens.
+    /// Builds the parts, restores what was kept, and listens. `file` is where the
+    /// config was read, and is read again when asked.
     ///
     /// # Errors
     /// Where a part can't be built: the store is taken or broken, the price
     /// book is none, the address is in use.
-    pub async fn start(config: Config) -> anyhow::Result<App> {
+    pub async fn start(config: Config, file: &Path) -> anyhow::Result<App> {
         let listener = listen(config.server.listen_address).await?;
         let (engine, closing) = parts::build(&config).await?;
         let deliverer = deliverer_over(&engine, &outlet::Outlet::of(&config))?;
@@ -67,23 +68,8 @@ impl App {
             StoreKind::Memory => None,
             StoreKind::Sled | StoreKind::Redb => Some(witness::Witness::of(&config, Arc::clone(&engine))?),
         };
-        Ok(App {
-            witness,
-            engine,
-            deliverer,
-            reconcile: ReconcileSettings {
-                every: config.target.reconcile_every,
-                repair: config.target.repair,
-                at_once: config.target.max_at_once,
-            },
-            closing,
-            listener,
-            reports: parts::report_settings(&config),
-            api: parts::api_settings(&config),
-            limits: config.server.connections.clone(),
-            every: config.cycle.every,
-            grace: config.server.shutdown_time_limit,
-        })
+        engine.metrics().config_read(true, engine.now().millis() as f64 / 1000.0);
+        Ok(App { witness, engine, deliverer, closing, listener, config, file: file.to_owned() })
     }
 
     /// Serves until SIGTERM or Ctrl-C, then ends what runs and closes the
@@ -98,25 +84,32 @@ impl App {
         if let Some(manager) = systemd::Manager::of_environment() {
             tokio::spawn(manager.accompany(format!("listening on {address}"), stop.clone()));
         }
-        let driver = tokio::spawn(drive(Arc::clone(&self.engine), self.every, self.grace, stop.clone()));
+        let grace = self.config.server.shutdown_time_limit;
+        let (reloads, asked) = Reloads::channel();
+        let (engine, deliverer) = (self.engine, self.deliverer);
+        let polls = engine.metrics().polls().clone();
+        tokio::spawn(polls.clone().measure_delays());
+        let (held, told) = (|| Arc::clone(&engine), || Arc::clone(&deliverer));
+        let driver = tokio::spawn(polls.timed("cycle", drive(held(), grace, stop.clone())));
         let deliveries =
-            tokio::spawn(drive_deliveries(Arc::clone(&self.deliverer), self.grace, stop.clone()));
-        let reconciler =
-            tokio::spawn(drive_reconciler(Arc::clone(&self.engine), self.reconcile, stop.clone()));
-        let rollouts = tokio::spawn(drive_rollouts(Arc::clone(&self.engine), stop.clone()));
-        let metering = tokio::spawn(drive_metering(Arc::clone(&self.engine), stop.clone()));
-        let reporter = tokio::spawn(drive_reports(
-            Arc::clone(&self.engine),
-            Arc::clone(&self.deliverer),
-            self.reports,
-            stop.clone(),
-        ));
-        let witness = self.witness.map(|witness| tokio::spawn(witness.run(stop.clone())));
-        let metrics = Arc::clone(self.engine.metrics());
-        let state = ApiState::new(self.engine, self.deliverer, self.api)
-            .over(self.closing.keeper())
-            .until(stop.clone());
-        server::serve(self.listener, state, self.limits, metrics, self.grace, stop.clone()).await;
+            tokio::spawn(polls.timed("deliveries", drive_deliveries(told(), grace, stop.clone())));
+        let reconciler = tokio::spawn(polls.timed("reconciler", drive_reconciler(held(), stop.clone())));
+        let rollouts = tokio::spawn(polls.timed("rollouts", drive_rollouts(held(), stop.clone())));
+        let metering = tokio::spawn(polls.timed("metering", drive_metering(held(), stop.clone())));
+        let reporter = tokio::spawn(polls.timed("reports", drive_reports(held(), told(), stop.clone())));
+        let witness =
+            self.witness.map(|witness| tokio::spawn(polls.timed("audit", witness.run(stop.clone()))));
+        let engine_metrics = Arc::clone(engine.metrics());
+        let settings = parts::api_settings(&self.config);
+        let api = ApiState::new(held(), told(), settings);
+        let api = api.over(self.closing.keeper()).until(stop.clone()).reloading(reloads);
+        let routes = Routes::over(api.clone());
+        let (file, running) = (self.file, self.config);
+        let limits = running.server.connections.clone();
+        let metrics = Arc::clone(&engine_metrics);
+        let reloader = Reloader { file, running, engine, deliverer, api, routes: routes.clone() };
+        let reloader = tokio::spawn(polls.timed("reload", reloader.run(asked, stop.clone())));
+        server::serve(self.listener, routes, limits, metrics, grace, stop.clone()).await;
         // A server that ended by itself takes the rest with it.
         stop.cancel();
         driver.await.context("failed to end the engine's driver")?;
@@ -125,6 +118,7 @@ impl App {
         reporter.await.context("failed to end the reports")?;
         rollouts.await.context("failed to end the rollouts")?;
         metering.await.context("failed to end the metering")?;
+        reloader.await.context("failed to end the reloads")?;
         if let Some(witness) = witness {
             witness.await.context("failed to sign for the audit log")?;
         }

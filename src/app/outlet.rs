@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::config::{self, Config};
 use crate::domain::Receiver;
-use crate::engine::{Backoff, Deliverer, DeliverySettings, Engine};
+use crate::engine::{Backoff, Deliverer, DeliverySettings, Engine, Means};
 use crate::notify::{Messenger, NotifierSettings};
 use crate::security::Addresses;
 
@@ -86,12 +86,19 @@ pub fn no_receivers() -> Outlet {
 /// # Errors
 /// Where there is no TLS to be had.
 pub fn deliverer_over(engine: &Engine, outlet: &Outlet) -> anyhow::Result<Arc<Deliverer>> {
+    let metrics = Arc::clone(engine.metrics());
+    Ok(Arc::new(Deliverer::new(engine.registry().clone(), means(outlet)?, metrics)))
+}
+
+/// What a deliverer goes by.
+///
+/// # Errors
+/// Where there is no TLS to be had.
+pub(super) fn means(outlet: &Outlet) -> anyhow::Result<Means> {
     let notifier = Messenger::new(outlet.notifier.clone()).context("failed to set up the notifier")?;
-    Ok(Arc::new(Deliverer::new(
-        engine.registry().clone(),
-        Arc::new(notifier),
-        outlet.receivers.clone(),
-        Arc::clone(engine.metrics()),
-        outlet.deliveries.clone(),
-    )))
+    Ok(Means {
+        receivers: outlet.receivers.clone(),
+        notifier: Arc::new(notifier),
+        settings: outlet.deliveries.clone(),
+    })
 }

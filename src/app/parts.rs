@@ -9,8 +9,9 @@ use super::prices::prices_of;
 use crate::anomaly;
 use crate::api::{AccessSettings, ApiSettings, SessionSettings};
 use crate::config::{self, Config, StoreKind, TargetPlace};
-use crate::domain::Step;
-use crate::engine::{Compute, Engine, Ids, Parts, ReportSettings, Settings, incidents};
+use crate::cost::Prices;
+use crate::domain::{Step, Timestamp};
+use crate::engine::{Compute, Engine, Ids, Parts, ReconcileSettings, ReportSettings, Settings, incidents};
 use crate::ports::{Clock, History, Keeper, QuotaTarget, Shelf, Store};
 use crate::registry::{AnswerLimits, Registry, TemplateLimits};
 use crate::rightsize;
@@ -57,11 +58,7 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
     let source = Arc::new(prometheus_source(config)?);
     let (store, history, closing) = open_stores(config).await?;
     let clock = Arc::new(SystemClock);
-    let prices = config.costs.as_ref().map(|costs| prices_of(costs, clock.now())).transpose()?;
-    if let Some((prices, limit)) = prices.as_ref().zip(config.approval.two_people.monthly_cost) {
-        let compared = prices.convert(limit, clock.now());
-        compared.context("failed to use approval.two_person_monthly_cost")?;
-    }
+    let prices = prices(config, clock.now())?;
     let parts = Parts {
         source,
         history,
@@ -75,6 +72,19 @@ pub async fn build(config: &Config) -> anyhow::Result<(Arc<Engine>, Closing)> {
         metrics: Arc::new(Metrics::default()),
     };
     Ok((Arc::new(Engine::new(parts, engine_settings(config))), closing))
+}
+
+/// What quotas cost by a config.
+///
+/// # Errors
+/// Where its book can't be used, or an amount of the config can't be compared.
+pub(super) fn prices(config: &Config, now: Timestamp) -> anyhow::Result<Option<Prices>> {
+    let prices = config.costs.as_ref().map(|costs| prices_of(costs, now)).transpose()?;
+    if let Some((prices, limit)) = prices.as_ref().zip(config.approval.two_people.monthly_cost) {
+        let compared = prices.convert(limit, now);
+        compared.context("failed to use approval.two_person_monthly_cost")?;
+    }
+    Ok(prices)
 }
 
 pub(super) async fn target(place: &TargetPlace) -> anyhow::Result<Arc<dyn QuotaTarget>> {
@@ -219,6 +229,13 @@ fn access_settings(config: &Config) -> AccessSettings {
 /// How a config sets the engine.
 pub fn engine_settings(config: &Config) -> Settings {
     Settings {
+        every: config.cycle.every,
+        reconcile: ReconcileSettings {
+            every: config.target.reconcile_every,
+            repair: config.target.repair,
+            at_once: config.target.max_at_once,
+        },
+        reports: report_settings(config),
         backfill: config.prometheus.backfill,
         slice: config.prometheus.slice,
         settle: config.prometheus.settle,

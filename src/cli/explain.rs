@@ -272,6 +272,7 @@ mod tests {
             confidence: 0.9,
             cost: None,
             no_cost_because: None,
+            trace: None,
             created_at: at,
             expires_at: at,
         }

@@ -14,9 +14,12 @@ use crate::telemetry;
 /// Where the config is refused, or the daemon can't run with it.
 pub fn run(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    telemetry::start_logs(config.log.format, &config.log.level)?;
     let runtime = tokio::runtime::Runtime::new().context("failed to start the threads")?;
-    let outcome = runtime.block_on(async { App::start(config).await?.serve().await });
+    let entered = runtime.enter();
+    telemetry::start_logs(config.log.format, &config.log.level)?;
+    drop(entered);
+    let outcome = runtime.block_on(async { App::start(config, path).await?.serve().await });
+    telemetry::stop_logs();
     // Heavy work that was given up may still run; it is not waited for.
     runtime.shutdown_background();
     outcome

@@ -23,6 +23,7 @@ mod prometheus;
 mod reader;
 mod records;
 mod reference;
+mod reload;
 mod reports;
 mod resources;
 mod rightsizing;
@@ -52,6 +53,7 @@ pub use prometheus::{Credentials, Prometheus, QueryLimits, Retry};
 pub use reader::Environment;
 pub use records::{History, Log, Templates, Tenants};
 pub use reference::{KeyInfo, Reference, SectionInfo};
+pub use reload::Changes;
 pub use reports::Reports;
 pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
@@ -64,6 +66,7 @@ pub use units::{show_duration, show_size};
 use crate::domain::rollout::RolloutSettings;
 use crate::domain::{ApprovalRules, Guardrails, Receiver};
 use reader::Reader;
+use reload::Written;
 
 /// A config that has been checked whole.
 #[derive(Debug, Clone)]
@@ -118,6 +121,8 @@ pub struct Config {
     pub audit: Audit,
     /// What the daemon says of itself.
     pub log: Log,
+    /// What is written for each key.
+    written: Written,
 }
 
 impl Config {
@@ -160,8 +165,9 @@ impl Config {
         let folder = file.parent().unwrap_or(Path::new(""));
         let mut reader = Reader::new(text, root.get_ref(), folder, environment);
         let config = Config::read(&mut reader);
+        let written = reader.written();
         let (problems, _) = reader.finish();
-        if problems.is_empty() { Ok(config) } else { Err(refuse(problems)) }
+        if problems.is_empty() { Ok(Config { written, ..config }) } else { Err(refuse(problems)) }
     }
 
     /// Every section and key with its documentation, default and range.
@@ -199,6 +205,7 @@ impl Config {
             target: Target::read(reader),
             audit: Audit::read(reader),
             log: Log::read(reader),
+            written: Written::default(),
         };
         checks::check(&config, reader);
         config

@@ -1,7 +1,7 @@
 //! Reads a TOML text key by key, and goes on after a problem: at the end all
 //! of them are known, and so is every key that was asked for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem};
 use super::reference::{KeyInfo, Reference, SectionInfo};
+use super::reload::Written;
 
 /// Looks up an environment variable.
 pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
@@ -37,6 +38,8 @@ pub(super) struct Reader<'i> {
     reference: Reference,
     /// Where the keys and sections that are given stand, by full path.
     given: HashMap<String, usize>,
+    /// What is written for each key that is given.
+    texts: BTreeMap<String, String>,
 }
 
 impl<'i> Reader<'i> {
@@ -54,6 +57,7 @@ impl<'i> Reader<'i> {
             problems: Vec::new(),
             reference: Reference::default(),
             given: HashMap::new(),
+            texts: BTreeMap::new(),
         }
     }
 
@@ -144,6 +148,19 @@ impl<'i> Reader<'i> {
         let place = keys.iter().find_map(|key| self.given.get(*key)).copied().unwrap_or(0);
         let key = keys.first().copied().unwrap_or_default();
         self.complain(key, place..place, Complaint::new(what, mend));
+    }
+
+    /// What is written for each key that was asked for, or else its default.
+    pub(super) fn written(&self) -> Written {
+        let is_there = |path: &String| {
+            let sections = &self.reference.sections;
+            self.has(path) || sections.iter().any(|one| one.path == *path && !one.is_example)
+        };
+        let keys = self.reference.keys.iter().filter(|key| is_there(&key.section));
+        let mut all: BTreeMap<String, String> =
+            keys.filter_map(|key| Some((key.path(), key.default.clone()?))).collect();
+        all.extend(self.texts.clone());
+        Written(all)
     }
 
     /// Reports every key that nobody asked for, and hands back all problems,
@@ -259,6 +276,8 @@ impl<'i> Section<'_, 'i> {
             return None;
         };
         self.reader.given.insert(path.clone(), value.span().start);
+        let text = self.reader.text.get(value.span()).unwrap_or_default();
+        self.reader.texts.insert(path.clone(), text.to_owned());
         match read(value.get_ref()) {
             Ok(value) => Some(value),
             Err(complaint) => {

@@ -79,6 +79,8 @@ pub enum AuditAction {
     RolloutResumed,
     /// A target that enforced another quota was told the right one again.
     TargetRepaired,
+    /// The daemon's config was read again.
+    ConfigReloaded,
     /// The oldest lines of this log were removed.
     AuditCut,
     /// An incident began.

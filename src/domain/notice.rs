@@ -160,6 +160,9 @@ pub struct Notice {
     /// What machines may want to know besides.
     #[schema(value_type = Object)]
     pub detail: serde_json::Value,
+    /// Where in a trace it was written, as a `traceparent` (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// Only these receivers get it, whatever they want; whoever wants it where
     /// empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -205,6 +205,7 @@ mod tests {
             title: String::new(),
             text: String::new(),
             detail: serde_json::Value::Null,
+            trace: None,
             only_for: Vec::new(),
         };
         let all = Wanted::default();

@@ -147,6 +147,9 @@ pub struct Recommendation {
     pub cost: Option<CostChange>,
     /// Why there is no cost, where there is none.
     pub no_cost_because: Option<String>,
+    /// Where in a trace it was made, as a `traceparent` (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops being of use.

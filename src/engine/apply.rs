@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tracing::field::display;
+use tracing::{Instrument, info_span};
+
 use super::rails::Risen;
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::approval::approve;
@@ -14,6 +17,7 @@ use crate::domain::{
 };
 use crate::ports::{StoreError, TargetError};
 use crate::registry::{ChangeOutcome, RecommendationRecord, RegistryError, Remark};
+use crate::telemetry;
 
 /// Why a change did not come about; reads well after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +75,10 @@ impl Engine {
         let busy = || RegistryError::Busy(change.tenant.clone(), change.resource);
         let _under_way = UnderWay::mark(self, change).ok_or_else(busy)?;
         self.parts.registry.begin_change(approved).await?;
+        let QuotaChange { tenant, resource, from, to, .. } = change;
+        let recommendation = change.recommendation.map(display);
+        let by = display(approved.by());
+        tracing::info!(recommendation, %tenant, %resource, from, to, by, "approved");
         self.carry_out(approved).await
     }
 
@@ -80,7 +88,16 @@ impl Engine {
             Actor::Person(_) => "person",
             Actor::Daemon => "daemon",
         };
-        let outcome = match self.parts.target.enforce(approved.item()).await {
+        let change = approved.item();
+        let target = self.target();
+        let span = info_span!(
+            "enforce",
+            target = target.name(),
+            recommendation = change.recommendation.map(display),
+            tenant = %change.tenant,
+            resource = %change.resource
+        );
+        let outcome = match target.enforce(change).instrument(span).await {
             Ok(()) => Ok(self.parts.registry.finish_change(approved, &ChangeOutcome::Enforced).await?),
             Err(error @ TargetError::Unreachable { .. }) => Err(ApplyError::Later(error)),
             Err(error @ TargetError::Refused { .. }) => {
@@ -95,6 +112,16 @@ impl Engine {
             Err(_) => "failed",
         };
         self.parts.metrics.quota_changed(by, name);
+        let (recommendation, tenant, resource) =
+            (change.recommendation.map(display), &change.tenant, change.resource);
+        match &outcome {
+            Ok(quota) => {
+                let (limit, generation) = (quota.limit, quota.generation);
+                tracing::info!(recommendation, %tenant, %resource, limit, generation, by, "applied");
+            }
+            // Whoever asked for it is told, or says so.
+            Err(error) => tracing::debug!(recommendation, %tenant, %resource, by, "failed to {error}"),
+        }
         outcome
     }
 
@@ -114,7 +141,7 @@ impl Engine {
             if open.as_ref() != Some(&approved) {
                 continue;
             }
-            let holds = self.parts.target.read(&change.tenant, change.resource).await;
+            let holds = self.target().read(&change.tenant, change.resource).await;
             let done = matches!(holds, Ok(Some(limit)) if limit == change.to);
             let outcome = if done {
                 self.parts.registry.finish_change(&approved, &ChangeOutcome::Enforced).await.map(drop)
@@ -177,7 +204,7 @@ impl Engine {
         let mut risen = self.risen(&tenants).await?;
         let held = self.quotas_in_rollouts().await?;
         for tenant in tenants.iter().filter(|tenant| tenant.apply_mode == ApplyMode::Approved) {
-            for resource in self.parts.source.resources() {
+            for resource in self.source().resources() {
                 applied += usize::from(self.apply_one(tenant, resource, &mut risen, &held).await?);
             }
         }
@@ -204,17 +231,22 @@ impl Engine {
         let in_rollout =
             held.get(&key).cloned().map(|(rollout, name)| Objection::InRollout { rollout, name });
         let facts = Facts { too_dear, in_rollout, ..self.facts(tenant, &quota, &waiting, &key).await? };
-        let verdict = judge_for_daemon(&change, &facts, &self.settings.guardrails);
+        let verdict = judge_for_daemon(&change, &facts, &self.settings().guardrails);
         let remark = Remark { by: Actor::Daemon, comment: None, request_id: None };
         let approval = self.word(tenant, &change, remark, None);
         let approved = match approve(change, verdict, approval) {
             Ok(approved) => approved,
             Err(verdict) => {
+                let recommendation = waiting.recommendation.id;
+                tracing::debug!(%recommendation, tenant = %tenant.id, %resource, %verdict, "held back");
                 self.workspace.held_back(&key, Some(verdict));
                 return Ok(false);
             }
         };
-        match self.make(&approved).await {
+        let recommendation = display(waiting.recommendation.id);
+        let span = info_span!("apply_one", recommendation, tenant = %tenant.id, %resource);
+        telemetry::link(&span, waiting.recommendation.trace.as_deref());
+        match self.make(&approved).instrument(span).await {
             Ok(_) => {
                 self.count_rise(risen, tenant, approved.item());
                 Ok(true)
@@ -248,7 +280,7 @@ impl Engine {
             confidence: recommendation.confidence,
             incident_open_since: incident.map(|incident| incident.opened_at),
             last_sample_at: self.last_sample_at(key).unwrap_or(recommendation.evidence.history_to),
-            stale_after: self.settings.stale_after,
+            stale_after: self.settings().stale_after,
             rollbacks: self.rollbacks(tenant).await?,
             too_dear: None,
             in_rollout: None,

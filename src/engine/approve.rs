@@ -2,6 +2,8 @@
 //! back. Where a change needs two people the first one's word is kept, and the
 //! second one's carries it out.
 
+use tracing::Span;
+
 use super::{ApplyError, Engine};
 use crate::domain::approval::{Approval, approve};
 use crate::domain::policy::judge_for_person;
@@ -11,6 +13,7 @@ use crate::domain::{
     RecommendationState, RequestState, Resource, Tenant, TenantId, Timestamp, Verdict, WhyTwo,
 };
 use crate::registry::{RecommendationRecord, RegistryError, Remark};
+use crate::telemetry;
 
 /// What came of a person's wish to change a quota.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,10 +69,10 @@ impl Engine {
         match self.decide(wish, remark.clone()).await? {
             Outcome::Applied(quota) => Ok(Asked::Applied(quota)),
             Outcome::NeedsSecond(needs_two) => {
-                let rules = &self.settings.approval;
+                let max_requests = self.settings().approval.max_requests;
                 let request = self.new_request(change, needs_two, &remark);
                 let registry = &self.parts.registry;
-                let asked = registry.ask_for_change(request, rules.max_requests, remark.request_id).await?;
+                let asked = registry.ask_for_change(request, max_requests, remark.request_id).await?;
                 Ok(Asked::AwaitsSecond(asked))
             }
         }
@@ -107,13 +110,17 @@ impl Engine {
     /// approves twice, or it can't be carried out.
     pub async fn approve(&self, id: RecommendationId, remark: Remark) -> Result<Decided, ApplyError> {
         let record = self.parts.registry.recommendation(id).await?;
+        // It was made in a cycle, and so in another trace than this word.
+        telemetry::link(&Span::current(), record.recommendation.trace.as_deref());
         let wish = self.wish_of(&record).await?;
         match self.decide(wish, remark.clone()).await? {
             Outcome::Applied(quota) => Ok(Decided::Applied(quota)),
             Outcome::NeedsSecond(needs_two) => {
-                let wait = self.now().plus(self.settings.approval.second_within);
+                let wait = self.now().plus(self.settings().approval.second_within);
                 let until = wait.min(record.recommendation.expires_at);
+                let by = remark.by.clone();
                 let kept = self.parts.registry.give_first_word(id, remark, needs_two, until).await?;
+                tracing::info!(recommendation = %id, %by, "approved by the first of two people");
                 Ok(Decided::AwaitsSecond(Box::new(kept)))
             }
         }
@@ -175,8 +182,10 @@ impl Engine {
         if change.rolls_back {
             return None;
         }
-        let (rule, now) = (&self.settings.approval.two_people, self.now());
-        let prices = self.parts.prices.as_ref();
+        let (settings, now) = (self.settings(), self.now());
+        let rule = &settings.approval.two_people;
+        let prices = self.prices();
+        let prices = prices.as_deref();
         let difference = prices
             .and_then(|prices| prices.of_change(tenant, change.resource, (change.from, change.to), now).ok());
         // A limit that can't be compared any more allows nobody to decide alone.
@@ -267,7 +276,7 @@ impl Engine {
             at: now,
             reason,
             needs_two,
-            expires_at: now.plus(self.settings.approval.second_within),
+            expires_at: now.plus(self.settings().approval.second_within),
             state: RequestState::Waiting,
         }
     }

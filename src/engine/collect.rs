@@ -11,7 +11,7 @@ use futures::future::join_all;
 
 use super::{Engine, EngineError, Progress};
 use crate::domain::{Actor, ApplyMode, Resource, TenantId, TimeRange, Timestamp};
-use crate::ports::{BrokenOff, Fetched, SourceError};
+use crate::ports::{BrokenOff, Fetched, SourceError, UsageSource};
 use crate::registry::{NewTenant, RegistryError};
 
 /// What can go wrong with one resource.
@@ -23,10 +23,14 @@ enum CollectError {
 impl Engine {
     /// Collects what is new of every resource; gives how many samples came in.
     pub(super) async fn collect(self: &Arc<Self>, progress: &dyn Progress) -> Result<usize, EngineError> {
-        let resources = self.parts.source.resources();
+        let source = self.source();
+        let resources = source.resources();
+        // The config may have been read again, and measure others since.
+        self.workspace.retain_resources(&resources);
+        self.lineups.lock().retain(|resource, _| resources.contains(resource));
         progress.begin("collect", resources.len());
         let outcomes = join_all(resources.iter().map(|resource| async {
-            let outcome = self.collect_resource(*resource).await;
+            let outcome = self.collect_resource(&*source, *resource).await;
             progress.advance();
             outcome
         }))
@@ -34,7 +38,7 @@ impl Engine {
         let mut samples = 0;
         // One source that is down fails for all resources: that is one line.
         let mut news: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for (resource, outcome) in resources.into_iter().zip(outcomes) {
+        for (resource, outcome) in resources.iter().copied().zip(outcomes) {
             match outcome {
                 Ok(count) => {
                     samples += count;
@@ -54,13 +58,33 @@ impl Engine {
             tracing::warn!(resources = resources.join(", "), "failed to {message}");
         }
         self.watch_freshness();
+        self.measure_freshness(&resources);
         self.discover().await?;
         let engine = Arc::clone(self);
-        let (full_since, since) =
-            (self.now().minus(self.settings.keep_full), self.now().minus(self.settings.keep));
+        let settings = self.settings();
+        let (full_since, since) = (self.now().minus(settings.keep_full), self.now().minus(settings.keep));
         let retain = move || engine.parts.history.retain(full_since, since);
         self.parts.compute.run_blocking(retain).await??;
         Ok(samples)
+    }
+
+    /// How old the usage is that is held.
+    fn measure_freshness(&self, resources: &[Resource]) {
+        let stale_before = self.now().minus(self.settings().stale_after);
+        for resource in Resource::ALL {
+            let Some(frame) = self.workspace.frame(resource).filter(|_| resources.contains(&resource)) else {
+                self.parts.metrics.not_measured(resource.name());
+                continue;
+            };
+            let last = frame.series.values().map(|series| series.last_sample().map(|(at, _)| at));
+            let (mut newest, mut stale) = (None, 0);
+            for at in last {
+                newest = newest.max(at);
+                stale += usize::from(at.is_none_or(|at| at < stale_before));
+            }
+            let seconds = newest.map(|at| at.millis() as f64 / 1000.0);
+            self.parts.metrics.freshness(resource.name(), seconds, stale);
+        }
     }
 
     /// Notes a failure; gives its message where it is not the one before.
@@ -70,22 +94,26 @@ impl Engine {
         self.workspace.source_failed(resource, self.now(), error).then_some(message)
     }
 
-    async fn collect_resource(self: &Arc<Self>, resource: Resource) -> Result<usize, CollectError> {
-        let step = self.parts.source.step();
+    async fn collect_resource(
+        self: &Arc<Self>,
+        source: &dyn UsageSource,
+        resource: Resource,
+    ) -> Result<usize, CollectError> {
+        let (step, settings) = (source.step(), self.settings());
         // What lies after it has not settled, or is in the future of a source
         // whose clock is behind, which it only says with an answer.
         let settled = || {
-            let settled = self.present_of_source().minus(self.settings.settle);
+            let settled = self.present_of_source().minus(settings.settle);
             settled.floor_to(step).plus(step.duration())
         };
-        let oldest = settled().minus(self.settings.backfill).floor_to(step);
+        let oldest = settled().minus(settings.backfill).floor_to(step);
         let watermark = self.parts.registry.watermark(resource).await;
         let watermark = watermark.map_err(|error| CollectError::Engine(error.into()))?;
         let mut start = watermark.map_or(oldest, |watermark| watermark.max(oldest));
         let mut samples = 0;
         while start < settled() {
-            let range = TimeRange { start, end: start.plus(self.settings.slice).min(settled()) };
-            let mut fetched = self.parts.source.fetch(resource, range).await.map_err(CollectError::Source)?;
+            let range = TimeRange { start, end: start.plus(settings.slice).min(settled()) };
+            let mut fetched = source.fetch(resource, range).await.map_err(CollectError::Source)?;
             let broken_off = fetched.broken_off.take();
             let until = broken_off.as_ref().map_or(range.end, |broken_off| broken_off.until);
             let until = until.min(settled()).max(start);
@@ -113,7 +141,7 @@ impl Engine {
             let (engine, frame) = (Arc::clone(self), Arc::new(fetched.frame));
             let kept = Arc::clone(&frame);
             self.parts.compute.run_blocking(move || engine.parts.history.append(&kept)).await??;
-            let since = self.now().minus(self.settings.window);
+            let since = self.now().minus(self.settings().window);
             self.workspace.extend(Arc::unwrap_or_clone(frame), since);
         }
         self.parts.registry.set_watermark(resource, until).await?;
@@ -130,19 +158,20 @@ impl Engine {
         let seen: BTreeSet<TenantId> =
             self.workspace.all_frames().iter().flat_map(|frame| frame.series.keys().cloned()).collect();
         let unknown: Vec<TenantId> = seen.difference(&known).cloned().collect();
-        let Some(tier) = self.settings.discover else {
+        let settings = self.settings();
+        let Some(tier) = settings.discover else {
             self.parts.metrics.unknown_tenants(unknown.len());
             return Ok(());
         };
-        let room = self.settings.max_tenants.saturating_sub(known.len());
+        let room = settings.max_tenants.saturating_sub(known.len());
         self.parts.metrics.unknown_tenants(unknown.len().saturating_sub(room));
         for id in unknown.into_iter().take(room) {
             let new = NewTenant {
                 id,
                 name: None,
                 tier,
-                provider: self.settings.provider.clone(),
-                region: self.settings.region.clone(),
+                provider: settings.provider.clone(),
+                region: settings.region.clone(),
                 apply_mode: ApplyMode::Observe,
                 template: None,
                 quotas: Default::default(),

@@ -2,6 +2,7 @@
 //! a bounded queue.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -10,6 +11,9 @@ use tokio::sync::{Semaphore, oneshot};
 pub struct Compute {
     pool: Arc<rayon::ThreadPool>,
     places: Semaphore,
+    most: usize,
+    /// Works that wait for a place.
+    waiting: AtomicUsize,
 }
 
 /// Heavy work that did not end well; reads well after "failed to".
@@ -35,7 +39,14 @@ impl Compute {
             .thread_name(|number| format!("compute-{number}"))
             .build()
             .map_err(|error| ComputeError::Start(error.to_string()))?;
-        Ok(Compute { pool: Arc::new(pool), places: Semaphore::new(queue.max(1)) })
+        let most = queue.max(1);
+        Ok(Compute { pool: Arc::new(pool), places: Semaphore::new(most), most, waiting: AtomicUsize::new(0) })
+    }
+
+    /// How many works have a place, and how many wait for one.
+    pub fn load(&self) -> (usize, usize) {
+        let running = self.most.saturating_sub(self.places.available_permits());
+        (running, self.waiting.load(Ordering::Relaxed))
     }
 
     /// Runs work on the pool; inside it rayon's parallel iterators use the pool.
@@ -47,7 +58,10 @@ impl Compute {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ComputeError> {
         // The semaphore is never closed, so a place always comes.
-        let _place = self.places.acquire().await;
+        let _place = {
+            let _waiting = Waiting::begin(&self.waiting);
+            self.places.acquire().await
+        };
         let (answer, answered) = oneshot::channel();
         self.pool.spawn(move || {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
@@ -69,9 +83,45 @@ impl Compute {
     }
 }
 
+/// Counts a work as waiting until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_waits_for_a_place_is_counted() {
+        let compute = Arc::new(Compute::new(1, 1).unwrap());
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let held = Arc::clone(&compute);
+        let first = tokio::spawn(async move { held.run(move || gone.recv()).await });
+        while compute.load() != (1, 0) {
+            tokio::task::yield_now().await;
+        }
+        let held = Arc::clone(&compute);
+        let second = tokio::spawn(async move { held.run(|| ()).await });
+        while compute.load() != (1, 1) {
+            tokio::task::yield_now().await;
+        }
+        go.send(()).unwrap();
+        first.await.unwrap().unwrap().unwrap();
+        second.await.unwrap().unwrap();
+        assert_eq!(compute.load(), (0, 0));
+    }
 
     #[tokio::test]
     async fn work_is_done_and_a_panic_is_no_end() {

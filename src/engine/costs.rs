@@ -63,7 +63,7 @@ pub enum CostError {
 }
 
 impl Engine {
-    pub(super) fn known_prices(&self) -> Result<&Prices, CostError> {
+    pub(super) fn known_prices(&self) -> Result<Arc<Prices>, CostError> {
         self.prices().ok_or(CostError::NoPrices)
     }
 
@@ -76,7 +76,7 @@ impl Engine {
         let mut all = Vec::with_capacity(tenants.len());
         for tenant in tenants {
             let lines = self.lines(tenant, now).await?;
-            all.push(cost::of_tenant(prices, tenant, &lines, now)?);
+            all.push(cost::of_tenant(&prices, tenant, &lines, now)?);
         }
         Ok(all)
     }
@@ -87,7 +87,7 @@ impl Engine {
     /// Where there are no prices, or the state can't be read.
     pub async fn fleet_costs(&self) -> Result<FleetCosts, CostError> {
         let tenants = self.costs_of(&self.parts.registry.all_tenants().await?).await?;
-        Ok(cost::of_fleet(self.known_prices()?, &tenants, self.now())?)
+        Ok(cost::of_fleet(&*self.known_prices()?, &tenants, self.now())?)
     }
 
     /// What is known of each quota of a tenant.
@@ -181,7 +181,7 @@ impl Engine {
         self.measure(&mut changes);
         changes.retain(|change| cost::counts_in(change, range));
         changes.sort_by_cached_key(|change| std::cmp::Reverse(change.position()));
-        Ok((cost::savings(prices, &changes, range)?, changes))
+        Ok((cost::savings(&prices, &changes, range)?, changes))
     }
 
     /// Measures what usage did before and after each of the latest changes, and
@@ -191,9 +191,9 @@ impl Engine {
         if self.workspace.measured_at.lock().is_some_and(|at| now.since(at) < MEASURE_EVERY) {
             return Ok(());
         }
-        registry.forget_applied_before(now.minus(self.settings.keep_changes)).await?;
-        registry.forget_rollouts_before(now.minus(self.settings.keep)).await?;
-        let since = now.minus(self.settings.window);
+        registry.forget_applied_before(now.minus(self.settings().keep_changes)).await?;
+        registry.forget_rollouts_before(now.minus(self.settings().keep)).await?;
+        let since = now.minus(self.settings().window);
         for tenant in registry.all_tenants().await? {
             for quota in registry.quotas(&tenant.id).await? {
                 if !was_changed(&quota, since) {

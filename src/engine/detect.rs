@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::workspace::{Detection, Glance, JudgedSample, RunRules};
+use super::workspace::{Detection, Glance, JudgedSample};
 use super::{Engine, EngineError, Progress, SeriesKey};
 use crate::anomaly::{Detector, Judgement, NoveltyDetector};
 use crate::domain::{Marker, TenantId};
@@ -49,7 +49,7 @@ impl Engine {
                 return 0;
             }
             let mut detection = self.workspace.detections.get(&key).unwrap_or_else(|| {
-                Detection::new(NoveltyDetector::new(self.settings.detector, series.step), series.start)
+                Detection::new(NoveltyDetector::new(self.settings().detector, series.step), series.start)
             });
             let judged = self.judge_series(&mut detection, &key, series, known);
             self.workspace.detections.put(&key, &detection);
@@ -68,8 +68,10 @@ impl Engine {
     ) -> usize {
         let new = series.end().since(detection.judged_until);
         let first = series.len().saturating_sub(series.step.count_in(new));
-        let rules = self.run_rules();
-        let ignores_drops = self.settings.incidents.ignore_drops.contains(&key.resource);
+        let settings = self.settings();
+        let rules = settings.incidents.run_rules();
+        let ignores_drops = settings.incidents.ignore_drops.contains(&key.resource);
+        detection.detector.set_settings(settings.detector);
         for index in first..series.len() {
             let (at, value) = (series.at(index), series.values[index]);
             // Inside of a marker nothing is judged and nothing is learned.
@@ -79,7 +81,7 @@ impl Engine {
             // A fault that goes on does not become the expectation, unless a person
             // called it usual, or it goes on for so long that it must be.
             let is_doubted = detection.run.since.is_some_and(|since| {
-                at.since(since) < self.settings.incidents.longest_hold
+                at.since(since) < settings.incidents.longest_hold
                     && detection.run.counts(rules)
                     && !known.called_usual.covers(&key.tenant, key.resource, since)
             });
@@ -92,10 +94,6 @@ impl Engine {
         }
         detection.judged_until = series.end();
         series.len() - first
-    }
-
-    fn run_rules(&self) -> RunRules {
-        self.settings.incidents.run_rules()
     }
 }
 

@@ -69,7 +69,7 @@ impl Engine {
         let engine = Arc::clone(self);
         let work = move || {
             let prices = engine.known_prices()?;
-            Ok(cost::export(prices, &charges_of(prices, &held, range)?, format)?)
+            Ok(cost::export(&prices, &charges_of(&prices, &held, range)?, format)?)
         };
         self.parts.compute.run(work).await?
     }
@@ -89,7 +89,8 @@ impl Engine {
         let held = self.held_within(None, range).await?;
         let engine = Arc::clone(self);
         let work = move || {
-            let charges = charges_of(engine.known_prices()?, &held, range)?;
+            let prices = engine.known_prices()?;
+            let charges = charges_of(&prices, &held, range)?;
             let usage = |charge: &Charge<'_>| {
                 let frame = engine.workspace.frame(charge.resource())?;
                 stats::mean(frame.series.get(&charge.tenant().id)?.within(charge.period()))

@@ -202,7 +202,7 @@ impl Engine {
             .into_iter()
             .map(|(quota, assessment, waiting)| self.fleet_quota(&tenant, &quota, assessment, waiting))
             .collect();
-        let currency = self.parts.prices.as_ref().map(|prices| prices.currency());
+        let currency = self.prices().map(|prices| prices.currency());
         let cost_now = sum(currency, quotas.iter().filter_map(|quota| quota.cost_now));
         let cost_recommended = sum(currency, quotas.iter().filter_map(|quota| quota.cost_recommended));
         FleetTenant {

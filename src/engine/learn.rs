@@ -76,7 +76,7 @@ impl Engine {
         let decide = move || {
             let mut lineup = of_all.lock();
             lineup.retain(|tenant| frame.series.contains_key(tenant));
-            lineup.decide(engine.now(), engine.settings.trial)
+            lineup.decide(engine.now(), engine.settings().trial)
         };
         let decision = self.parts.compute.run(decide).await?;
         if let Some(decision) = decision {
@@ -116,10 +116,10 @@ impl Engine {
         frame: &Arc<Frame>,
         tenants: Vec<TenantId>,
     ) -> Result<Vec<Due>, EngineError> {
-        let since = self.now().minus(self.settings.window);
-        let longest = self.settings.incidents.longest_hold;
+        let since = self.now().minus(self.settings().window);
+        let longest = self.settings().incidents.longest_hold;
         let hidden = self.parts.registry.times_not_to_learn(since, longest).await?;
-        let (frame, zone) = (Arc::clone(frame), self.settings.time_zone);
+        let (frame, zone) = (Arc::clone(frame), self.settings().time_zone);
         let look = move || {
             let one = |tenant: TenantId| {
                 let hourly = Hourly::of(frame.series.get(&tenant)?, zone);
@@ -174,7 +174,7 @@ impl Engine {
     ) -> Result<Vec<ModelVersion>, RollBackError> {
         let lineup = self.lineups.lock().get(&resource).cloned();
         let lineup = lineup.ok_or(RollBackError::NothingBefore(resource))?;
-        let next_refit = self.now().plus(self.settings.refit_every);
+        let next_refit = self.now().plus(self.settings().refit_every);
         let reason = remark.comment.clone().unwrap_or_default();
         let recalled = self.recall_previous(resource, &lineup).await?;
         // A cycle may hold the models for a moment.

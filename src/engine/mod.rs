@@ -24,6 +24,7 @@ mod ids;
 pub mod incidents;
 mod learn;
 mod lineup;
+mod live;
 mod metering;
 mod pools;
 mod progress;
@@ -46,19 +47,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tracing::{Instrument, info_span};
 
 pub use apply::ApplyError;
 pub use approve::{Asked, Decided};
 pub use batch::{BatchOutcome, Chosen, Direction, Word};
 pub use compute::{Compute, ComputeError};
 pub use costs::CostError;
-pub use deliver::{Backoff, Deliverer, DeliverySettings, KnownReceiver, Origin, drive_deliveries};
+pub use deliver::{Backoff, Deliverer, DeliverySettings, KnownReceiver, Means, Origin, drive_deliveries};
 pub use driver::drive;
 pub use fleet::{FleetQuota, FleetTenant, OpenIncident, Sparkline};
 pub use ids::Ids;
 pub use learn::RollBackError;
 use lineup::Lineup;
+pub use live::Live;
 pub use metering::drive_metering;
 pub use progress::{Progress, Silent};
 pub use reconcile::{Drift, ReconcileSettings, drive_reconciler};
@@ -106,6 +109,12 @@ pub struct Parts {
 /// How the engine is set.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The time from one cycle's begin to the next.
+    pub every: Duration,
+    /// How the target is compared with the registry.
+    pub reconcile: ReconcileSettings,
+    /// How reports are made, and which again and again.
+    pub reports: ReportSettings,
     /// How far back the first collection goes.
     pub backfill: Duration,
     /// The longest range that is fetched, kept and marked as collected at once.
@@ -164,6 +173,9 @@ impl Default for Settings {
     fn default() -> Self {
         let hours = |n: u64| Duration::from_secs(n * 3600);
         Settings {
+            every: Duration::from_secs(300),
+            reconcile: ReconcileSettings::default(),
+            reports: ReportSettings::default(),
             backfill: hours(28 * 24),
             slice: hours(7 * 24),
             settle: Duration::from_secs(60),
@@ -211,10 +223,21 @@ pub struct CycleReport {
     pub applied: usize,
 }
 
+/// The parts that stay the same while the engine runs.
+struct Kept {
+    history: Arc<dyn History>,
+    shelf: Arc<dyn Shelf>,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    ids: Ids,
+    compute: Compute,
+    metrics: Arc<Metrics>,
+}
+
 /// The engine; shared behind an `Arc`.
 pub struct Engine {
-    parts: Parts,
-    settings: Settings,
+    parts: Kept,
+    live: watch::Sender<Live>,
     workspace: Workspace,
     /// The fitted models.
     lineups: Mutex<BTreeMap<Resource, Arc<Mutex<Lineup>>>>,
@@ -247,10 +270,12 @@ pub enum EngineError {
 impl Engine {
     /// An engine with nothing in memory yet.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let workspace = Workspace::new(&parts.shelf);
+        let Parts { source, history, shelf, registry, target, prices, clock, ids, compute, metrics } = parts;
+        let workspace = Workspace::new(&shelf);
+        let (prices, settings) = (prices.map(Arc::new), Arc::new(settings));
         Engine {
-            parts,
-            settings,
+            parts: Kept { history, shelf, registry, clock, ids, compute, metrics },
+            live: watch::Sender::new(Live { source, target, prices, settings }),
             workspace,
             lineups: Mutex::default(),
             refits: tokio::sync::Mutex::default(),
@@ -281,11 +306,6 @@ impl Engine {
         &self.parts.metrics
     }
 
-    /// What quotas cost.
-    pub fn prices(&self) -> Option<&Prices> {
-        self.parts.prices.as_ref()
-    }
-
     /// The present.
     pub fn now(&self) -> Timestamp {
         self.parts.clock.now()
@@ -312,9 +332,9 @@ impl Engine {
     /// # Errors
     /// Where the history or the state can't be read.
     pub async fn restore(self: &Arc<Self>) -> Result<(), EngineError> {
-        let since = self.now().minus(self.settings.window);
-        for resource in self.parts.source.resources() {
-            let (engine, step) = (Arc::clone(self), self.parts.source.step());
+        let since = self.now().minus(self.settings().window);
+        for resource in self.source().resources() {
+            let (engine, step) = (Arc::clone(self), self.source().step());
             let load = move || engine.parts.history.load(resource, step, since);
             let frame = self.parts.compute.run_blocking(load).await??;
             self.workspace.extend(frame, since);
@@ -338,19 +358,19 @@ impl Engine {
             begun = started();
         };
         let _doing = Doing::begin(self, "collect");
-        report.samples = self.collect(progress).await?;
+        report.samples = self.collect(progress).instrument(info_span!("collect")).await?;
         ended("collect", &mut report);
         self.now_doing("learn");
-        report.forecasts = self.learn(progress).await?;
+        report.forecasts = self.learn(progress).instrument(info_span!("learn")).await?;
         ended("learn", &mut report);
         self.now_doing("detect");
-        report.judged = self.detect(progress).await?;
+        report.judged = self.detect(progress).instrument(info_span!("detect")).await?;
         ended("detect", &mut report);
         self.now_doing("recommend");
-        report.proposed = self.recommend(progress).await?;
+        report.proposed = self.recommend(progress).instrument(info_span!("recommend")).await?;
         ended("recommend", &mut report);
         self.now_doing("apply");
-        report.applied = self.apply().await?;
+        report.applied = self.apply().instrument(info_span!("apply")).await?;
         self.measure_changes().await?;
         ended("apply", &mut report);
         self.parts.metrics.store_bytes(self.registry().health().await.disk_bytes);
@@ -359,13 +379,19 @@ impl Engine {
         Ok(report)
     }
 
+    /// Counts what waits right now, for the metrics.
+    pub fn measure_queues(&self) {
+        let (running, waiting) = self.parts.compute.load();
+        self.parts.metrics.queues(running, waiting, self.registry().waiting_writes());
+    }
+
     fn now_doing(&self, step: &'static str) {
         *self.doing.write() = Some(step);
     }
 
     /// The resources that are measured.
     pub fn resources(&self) -> Vec<Resource> {
-        self.parts.source.resources()
+        self.source().resources()
     }
 }
 

@@ -66,13 +66,13 @@ impl Engine {
     /// mode it is the day; a limit that holds for less than the cool-down would
     /// come too late.
     pub(super) fn hours_walked(&self, tenant: &Tenant) -> Vec<usize> {
-        let asked = tenant.cadence.unwrap_or(self.settings.rightsizing.cadence);
+        let asked = tenant.cadence.unwrap_or(self.settings().rightsizing.cadence);
         if let Some(hours) = Cadence::hours(asked) {
             return vec![hours];
         }
         let mut all = vec![24];
         if tenant.apply_mode == ApplyMode::Approved {
-            let cool_down = self.settings.guardrails.cool_down.as_secs_f64() / 3600.0;
+            let cool_down = self.settings().guardrails.cool_down.as_secs_f64() / 3600.0;
             all.extend([6, 1].into_iter().filter(|hours| *hours as f64 >= cool_down));
         }
         all

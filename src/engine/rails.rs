@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::costs::was_changed;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Settings};
 use crate::cost::month_of;
 use crate::domain::{
     Actor, AppliedChange, BudgetOf, Guardrails, Money, Objection, PerMonth, QuotaChange, Resource, Tenant,
@@ -24,7 +24,7 @@ impl Engine {
     /// limited.
     pub(super) async fn risen(&self, tenants: &[Tenant]) -> Result<Risen, EngineError> {
         let mut risen = Risen::default();
-        if self.settings.guardrails.monthly_rise.iter().next().is_none() {
+        if self.settings().guardrails.monthly_rise.iter().next().is_none() {
             return Ok(risen);
         }
         let since = month_of(self.now()).start;
@@ -45,7 +45,8 @@ impl Engine {
 
     fn has_risen(&self, risen: &mut Risen, tenant: &Tenant, resource: Resource, limits: (f64, f64)) {
         let Some(rise) = self.rise(tenant, resource, limits) else { return };
-        for (of, _) in self.limits_of(tenant) {
+        let settings = self.settings();
+        for (of, _) in limits_of(&settings, tenant) {
             let sum = risen.0.get(of).map_or(Ok(rise), |before| before.plus(&rise));
             // The sums of one price book have one currency.
             if let Ok(sum) = sum {
@@ -60,8 +61,9 @@ impl Engine {
         if rise.amount <= Money::<PerMonth>::zero(rise.currency).amount {
             return None;
         }
-        self.limits_of(tenant).find_map(|(of, limit)| {
-            let limit = self.prices()?.convert(*limit, self.now()).ok()?;
+        let (settings, prices) = (self.settings(), self.prices()?);
+        limits_of(&settings, tenant).find_map(|(of, limit)| {
+            let limit = prices.convert(*limit, self.now()).ok()?;
             let all = risen.0.get(of).map_or(Ok(rise), |before| before.plus(&rise)).ok()?;
             (all.amount > limit.amount).then(|| Objection::RiseTooDear {
                 of: of.to_string(),
@@ -76,14 +78,6 @@ impl Engine {
     fn rise(&self, tenant: &Tenant, resource: Resource, limits: (f64, f64)) -> Option<Money<PerMonth>> {
         let cost = self.prices()?.of_change(tenant, resource, limits, self.now()).ok()?;
         cost.then.minus(&cost.now).ok()
-    }
-
-    fn limits_of<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-    ) -> impl Iterator<Item = (&'a BudgetOf, &'a Money<PerMonth>)> {
-        let limits = self.settings.guardrails.monthly_rise.iter();
-        limits.filter(|(of, _)| of.covers(&tenant.id, tenant.tier))
     }
 
     /// When changes of a tenant's quotas were rolled back, as far as that still
@@ -110,6 +104,14 @@ impl Engine {
         }
         Ok(all)
     }
+}
+
+fn limits_of<'a>(
+    settings: &'a Settings,
+    tenant: &'a Tenant,
+) -> impl Iterator<Item = (&'a BudgetOf, &'a Money<PerMonth>)> {
+    let limits = settings.guardrails.monthly_rise.iter();
+    limits.filter(|(of, _)| of.covers(&tenant.id, tenant.tier))
 }
 
 #[cfg(test)]

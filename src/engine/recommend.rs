@@ -18,6 +18,7 @@ use crate::forecast::Abstention;
 use crate::registry::{Proposed, RegistryError};
 use crate::rightsize::tier_fit::{self, Need};
 use crate::rightsize::{AbstainReason, Case, KeepReason, Outcome, Proposal, decide, one_step};
+use crate::telemetry;
 
 /// Tenants that are sized between two looks at the state.
 const TENANTS_AT_ONCE: usize = 256;
@@ -37,7 +38,7 @@ impl Engine {
     /// since now.
     pub(super) async fn recommend(self: &Arc<Self>, progress: &dyn Progress) -> Result<usize, EngineError> {
         self.parts.registry.expire().await?;
-        let forget_before = self.now().minus(self.settings.keep);
+        let forget_before = self.now().minus(self.settings().keep);
         self.parts.registry.forget_recommendations_before(forget_before).await?;
         self.parts.registry.tend_requests(forget_before).await?;
         let tenants = self.parts.registry.all_tenants().await?;
@@ -76,7 +77,7 @@ impl Engine {
 
     /// The quotas of some tenants that are measured.
     async fn cases(&self, tenants: &[Tenant]) -> Result<Vec<(Tenant, Vec<Quota>)>, EngineError> {
-        let measured = self.parts.source.resources();
+        let measured = self.source().resources();
         let mut cases = Vec::new();
         for tenant in tenants {
             let mut quotas = self.parts.registry.quotas(&tenant.id).await?;
@@ -116,10 +117,11 @@ impl Engine {
             forecast,
             advice: advice.as_ref(),
         };
-        let settings = &self.settings.rightsizing;
+        let all_settings = self.settings();
+        let settings = &all_settings.rightsizing;
         let outcome = match decide(&case, settings) {
             Outcome::Change(proposal) if tenant.apply_mode == ApplyMode::Approved => {
-                let rails = &self.settings.guardrails;
+                let rails = &all_settings.guardrails;
                 one_step(*proposal, quota.resource, quota.limit, usage, rails)
             }
             other => other,
@@ -131,7 +133,7 @@ impl Engine {
     /// Which tier the tenant's demand fits, with what both cost, where that is
     /// another than its own.
     fn tier_fit(&self, tenant: &Tenant, needs: &[Need]) -> Option<TierFit> {
-        let season = self.settings.rightsizing.season;
+        let season = self.settings().rightsizing.season;
         let (fits, because) = tier_fit::fit(tenant.tier, needs, season)?;
         let measured = |resource: &Resource| needs.iter().any(|need| need.resource == *resource);
         Some(TierFit {
@@ -147,7 +149,7 @@ impl Engine {
     /// A month of the quotas that a tier starts with, as far as they have a
     /// price where the tenant is.
     fn cost_of_tier(&self, tenant: &Tenant, tier: Tier) -> Option<Money<PerMonth>> {
-        let (prices, now) = (self.parts.prices.as_ref()?, self.now());
+        let (prices, now) = (self.prices()?, self.now());
         let cost = |resource| prices.per_month(tenant, resource, tier.default_quota(resource), now).ok();
         let mut costs = Resource::ALL.into_iter().filter_map(cost);
         let first = costs.next()?;
@@ -172,6 +174,10 @@ impl Engine {
                 match proposed {
                     Ok(proposed) => {
                         let is_new = matches!(proposed, Proposed::New(_));
+                        if is_new {
+                            let (recommendation, resource) = (proposed.id(), quota.resource);
+                            tracing::debug!(%recommendation, tenant = %tenant.id, %resource, "proposed");
+                        }
                         (AssessmentKind::Change(proposed.id()), is_new)
                     }
                     // Somebody decided while this was computed: the next cycle
@@ -203,7 +209,8 @@ impl Engine {
     ) -> Result<Outcome, EngineError> {
         let Outcome::Change(proposal) = &outcome else { return Ok(outcome) };
         let refusal = self.parts.registry.refusal(&key.tenant, key.resource).await?;
-        let until = |refusal: &Refusal| refusal.at.plus(self.settings.reconsider_after);
+        let reconsider_after = self.settings().reconsider_after;
+        let until = |refusal: &Refusal| refusal.at.plus(reconsider_after);
         let stands =
             |refusal: &Refusal| refusal.covers(quota.limit, proposal.limit) && self.now() < until(refusal);
         Ok(match refusal.filter(stands) {
@@ -237,14 +244,15 @@ impl Engine {
             confidence: proposal.confidence,
             cost,
             no_cost_because,
+            trace: telemetry::traceparent(),
             created_at: now,
-            expires_at: now.plus(self.settings.expire_after),
+            expires_at: now.plus(self.settings().expire_after),
         }
     }
 
     /// The same evidence with what the alternatives cost.
     fn with_costs(&self, tenant: &Tenant, resource: Resource, mut evidence: Evidence) -> Evidence {
-        if let Some(prices) = &self.parts.prices {
+        if let Some(prices) = &self.prices() {
             for other in &mut evidence.alternatives {
                 other.cost = prices.per_month(tenant, resource, other.limit, self.now()).ok();
             }
@@ -259,7 +267,7 @@ impl Engine {
         current: f64,
         proposed: f64,
     ) -> Result<crate::domain::recommendation::CostChange, NoPrice> {
-        let prices = self.parts.prices.as_ref().ok_or(NoPrice::NoBook)?;
+        let prices = self.prices().ok_or(NoPrice::NoBook)?;
         prices.of_change(tenant, resource, (current, proposed), self.now())
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
 use utoipa::ToSchema;
 
 use super::apply::UnderWay;
@@ -15,9 +16,10 @@ use super::{Engine, EngineError};
 use crate::domain::{Actor, AuditAction, Quota, QuotaChange, Resource, TenantId, Timestamp};
 use crate::ports::TargetError;
 use crate::registry::Remark;
+use crate::telemetry;
 
 /// How a target is compared with the registry.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReconcileSettings {
     /// How often.
     pub every: Duration,
@@ -25,6 +27,12 @@ pub struct ReconcileSettings {
     pub repair: bool,
     /// The most questions to the target at once.
     pub at_once: usize,
+}
+
+impl Default for ReconcileSettings {
+    fn default() -> Self {
+        ReconcileSettings { every: Duration::from_secs(3600), repair: false, at_once: 4 }
+    }
 }
 
 /// A quota that holds at the target as another than the registry's.
@@ -46,20 +54,22 @@ pub struct Drift {
 
 /// Reconciles every so often, until `stop`. A target that keeps no quotas of
 /// its own is left alone.
-pub async fn drive_reconciler(engine: Arc<Engine>, settings: ReconcileSettings, stop: CancellationToken) {
-    if !Resource::ALL.iter().any(|resource| engine.parts.target.keeps(*resource)) {
-        return;
-    }
-    let mut timer = tokio::time::interval(settings.every);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+pub async fn drive_reconciler(engine: Arc<Engine>, stop: CancellationToken) {
+    let mut timer = engine.timer(|settings| settings.reconcile.every);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = timer.tick() => {}
+            () = timer.tick() => {}
         }
+        let target = engine.target();
+        if !Resource::ALL.iter().any(|resource| target.keeps(*resource)) {
+            continue;
+        }
+        let span = tracing::info_span!("reconcile", trace_id = Empty);
+        let work = telemetry::traced(span, None, engine.reconcile(engine.settings().reconcile));
         tokio::select! {
             () = stop.cancelled() => return,
-            outcome = engine.reconcile(settings) => if let Err(error) = outcome {
+            outcome = work => if let Err(error) = outcome {
                 tracing::error!("failed to {error}");
             }
         }
@@ -71,7 +81,8 @@ impl Engine {
         let mut found = Vec::new();
         for tenant in self.parts.registry.all_tenants().await? {
             let quotas = self.parts.registry.quotas(&tenant.id).await?;
-            let kept = quotas.into_iter().filter(|quota| self.parts.target.keeps(quota.resource));
+            let target = self.target();
+            let kept = quotas.into_iter().filter(|quota| target.keeps(quota.resource));
             let looks = kept.map(|quota| self.look(&tenant.id, quota));
             let looked: Vec<_> = stream::iter(looks).buffered(settings.at_once.max(1)).collect().await;
             for look in looked {
@@ -100,7 +111,7 @@ impl Engine {
         tenant: &TenantId,
         quota: Quota,
     ) -> Result<Option<(Quota, Option<f64>)>, TargetError> {
-        let target = self.parts.target.read(tenant, quota.resource).await?;
+        let target = self.target().read(tenant, quota.resource).await?;
         Ok((target != Some(quota.limit)).then_some((quota, target)))
     }
 
@@ -146,7 +157,7 @@ impl Engine {
         let values = [serde_json::json!(target), serde_json::json!(quota.limit)];
         let about = (Some(tenant.clone()), Some(resource));
         self.parts.registry.write_event(AuditAction::TargetRepaired, about, values, remark).await?;
-        match self.parts.target.enforce(&change).await {
+        match self.target().enforce(&change).await {
             Ok(()) => drift.repaired = true,
             Err(error) => tracing::warn!(%tenant, %resource, "failed to {error}"),
         }

@@ -57,7 +57,7 @@ impl Engine {
         }
         versions.push((*generation.about).clone());
         self.parts.registry.put_models(&versions, None).await?;
-        let lineup = Lineup::new(generation, self.now().plus(self.settings.refit_every));
+        let lineup = Lineup::new(generation, self.now().plus(self.settings().refit_every));
         self.lineups.lock().insert(resource, Arc::new(Mutex::new(lineup)));
         Ok(made)
     }
@@ -74,7 +74,7 @@ impl Engine {
                 return;
             }
             lineup.refitting = true;
-            lineup.next_refit = now.plus(self.settings.refit_every);
+            lineup.next_refit = now.plus(self.settings().refit_every);
         }
         let engine = Arc::clone(self);
         tokio::spawn(async move {
@@ -141,7 +141,7 @@ impl Engine {
         reason: &str,
     ) -> Result<(Generation, usize), EngineError> {
         let compute = &self.parts.compute;
-        let horizon = Step::HOUR.count_in(self.settings.horizon).max(1);
+        let horizon = Step::HOUR.count_in(self.settings().horizon).max(1);
         let all = Arc::clone(&due);
         let learn = move || Fleet::learn(&pasts(&all), horizon, &Quantiles::for_peaks());
         let fleet = compute.run(learn).await?;

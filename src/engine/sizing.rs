@@ -33,7 +33,7 @@ pub(super) struct Carried {
 impl Engine {
     /// The budget of one quota.
     pub(super) fn budget(&self, tenant: &Tenant, resource: Resource) -> Budget {
-        let price = self.parts.prices.as_ref().and_then(|prices| {
+        let price = self.prices().and_then(|prices| {
             let unit = prices.of(tenant, resource, self.now()).ok()?;
             unit.per_hour(1.0).ok()
         });
@@ -44,12 +44,12 @@ impl Engine {
             let because = format!("the promise of the template {}@{}", template.name, template.version);
             return Budget { share, because };
         }
-        self.settings.rightsizing.budgets.of(tenant.tier, resource, hourly)
+        self.settings().rightsizing.budgets.of(tenant.tier, resource, hourly)
     }
 
     /// The violation budget that the config promises a tier.
     pub fn promised(&self, tier: Tier) -> f64 {
-        self.settings.rightsizing.budgets.of_tier(tier)
+        self.settings().rightsizing.budgets.of_tier(tier)
     }
 
     /// The walk of one quota, brought up to date.
@@ -61,9 +61,9 @@ impl Engine {
         usage: &UsageSeries,
         known: &Known,
     ) -> Carried {
-        let asked = tenant.cadence.unwrap_or(self.settings.rightsizing.cadence);
+        let asked = tenant.cadence.unwrap_or(self.settings().rightsizing.cadence);
         let budget = self.budget(tenant, quota.resource).share;
-        let changes_per_day = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
+        let changes_per_day = tenant.changes_per_day.unwrap_or(self.settings().rightsizing.changes_per_day);
         let schedule = self.reach(tenant, asked, changes_per_day);
         let course = |hours| Course { budget, hours, changes_per_day, schedule };
         let stands = standing(quota);
@@ -100,7 +100,8 @@ impl Engine {
     /// allowed changes, and no deeper than one step of the guardrails leads
     /// down and back up again.
     fn reach(&self, tenant: &Tenant, asked: Cadence, changes_per_day: f64) -> Option<Reach> {
-        let rails = &self.settings.guardrails;
+        let settings = self.settings();
+        let rails = &settings.guardrails;
         let lowest = (1.0 - rails.largest_step_down).max(1.0 / (1.0 + rails.largest_step_up));
         let follows = asked == Cadence::DayAhead && tenant.apply_mode == ApplyMode::Approved;
         // One step is a quota for the whole day.
@@ -110,7 +111,7 @@ impl Engine {
 
     /// The walk of the cadence that is worth its changes.
     fn lightest(&self, tenant: &Tenant, budget: f64, walked: impl Fn(usize) -> Walk) -> Walk {
-        let allowed = tenant.changes_per_day.unwrap_or(self.settings.rightsizing.changes_per_day);
+        let allowed = tenant.changes_per_day.unwrap_or(self.settings().rightsizing.changes_per_day);
         let mut best = walked(24);
         for hours in self.hours_walked(tenant).into_iter().filter(|hours| *hours < 24) {
             let other = walked(hours);

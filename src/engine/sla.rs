@@ -27,7 +27,8 @@ impl Engine {
     /// # Errors
     /// Where the state can't be read.
     pub async fn promises(&self, tenant: &Tenant) -> Result<Vec<SlaState>, RegistryError> {
-        let settings = &self.settings.sla;
+        let all_settings = self.settings();
+        let settings = &all_settings.sla;
         let mut all: Vec<SlaState> = self.availability_of(tenant).into_iter().collect();
         for quota in self.parts.registry.quotas(&tenant.id).await? {
             let frame = self.workspace.frame(quota.resource);
@@ -53,14 +54,14 @@ impl Engine {
 
     /// Whether the source can say how available services were.
     pub fn watches_availability(&self) -> bool {
-        self.parts.source.knows_availability()
+        self.source().knows_availability()
     }
 
     /// The availability as the source knows it now; `None` where it has been
     /// silent for too long for that.
     fn availability_of(&self, tenant: &Tenant) -> Option<SlaState> {
         let heard_at = self.workspace.availability.read().heard_at?;
-        let fresh = self.now().since(heard_at) <= self.settings.sla.every * STALE_AFTER;
+        let fresh = self.now().since(heard_at) <= self.settings().sla.every * STALE_AFTER;
         self.availability_heard(tenant).filter(|_| fresh)
     }
 
@@ -73,7 +74,7 @@ impl Engine {
     fn availability_heard(&self, tenant: &Tenant) -> Option<SlaState> {
         let good = Arc::clone(&self.workspace.availability.read().good);
         let target = availability_promised(tenant);
-        Some(sla::judge(Objective::Availability, target, good.get(&tenant.id)?, &self.settings.sla))
+        Some(sla::judge(Objective::Availability, target, good.get(&tenant.id)?, &self.settings().sla))
     }
 
     /// The tenants whose availability breaks its promise, or soon will. What
@@ -97,7 +98,7 @@ impl Engine {
         let now = self.now();
         {
             let mut known = self.workspace.availability.write();
-            let due = known.asked_at.is_none_or(|at| now.since(at) >= self.settings.sla.every);
+            let due = known.asked_at.is_none_or(|at| now.since(at) >= self.settings().sla.every);
             if !due || !self.watches_availability() {
                 return;
             }
@@ -116,9 +117,10 @@ impl Engine {
 
     /// All windows at once: the source keeps to its own limit on queries.
     async fn availability_now(&self, now: Timestamp) -> Result<BTreeMap<TenantId, GoodShares>, SourceError> {
-        let at = now.minus(self.settings.settle);
-        let windows = self.settings.sla.windows();
-        let answers = windows.iter().map(|window| self.parts.source.availability(*window, at));
+        let at = now.minus(self.settings().settle);
+        let windows = self.settings().sla.windows();
+        let source = self.source();
+        let answers = windows.iter().map(|window| source.availability(*window, at));
         let mut found: BTreeMap<TenantId, GoodShares> = BTreeMap::new();
         for (window, shares) in windows.iter().zip(try_join_all(answers).await?) {
             for (tenant, share) in shares {

@@ -350,6 +350,19 @@ impl Workspace {
         self.newest.read().get(&resource).copied()
     }
 
+    /// Keeps only what is known of these resources.
+    pub(super) fn retain_resources(&self, measured: &[Resource]) {
+        let stays = |resource: Resource| measured.contains(&resource);
+        self.frames.write().retain(|resource, _| stays(*resource));
+        self.models.write().retain(|resource, _| stays(*resource));
+        self.source_problems.write().retain(|resource, _| stays(*resource));
+        self.forecasts.write().retain(|key, _| stays(key.resource));
+        self.detections.retain(|key| stays(key.resource));
+        self.glances.write().retain(|key, _| stays(key.resource));
+        self.walks.retain(|key| stays(key.resource));
+        self.assessments.write().retain(|key, _| stays(key.resource));
+    }
+
     /// All usage held of a resource.
     pub fn frame(&self, resource: Resource) -> Option<Arc<Frame>> {
         self.frames.read().get(&resource).cloned()

@@ -17,6 +17,7 @@ fn notice(kind: NoticeKind) -> Notice {
         title: "cpu_cores of acme is <odd> & high".to_owned(),
         text: "9 cores where 2 to 3 are usual".to_owned(),
         detail: json!({"actual": 9.0}),
+        trace: None,
         only_for: Vec::new(),
     }
 }

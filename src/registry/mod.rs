@@ -239,6 +239,11 @@ impl Registry {
         self.clock.now()
     }
 
+    /// How many writes wait to be made durable.
+    pub fn waiting_writes(&self) -> usize {
+        self.store.waiting()
+    }
+
     /// How the store is doing.
     pub async fn health(&self) -> StoreHealth {
         self.store.health().await

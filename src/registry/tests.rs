@@ -58,6 +58,7 @@ fn recommendation(number: u128, proposed: f64, generation: u64) -> Recommendatio
         confidence: 0.9,
         cost: None,
         no_cost_because: None,
+        trace: None,
         created_at: start(),
         expires_at: start().plus(Duration::from_secs(3600)),
     }

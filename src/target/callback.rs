@@ -19,7 +19,7 @@ use super::may_work_later;
 use crate::domain::{QuotaChange, Resource, TenantId};
 use crate::ports::{QuotaTarget, TargetError};
 use crate::security::SigningSecret;
-use crate::telemetry::causes;
+use crate::telemetry::{TRACEPARENT, causes, traceparent};
 
 const NAME: &str = "http";
 /// How much of an answer is read, in bytes.
@@ -91,6 +91,9 @@ impl CallbackTarget {
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", self.secret.sign(id, seconds, body.as_bytes()));
+        if let Some(trace) = traceparent() {
+            request = request.header(TRACEPARENT, trace);
+        }
         if let Some(change) = change {
             request = request
                 .header(CONTENT_TYPE, "application/json")

@@ -3,13 +3,16 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::polls::Polls;
+use super::process::Process;
 
 type Labels = Vec<(&'static str, String)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
@@ -19,6 +22,8 @@ type FloatGauge = Gauge<f64, AtomicU64>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// What is not Plimsoll's alone has no prefix.
+    process: Registry,
     steps: Histograms,
     cycles: Counter,
     last_cycle: FloatGauge,
@@ -49,6 +54,14 @@ pub struct Metrics {
     outbox_waiting: Gauge,
     outbox_oldest: FloatGauge,
     deliveries: Family<Labels, Counter>,
+    compute_running: Gauge,
+    compute_waiting: Gauge,
+    store_waiting: Gauge,
+    newest_samples: Family<Labels, FloatGauge>,
+    stale_series: Family<Labels, Gauge>,
+    polls: Polls,
+    config_successful: Gauge,
+    config_success_at: FloatGauge,
 }
 
 impl Default for Metrics {
@@ -90,7 +103,16 @@ impl Default for Metrics {
             outbox_waiting: Gauge::default(),
             outbox_oldest: FloatGauge::default(),
             deliveries: Family::default(),
+            compute_running: Gauge::default(),
+            compute_waiting: Gauge::default(),
+            store_waiting: Gauge::default(),
+            newest_samples: Family::default(),
+            stale_series: Family::default(),
+            polls: Polls::default(),
+            config_successful: Gauge::default(),
+            config_success_at: FloatGauge::default(),
             registry: Registry::default(),
+            process: Registry::default(),
         };
         let seconds = Unit::Seconds;
         registry.register_with_unit("step_duration", "Time that a step of a cycle took", seconds, steps);
@@ -138,7 +160,12 @@ impl Default for Metrics {
             metrics.store_bytes.clone(),
         );
         metrics.register_outbox(&mut registry);
-        Metrics { registry, ..metrics }
+        metrics.register_config(&mut registry);
+        metrics.register_queues(&mut registry);
+        metrics.polls.register(&mut registry);
+        let mut process = Registry::default();
+        process.register_collector(Box::new(Process));
+        Metrics { registry, process, ..metrics }
     }
 }
 
@@ -159,6 +186,17 @@ impl Metrics {
         );
         registry.register("samples_collected", "Usage samples collected", self.samples.clone());
         registry.register("series", "Usage series held", self.series.clone());
+        registry.register_with_unit(
+            "newest_sample_timestamp",
+            "When the newest sample held was taken, in seconds since 1970",
+            Unit::Seconds,
+            self.newest_samples.clone(),
+        );
+        registry.register(
+            "stale_series",
+            "Usage series whose last sample is older than rightsizing.stale_after",
+            self.stale_series.clone(),
+        );
         registry.register(
             "unknown_tenants",
             "Tenants in the usage that nobody registered",
@@ -206,6 +244,30 @@ impl Metrics {
         );
     }
 
+    fn register_queues(&self, registry: &mut Registry) {
+        registry.register("compute_running", "Heavy works that run", self.compute_running.clone());
+        registry.register(
+            "compute_waiting",
+            "Heavy works that wait for a place to run",
+            self.compute_waiting.clone(),
+        );
+        registry.register("store_waiting", "Writes that wait to be made durable", self.store_waiting.clone());
+    }
+
+    fn register_config(&self, registry: &mut Registry) {
+        registry.register(
+            "config_last_reload_successful",
+            "Whether the config was taken when it was read last",
+            self.config_successful.clone(),
+        );
+        registry.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "When a config was taken last, in seconds since 1970",
+            Unit::Seconds,
+            self.config_success_at.clone(),
+        );
+    }
+
     fn register_incidents(&self, registry: &mut Registry) {
         registry.register(
             "open_rollouts",
@@ -242,7 +304,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing into a string can't fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.process).and_then(|()| encode(&mut text, &self.registry));
         text
     }
 
@@ -279,6 +341,39 @@ impl Metrics {
         drop(self.source_failures.get_or_create(&labels));
         self.samples.get_or_create(&labels).inc_by(samples as u64);
         self.series.get_or_create(&labels).set(i64::try_from(series_held).unwrap_or(i64::MAX));
+    }
+
+    /// How fresh the usage held of a resource is; the time in seconds since 1970.
+    pub fn freshness(&self, resource: &str, newest_seconds: Option<f64>, stale: usize) {
+        let labels = vec![("resource", resource.to_owned())];
+        if let Some(seconds) = newest_seconds {
+            self.newest_samples.get_or_create(&labels).set(seconds);
+        }
+        self.stale_series.get_or_create(&labels).set(i64::try_from(stale).unwrap_or(i64::MAX));
+    }
+
+    /// A resource is not measured any more.
+    pub fn not_measured(&self, resource: &str) {
+        let labels = vec![("resource", resource.to_owned())];
+        self.series.remove(&labels);
+        self.newest_samples.remove(&labels);
+        self.stale_series.remove(&labels);
+        self.forecast_loss.remove(&labels);
+        self.forecast_cover.remove(&labels);
+        self.model_version.remove(&labels);
+    }
+
+    /// How much heavy work runs and waits, and how many writes of the store wait.
+    pub fn queues(&self, running: usize, waiting: usize, writes: usize) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.compute_running.set(number(running));
+        self.compute_waiting.set(number(waiting));
+        self.store_waiting.set(number(writes));
+    }
+
+    /// How long tasks keep the async threads busy.
+    pub fn polls(&self) -> &Polls {
+        &self.polls
     }
 
     /// Quotas differ at the target.
@@ -367,6 +462,14 @@ impl Metrics {
     pub fn delivered(&self, kind: &'static str, outcome: &'static str) {
         let labels = vec![("kind", kind.to_owned()), ("outcome", outcome.to_owned())];
         self.deliveries.get_or_create(&labels).inc();
+    }
+
+    /// The config was read, and taken or not, at this many seconds since 1970.
+    pub fn config_read(&self, is_taken: bool, at_seconds: f64) {
+        self.config_successful.set(i64::from(is_taken));
+        if is_taken {
+            self.config_success_at.set(at_seconds);
+        }
     }
 
     /// How large the state is on disk.

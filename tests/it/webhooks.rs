@@ -46,6 +46,7 @@ fn notice(kind: NoticeKind, subject: &str) -> Notice {
         title: format!("{subject} of acme"),
         text: "9 cores where 2 are usual".to_owned(),
         detail: json!({"actual": 9.0}),
+        trace: None,
         only_for: Vec::new(),
     }
 }

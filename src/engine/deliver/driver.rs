@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
 
 use super::{Deliverer, UnderWay};
 use crate::domain::ReceiverName;
 use crate::ports::StoreError;
 use crate::registry::RegistryError;
+use crate::telemetry;
 
 /// What a delivery was, and how it ended.
 type Ended = ((ReceiverName, String), Result<(), RegistryError>);
@@ -17,15 +19,14 @@ type Ended = ((ReceiverName, String), Result<(), RegistryError>);
 /// Delivers until `stop`. Deliveries that run then are given `grace` to end;
 /// one that is cut off is made again at the next start.
 pub async fn drive_deliveries(deliverer: Arc<Deliverer>, grace: Duration, stop: CancellationToken) {
-    let mut timer = tokio::time::interval(deliverer.settings.poll_every);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut timer = deliverer.timer();
     let mut running: JoinSet<Ended> = JoinSet::new();
     let mut under_way = UnderWay::new();
     let renewing = tokio::spawn(renew_until(Arc::clone(&deliverer), stop.clone()));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = timer.tick() => {}
+            () = timer.tick() => {}
             () = deliverer.wake.notified() => {}
             Some(ended) = running.join_next() => note(ended, &mut under_way),
         }
@@ -35,7 +36,17 @@ pub async fn drive_deliveries(deliverer: Arc<Deliverer>, grace: Duration, stop: 
                     let place = (one.receiver.name.clone(), one.delivery.notice.subject.clone());
                     under_way.insert(place.clone());
                     let deliverer = Arc::clone(&deliverer);
-                    running.spawn(async move { (place, deliverer.attempt(one).await) });
+                    let notice = &one.delivery.notice;
+                    let span = tracing::info_span!(
+                        "deliver",
+                        receiver = %one.receiver.name,
+                        notice = %notice.id,
+                        subject = notice.subject,
+                        trace_id = Empty
+                    );
+                    let parent = notice.trace.as_deref().and_then(|trace| trace.parse().ok());
+                    let attempt = async move { (place, deliverer.attempt(one).await) };
+                    running.spawn(telemetry::traced(span, parent, attempt));
                 }
             }
             Err(error) => tracing::error!("failed to {error}"),
@@ -50,12 +61,11 @@ pub async fn drive_deliveries(deliverer: Arc<Deliverer>, grace: Duration, stop: 
 
 /// Beside the deliveries, so that an Alertmanager that hangs delays nobody.
 async fn renew_until(deliverer: Arc<Deliverer>, stop: CancellationToken) {
-    let mut timer = tokio::time::interval(deliverer.settings.poll_every);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut timer = deliverer.timer();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = timer.tick() => {}
+            () = timer.tick() => {}
         }
         if let Err(error) = deliverer.renew().await {
             tracing::error!("failed to {error}");

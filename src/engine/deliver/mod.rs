@@ -14,17 +14,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use backoff::Backoff;
 pub use driver::drive_deliveries;
 
+use super::live::Timer;
 use super::reports;
 use crate::domain::{Notice, NoticeKind, Receiver, ReceiverName, Severity, Timestamp};
 use crate::ports::{DeliveryError, Notifier, Telling};
 use crate::registry::outbox::{Delivery, Recipient};
 use crate::registry::{Disabled, Registry, RegistryError, Remark};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
 
 /// So many times what has ended is told again to receivers that hold a state:
 /// until a replica that missed it has let it go by itself.
@@ -80,13 +81,21 @@ pub struct KnownReceiver {
     pub disabled: Option<Disabled>,
 }
 
+/// Who is told, and how: what may change while the deliverer runs.
+pub struct Means {
+    /// The receivers of the config.
+    pub receivers: Vec<Receiver>,
+    /// What tells them.
+    pub notifier: Arc<dyn Notifier>,
+    /// How deliveries are made.
+    pub settings: DeliverySettings,
+}
+
 /// Delivers notices; shared behind an `Arc`.
 pub struct Deliverer {
     registry: Registry,
-    notifier: Arc<dyn Notifier>,
-    configured: Vec<Receiver>,
+    means: watch::Sender<Arc<Means>>,
     metrics: Arc<Metrics>,
-    settings: DeliverySettings,
     /// Wakes the driver before its time.
     wake: Notify,
     /// Receivers whose last attempt failed, so that each failure is said once.
@@ -112,25 +121,32 @@ type UnderWay = HashSet<(ReceiverName, String)>;
 impl Deliverer {
     /// Delivers what is in the registry to the configured receivers and those
     /// of the registry.
-    pub fn new(
-        registry: Registry,
-        notifier: Arc<dyn Notifier>,
-        configured: Vec<Receiver>,
-        metrics: Arc<Metrics>,
-        settings: DeliverySettings,
-    ) -> Self {
+    pub fn new(registry: Registry, means: Means, metrics: Arc<Metrics>) -> Self {
         Deliverer {
             registry,
-            notifier,
-            configured,
+            means: watch::Sender::new(Arc::new(means)),
             metrics,
-            settings,
             wake: Notify::new(),
             failing: Mutex::default(),
             renewed_at: Mutex::default(),
             telling: Mutex::default(),
             forgot_at: Mutex::default(),
         }
+    }
+
+    /// Goes on with other means. Deliveries that run end with those before.
+    pub fn change(&self, means: Means) {
+        self.means.send_replace(Arc::new(means));
+        self.wake();
+    }
+
+    fn means(&self) -> Arc<Means> {
+        Arc::clone(&self.means.borrow())
+    }
+
+    /// A timer that follows how often the outbox is to be looked at.
+    fn timer(&self) -> Timer<Arc<Means>> {
+        Timer::new(self.means.subscribe(), |means| means.settings.poll_every)
     }
 
     /// Looks at the outbox before its time.
@@ -143,7 +159,7 @@ impl Deliverer {
     pub async fn receivers(&self) -> Result<BTreeMap<ReceiverName, KnownReceiver>, RegistryError> {
         let mut records: BTreeMap<_, _> = self.registry.receiver_records().await?.into_iter().collect();
         let mut known = BTreeMap::new();
-        for receiver in &self.configured {
+        for receiver in &self.means().receivers {
             let disabled = records.remove(&receiver.name).and_then(|record| record.disabled);
             let found = KnownReceiver { receiver: receiver.clone(), origin: Origin::Config, disabled };
             known.insert(receiver.name.clone(), found);
@@ -173,7 +189,7 @@ impl Deliverer {
     /// Where it stands in the config, or there are too many of them or of its
     /// replicas.
     pub async fn put(&self, receiver: &Receiver, remark: Remark) -> Result<bool, RegistryError> {
-        let (replicas, most) = (receiver.replicas.len(), self.settings.max_replicas);
+        let (replicas, most) = (receiver.replicas.len(), self.means().settings.max_replicas);
         if replicas > most {
             return Err(RegistryError::TooManyReplicas(replicas, most));
         }
@@ -183,7 +199,7 @@ impl Deliverer {
             Some(Origin::Api) => self.registry.change_receiver(receiver, remark).await.map(|()| false),
             None => {
                 let made = known.values().filter(|known| known.origin == Origin::Api).count();
-                if made >= self.settings.max_receivers {
+                if made >= self.means().settings.max_receivers {
                     return Err(RegistryError::TooManyReceivers(made));
                 }
                 self.registry.create_receiver(receiver, remark).await.map(|()| true)
@@ -243,7 +259,7 @@ impl Deliverer {
         let known = self.receiver(name).await?;
         let notice = test_notice(name, id, self.registry.now());
         let telling = Telling { notice: &notice, before: None, enclosure: None };
-        let outcome = self.notifier.deliver(&known.receiver, telling, notice.at).await;
+        let outcome = self.means().notifier.deliver(&known.receiver, telling, notice.at).await;
         let said =
             outcome.as_ref().map_or_else(|error| format!("failed to {error}"), |()| "taken".to_owned());
         self.registry.receiver_tested(name, &said, remark).await?;
@@ -254,9 +270,11 @@ impl Deliverer {
     /// already, as far as there is room.
     async fn due(&self, under_way: &UnderWay) -> Result<Vec<Due>, RegistryError> {
         let known = self.receivers().await?;
+        let means = self.means();
+        let settings = &means.settings;
         let waiting = self.registry.deliveries().await?;
-        let recipients = self.recipients(&known, &waiting);
-        let waiting = match self.registry.hand_out(&recipients, self.settings.max_dead_letters).await? {
+        let recipients = recipients(settings, &known, &waiting);
+        let waiting = match self.registry.hand_out(&recipients, settings.max_dead_letters).await? {
             0 => waiting,
             _ => self.registry.deliveries().await?,
         };
@@ -280,8 +298,8 @@ impl Deliverer {
                 continue;
             };
             let share = running.entry(delivery.receiver.clone()).or_default();
-            let room = *share < self.settings.max_at_once_per_receiver
-                && under_way.len() + due.len() < self.settings.max_at_once;
+            let room = *share < settings.max_at_once_per_receiver
+                && under_way.len() + due.len() < settings.max_at_once;
             if first && room && delivery.due_at <= now {
                 *share += 1;
                 due.push(Due { receiver: known.receiver.clone(), delivery, version });
@@ -305,41 +323,21 @@ impl Deliverer {
         }
     }
 
-    fn recipients(
-        &self,
-        known: &BTreeMap<ReceiverName, KnownReceiver>,
-        waiting: &[(Delivery, u64)],
-    ) -> Vec<Recipient> {
-        let mut queues: HashMap<&ReceiverName, Vec<&str>> = HashMap::new();
-        for (delivery, _) in waiting {
-            queues.entry(&delivery.receiver).or_default().push(&delivery.notice.subject);
-        }
-        let recipient = |known: &KnownReceiver| {
-            let queue = queues.get(&known.receiver.name).map(Vec::as_slice).unwrap_or_default();
-            let full = queue.len() >= self.settings.max_waiting;
-            let closed = match &known.disabled {
-                Some(disabled) => Some(disabled.reason.clone()),
-                None => full.then(|| "as many notices wait as notify.max_waiting allows".to_owned()),
-            };
-            let awaits = queue.iter().map(|subject| (*subject).to_owned()).collect();
-            Recipient { receiver: known.receiver.clone(), closed, awaits }
-        };
-        known.values().map(recipient).collect()
-    }
-
     /// Tries a delivery once and writes down what came of it.
     async fn attempt(&self, due: Due) -> Result<(), RegistryError> {
         let Due { receiver, mut delivery, version } = due;
+        let means = self.means();
+        let (notifier, settings) = (&means.notifier, &means.settings);
         let last = self.registry.last_delivered(&receiver.name, &delivery.notice.subject).await?;
         if last.as_ref().is_some_and(|last| last.number > delivery.number) {
             return self.bury(delivery, version, "a later notice of the same subject was taken").await;
         }
-        let holds = self.notifier.holds_state(&receiver);
+        let holds = notifier.holds_state(&receiver);
         let telling = self.telling.lock().entry(receiver.name.clone()).or_default().clone();
         let _telling = if holds { Some(telling.lock().await) } else { None };
         let before = last.and_then(|last| last.going_on).filter(|notice| notice.kind.goes_on());
         let now = self.registry.now();
-        let enclosure = match delivery.notice.report().filter(|_| self.notifier.takes_files(&receiver)) {
+        let enclosure = match delivery.notice.report().filter(|_| notifier.takes_files(&receiver)) {
             Some(report) => match reports::enclosure(&self.registry, &report).await? {
                 Ok(file) => Some(file),
                 Err(why) => return self.bury(delivery, version, &why).await,
@@ -348,13 +346,14 @@ impl Deliverer {
         };
         let telling =
             Telling { notice: &delivery.notice, before: before.as_ref(), enclosure: enclosure.as_ref() };
-        let outcome = self.notifier.deliver(&receiver, telling, now).await;
+        let outcome = notifier.deliver(&receiver, telling, now).await;
         self.say_once(&receiver.name, outcome.as_ref().err());
         delivery.attempts += 1;
         let kind = receiver.kind.name();
         match outcome {
             Ok(()) => {
                 self.metrics.delivered(kind, "taken");
+                tracing::info!(attempts = delivery.attempts, kind = %delivery.notice.kind, "delivered");
                 self.registry.delivered(&delivery, version, holds).await
             }
             Err(DeliveryError::Gone) => {
@@ -364,7 +363,7 @@ impl Deliverer {
                 self.bury(delivery, version, reason).await
             }
             Err(DeliveryError::Failed { message, retry_after }) => {
-                let wait = self.settings.backoff.wait(delivery.attempts, retry_after, rand::random());
+                let wait = settings.backoff.wait(delivery.attempts, retry_after, rand::random());
                 let Some(wait) = wait else {
                     self.metrics.delivered(kind, "given_up");
                     return self.bury(delivery, version, &message).await;
@@ -382,7 +381,7 @@ impl Deliverer {
         let (receiver, number) = (&delivery.receiver, delivery.number);
         tracing::warn!(%receiver, number, notice = %delivery.notice.id, "gave up a notice: {why}");
         let delivery = Delivery { last_error: Some(why.to_owned()), ..delivery };
-        self.registry.give_up(delivery, version, self.settings.max_dead_letters).await
+        self.registry.give_up(delivery, version, self.means().settings.max_dead_letters).await
     }
 
     /// Says that a receiver began to fail, and that it works again; not each
@@ -404,30 +403,55 @@ impl Deliverer {
     /// Tells receivers that hold a state what goes on there, where it is time.
     async fn renew(&self) -> Result<(), RegistryError> {
         let now = self.registry.now();
+        let means = self.means();
+        let (notifier, settings) = (&means.notifier, &means.settings);
         for known in self.receivers().await?.into_values().filter(|known| known.disabled.is_none()) {
             let receiver = known.receiver;
             let last = self.renewed_at.lock().get(&receiver.name).copied();
-            let is_time = last.is_none_or(|at| now.since(at) >= self.settings.resend_every);
-            if !self.notifier.holds_state(&receiver) || !is_time {
+            let is_time = last.is_none_or(|at| now.since(at) >= settings.resend_every);
+            if !notifier.holds_state(&receiver) || !is_time {
                 continue;
             }
             let telling = self.telling.lock().entry(receiver.name.clone()).or_default().clone();
             let _telling = telling.lock().await;
-            let ends_since = now.minus(ENDS_RENEWED * self.settings.resend_every);
+            let ends_since = now.minus(ENDS_RENEWED * settings.resend_every);
             let going_on = self.registry.going_on(&receiver.name, ends_since).await?;
             if !going_on.is_empty() {
-                let outcome = self.notifier.renew(&receiver, &going_on, now).await;
+                let outcome = notifier.renew(&receiver, &going_on, now).await;
                 self.say_once(&receiver.name, outcome.as_ref().err());
             }
             self.renewed_at.lock().insert(receiver.name, now);
         }
         let is_time = self.forgot_at.lock().is_none_or(|at| now.since(at) >= FORGET_EVERY);
         if is_time {
-            self.registry.forget_delivered(now.minus(self.settings.remember)).await?;
+            self.registry.forget_delivered(now.minus(settings.remember)).await?;
             *self.forgot_at.lock() = Some(now);
         }
         Ok(())
     }
+}
+
+/// Who gets what is handed out, and what waits for them already.
+fn recipients(
+    settings: &DeliverySettings,
+    known: &BTreeMap<ReceiverName, KnownReceiver>,
+    waiting: &[(Delivery, u64)],
+) -> Vec<Recipient> {
+    let mut queues: HashMap<&ReceiverName, Vec<&str>> = HashMap::new();
+    for (delivery, _) in waiting {
+        queues.entry(&delivery.receiver).or_default().push(&delivery.notice.subject);
+    }
+    let recipient = |known: &KnownReceiver| {
+        let queue = queues.get(&known.receiver.name).map(Vec::as_slice).unwrap_or_default();
+        let full = queue.len() >= settings.max_waiting;
+        let closed = match &known.disabled {
+            Some(disabled) => Some(disabled.reason.clone()),
+            None => full.then(|| "as many notices wait as notify.max_waiting allows".to_owned()),
+        };
+        let awaits = queue.iter().map(|subject| (*subject).to_owned()).collect();
+        Recipient { receiver: known.receiver.clone(), closed, awaits }
+    };
+    known.values().map(recipient).collect()
 }
 
 fn test_notice(name: &ReceiverName, id: uuid::Uuid, now: Timestamp) -> Notice {
@@ -442,6 +466,7 @@ fn test_notice(name: &ReceiverName, id: uuid::Uuid, now: Timestamp) -> Notice {
         title: format!("A test of the receiver {name}"),
         text: "Somebody tried whether notices of Plimsoll arrive here. There is nothing to do.".to_owned(),
         detail: serde_json::json!({"receiver": name}),
+        trace: telemetry::traceparent(),
         only_for: Vec::new(),
     }
 }

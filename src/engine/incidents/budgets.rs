@@ -30,7 +30,7 @@ impl Engine {
                 return Ok(BTreeMap::new());
             }
         };
-        overruns(prices, &costs, self.now()).or_else(|error| {
+        overruns(&prices, &costs, self.now()).or_else(|error| {
             tracing::warn!("failed to {error}");
             Ok(BTreeMap::new())
         })

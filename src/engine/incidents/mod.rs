@@ -25,11 +25,12 @@ pub use settings::Settings;
 
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::{
-    Finding, FindingKind, Incident, Marker, Peers, Resource, Silence, Tenant, TenantId, Tier,
+    Finding, FindingKind, Incident, Marker, Notice, Peers, Resource, Silence, Tenant, TenantId, Tier,
 };
 use crate::ports::StoreError;
 use crate::registry::{AlertBudget, IncidentWrite, RegistryError};
 use crate::series::Frame;
+use crate::telemetry;
 use findings::Case;
 use lifecycle::{Change, Found};
 
@@ -83,7 +84,7 @@ impl Engine {
         }
         let open = self.parts.registry.open_incidents().await?;
         self.parts.metrics.open_incidents(open.len());
-        let oldest = self.now().minus(self.settings.keep);
+        let oldest = self.now().minus(self.settings().keep);
         self.parts.registry.forget_incidents_before(oldest).await?;
         Ok(self.parts.registry.forget_quiet_before(oldest).await?)
     }
@@ -113,7 +114,8 @@ impl Engine {
     /// Whether so many series stopped at once that it is not the tenants.
     fn is_dark(&self, frame: &Frame) -> bool {
         let now = self.now();
-        let settings = &self.settings.incidents;
+        let all_settings = self.settings();
+        let settings = &all_settings.incidents;
         let ages = frame.series.values().filter_map(|series| Some(now.since(series.last_sample()?.0)));
         let ages: Vec<_> = ages.filter(|age| *age <= settings.no_data_forget).collect();
         let silent = ages.iter().filter(|age| **age > settings.longest_silence(frame.step)).count();
@@ -131,7 +133,7 @@ impl Engine {
         tenants: &[Tenant],
         frames: &[Arc<Frame>],
     ) -> Result<Arc<BTreeMap<TenantId, Finding>>, EngineError> {
-        if self.parts.prices.is_none() {
+        if self.prices().is_none() {
             return Ok(Arc::default());
         }
         let ends = frames.iter().flat_map(|frame| frame.series.values().map(|series| series.end()));
@@ -144,7 +146,7 @@ impl Engine {
         }
         let (engine, tenants, frames) = (Arc::clone(self), tenants.to_vec(), frames.to_vec());
         let compute = move || match engine.prices() {
-            Some(prices) => spend::anomalies(&tenants, &frames, prices, today, &engine.settings.incidents),
+            Some(prices) => spend::anomalies(&tenants, &frames, &prices, today, &engine.settings().incidents),
             None => BTreeMap::new(),
         };
         let found = Arc::new(self.parts.compute.run(compute).await?);
@@ -155,6 +157,7 @@ impl Engine {
     async fn look_at(&self, tenant: &Tenant, round: &Round) -> Result<Found, EngineError> {
         let quotas = self.parts.registry.quotas(&tenant.id).await?;
         let known = round.open.get(&tenant.id).map(|(incident, _)| incident);
+        let settings = self.settings();
         let silent = [
             (FindingKind::SlaBreach, self.is_unheard()),
             (FindingKind::MeterUsedUp, self.has_unheard_meter()),
@@ -177,7 +180,7 @@ impl Engine {
                 source_answers: !round.failing.contains(&frame.resource),
                 known,
                 now: self.now(),
-                settings: &self.settings.incidents,
+                settings: &settings.incidents,
                 key: &key,
             }
             .look(&mut found);
@@ -205,7 +208,8 @@ impl Engine {
         found: Found,
         round: &mut Round,
     ) -> Result<(), EngineError> {
-        let (now, settings) = (self.now(), &self.settings.incidents);
+        let (now, all_settings) = (self.now(), self.settings());
+        let settings = &all_settings.incidents;
         let known = round.open.get(tenant).cloned();
         let before = known.as_ref().map(|(incident, _)| incident);
         let new_id = || self.parts.ids.incident(now);
@@ -226,6 +230,7 @@ impl Engine {
             let (name, severity) = (record::change_name(&change), incident.severity.name());
             self.parts.metrics.incident_changed(name, severity, notice.is_some());
         }
+        let notice = notice.map(|notice| Notice { trace: telemetry::traceparent(), ..notice });
         let write = IncidentWrite { incident, version, notice, budget, audit };
         match self.parts.registry.write_incident(&write).await {
             // Somebody spoke of it meanwhile: the next cycle looks again.
@@ -262,7 +267,7 @@ impl Engine {
         };
         let alike: Vec<&TenantId> = alike.into_iter().filter(|other| *other != tenant).collect();
         let glances = self.workspace.glances.read();
-        let rules = self.settings.incidents.run_rules();
+        let rules = self.settings().incidents.run_rules();
         let moved = |other: &&&TenantId| {
             let key = SeriesKey { tenant: (**other).clone(), resource };
             glances.get(&key).is_some_and(|glance| glance.run(rules).is_some())

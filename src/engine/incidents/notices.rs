@@ -129,6 +129,7 @@ pub(super) fn summary(
         title: format!("{tenant}: {count} more incidents than its alert budget on the day of {}", budget.day),
         text: lines.join(" "),
         detail: json!({ "incidents": budget.kept_back, "alerts_sent": budget.sent }),
+        trace: None,
         only_for: Vec::new(),
     }
 }
@@ -167,6 +168,7 @@ fn notice(incident: &Incident, kind: NoticeKind, why: Option<&str>, now: Timesta
         title: format!("{}: an incident of {about} {what}", incident.tenant),
         text,
         detail,
+        trace: None,
         only_for: Vec::new(),
     }
 }

@@ -3,37 +3,32 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
 
 use super::super::{Deliverer, Engine};
 use super::{ReportFailure, ReportSettings};
 use crate::ports::StoreError;
 use crate::registry::RegistryError;
+use crate::telemetry;
 
 /// Looks every so often whether a report is due, and makes it. After a start it
 /// waits for the first cycle, since a report without usage would say nothing.
-pub async fn drive_reports(
-    engine: Arc<Engine>,
-    deliverer: Arc<Deliverer>,
-    settings: ReportSettings,
-    stop: CancellationToken,
-) {
-    if settings.schedules.is_empty() {
-        return;
-    }
-    let mut timer = tokio::time::interval(settings.check_every);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+pub async fn drive_reports(engine: Arc<Engine>, deliverer: Arc<Deliverer>, stop: CancellationToken) {
+    let mut timer = engine.timer(|settings| settings.reports.check_every);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = timer.tick() => {}
+            () = timer.tick() => {}
         }
-        if engine.workspace().last_cycle_at().is_none() {
+        let settings = engine.settings();
+        if settings.reports.schedules.is_empty() || engine.workspace().last_cycle_at().is_none() {
             continue;
         }
+        let span = tracing::info_span!("reports", trace_id = Empty);
         tokio::select! {
             // What is cut off here was not kept, and is made at the next start.
             () = stop.cancelled() => return,
-            () = look(&engine, &deliverer, &settings) => {}
+            () = telemetry::traced(span, None, look(&engine, &deliverer, &settings.reports)) => {}
         }
     }
 }

@@ -80,7 +80,7 @@ impl Engine {
 
     fn fleet_money(&self, tenants: &[TenantCosts]) -> Result<FleetMoney, ReportFailure> {
         let prices = self.known_prices()?;
-        let costs = cost::of_fleet(prices, tenants, self.now()).map_err(super::CostError::from)?;
+        let costs = cost::of_fleet(&prices, tenants, self.now()).map_err(super::CostError::from)?;
         let unpriced = costs.unpriced.values().sum::<usize>() as u64;
         Ok(FleetMoney { fleet: costs.fleet, tiers: costs.tiers, budgets: costs.budgets, unpriced })
     }

@@ -145,6 +145,7 @@ impl Engine {
             title: format!("{title}, {day}"),
             text: summary.join("\n"),
             detail: serde_json::to_value(detail)?,
+            trace: crate::telemetry::traceparent(),
             only_for: schedule.deliver_to.clone(),
         };
         Ok((kept, Some(notice)))

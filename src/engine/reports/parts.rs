@@ -42,7 +42,7 @@ impl Engine {
         let record = self.workspace.forecast(key);
         let dated = record.as_ref().and_then(|record| record.forecast.as_ref().ok());
         let peaks = dated.map(|dated| {
-            let column = dated.forecast.quantiles.nearest(self.settings.incidents.breach_quantile);
+            let column = dated.forecast.quantiles.nearest(self.settings().incidents.breach_quantile);
             let hour = |step: usize| dated.start.plus(Duration::from_secs(3600 * step as u64));
             let values = dated.forecast.values.column(column);
             (0..values.len()).map(|step| (hour(step), values[step])).collect::<Vec<_>>()
@@ -110,7 +110,7 @@ impl Engine {
         if let Some(prices) = self.prices() {
             for day in days_of(range) {
                 let realised =
-                    cost::savings(prices, &counted, day).map_err(crate::engine::CostError::from)?.realised;
+                    cost::savings(&prices, &counted, day).map_err(crate::engine::CostError::from)?.realised;
                 by_day.push(DaySaving { day: day.start, realised: realised.rounded() });
             }
         }
@@ -132,7 +132,7 @@ impl Engine {
             before: change.before,
             after: change.after,
             recommended: change.recommendation.is_some(),
-            realised: self.prices().and_then(|prices| cost::of_change(prices, change, range).realised),
+            realised: self.prices().and_then(|prices| cost::of_change(&prices, change, range).realised),
             above_before: share(|measured| measured.before),
             above_since: share(|measured| measured.since),
         }

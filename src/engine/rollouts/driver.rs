@@ -8,12 +8,11 @@ use super::Engine;
 
 /// Looks after the rollouts until `stop`. It may be cut anywhere without harm.
 pub async fn drive_rollouts(engine: Arc<Engine>, stop: CancellationToken) {
-    let mut timer = tokio::time::interval(engine.settings.rollouts.check_every);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut timer = engine.timer(|settings| settings.rollouts.check_every);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = timer.tick() => {}
+            () = timer.tick() => {}
         }
         if let Err(error) = engine.advance_rollouts().await {
             tracing::error!("failed to {error}");

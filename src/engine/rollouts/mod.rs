@@ -119,7 +119,8 @@ impl Engine {
     /// Where nothing would change, or too much.
     pub async fn plan_rollout(&self, wish: RolloutWish, remark: &Remark) -> Result<Rollout, RolloutError> {
         check(wish.strategy)?;
-        let (now, settings) = (self.now(), &self.settings.rollouts);
+        let (now, all_settings) = (self.now(), self.settings());
+        let settings = &all_settings.rollouts;
         let id = self.parts.ids.rollout(now);
         let mut template = wish.template;
         let moves = template.as_mut().map(|template| std::mem::take(&mut template.moves)).unwrap_or_default();
@@ -182,7 +183,7 @@ impl Engine {
         {
             let _alone = self.rollouts.lock().await;
             let open = self.parts.registry.open_rollouts().await?.len();
-            if open >= self.settings.rollouts.max_open {
+            if open >= self.settings().rollouts.max_open {
                 return Err(RolloutError::TooMany(open));
             }
             self.leave_taken(&mut rollout).await?;
@@ -303,7 +304,7 @@ impl Engine {
     /// Whether the first person's word counts no more.
     fn has_lapsed(&self, rollout: &Rollout) -> bool {
         let waited = self.now().since(rollout.since);
-        rollout.state == RolloutState::AwaitsSecond && waited >= self.settings.approval.second_within
+        rollout.state == RolloutState::AwaitsSecond && waited >= self.settings().approval.second_within
     }
 
     async fn advance_rollout(&self, id: RolloutId) -> Result<(), EngineError> {

@@ -96,7 +96,7 @@ async fn a_breach_stays_while_the_source_is_silent_and_it_is_not_asked_more_ofte
         })
     };
     pass(&engine, &clock, 1).await;
-    let windows = engine.settings.sla.windows().len();
+    let windows = engine.settings().sla.windows().len();
     assert_eq!((seen(), shown().await, told(&engine).await), (windows, true, true));
 
     source.is_silent.store(true, Ordering::Relaxed);

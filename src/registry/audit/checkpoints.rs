@@ -113,6 +113,7 @@ fn notice(record: &CheckpointRecord, checkpoint: &Checkpoint, id: uuid::Uuid) ->
         title: format!("Checkpoint of the audit log at {} lines", record.size),
         text: record.note.clone(),
         detail: serde_json::json!({ "size": record.size, "note": record.note, "key": record.key }),
+        trace: None,
         only_for: Vec::new(),
     }
 }

@@ -16,6 +16,7 @@ use reqwest::{Certificate, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::PrometheusSettings;
 use super::answer::{Answer, Series};
@@ -26,6 +27,7 @@ use super::settings::Retry;
 use crate::config::Credentials;
 use crate::domain::Timestamp;
 use crate::ports::{Asked, SourceError};
+use crate::telemetry::{TRACEPARENT, traceparent};
 
 /// An expression longer than this goes as a form rather than in the URL, which
 /// proxies cut.
@@ -134,7 +136,16 @@ impl Client {
     }
 
     /// What a query gives whose turn it is, tried again while that may help.
-    pub async fn ask(&self, mut turn: SemaphorePermit<'_>, query: Query<'_>) -> Result<Answered, Failure> {
+    pub async fn ask(&self, turn: SemaphorePermit<'_>, query: Query<'_>) -> Result<Answered, Failure> {
+        let span = tracing::info_span!("query", asked = %query.asked, otel.kind = "client");
+        self.ask_patiently(turn, query).instrument(span).await
+    }
+
+    async fn ask_patiently(
+        &self,
+        mut turn: SemaphorePermit<'_>,
+        query: Query<'_>,
+    ) -> Result<Answered, Failure> {
         let mut tries = 0;
         loop {
             match self.ask_once(turn, query).await {
@@ -209,6 +220,9 @@ impl Client {
             self.queries.query_range(query.expression, start, end, step).timeout(millis(self.time_out));
         if let Some(proof) = &self.proof {
             request = request.header(AUTHORIZATION, proof.clone());
+        }
+        if let Some(trace) = traceparent().and_then(|trace| HeaderValue::from_str(&trace).ok()) {
+            request = request.header(TRACEPARENT, trace);
         }
         let fits = query.expression.len() <= LONGEST_IN_URL;
         let sent = if fits { request.get_raw().await } else { request.post_raw().await };

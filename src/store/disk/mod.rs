@@ -315,6 +315,11 @@ impl Store for DiskStore {
     async fn health(&self) -> StoreHealth {
         self.shared.condition.health()
     }
+
+    fn waiting(&self) -> usize {
+        let queue = self.queue.lock();
+        queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
 }
 
 impl View {

@@ -11,7 +11,7 @@ const ACTIONS = [
   "quota_changed", "recommendation_approved", "recommendation_rejected", "first_approval_given", "first_approval_lapsed", "change_requested", "change_request_approved", "change_request_rejected", "change_request_lapsed", "change_failed", "apply_mode_changed", "tenant_created", "tenant_changed", "tier_changed", "tenant_removed",
   "incident_opened", "incident_worsened", "incident_resolved", "incident_acknowledged", "incident_judged", "silence_created", "silence_lifted", "marker_created", "marker_removed",
   "model_replaced", "model_rolled_back", "template_created", "template_changed", "template_removed", "token_created", "token_revoked", "session_begun", "session_ended", "login_failed",
-  "second_factor_begun", "second_factor_confirmed", "second_factor_removed", "target_repaired", "rollout_begun", "rollout_moved", "rollout_paused", "rollout_resumed", "changes_paused", "changes_resumed", "audit_cut",
+  "second_factor_begun", "second_factor_confirmed", "second_factor_removed", "target_repaired", "rollout_begun", "rollout_moved", "rollout_paused", "rollout_resumed", "changes_paused", "changes_resumed", "config_reloaded", "audit_cut",
   "receiver_created", "receiver_changed", "receiver_removed", "receiver_disabled", "receiver_enabled", "receiver_tested", "notice_sent_again",
 ];
 

@@ -466,6 +466,7 @@ export const english = {
   "action.second_factor_confirmed": "Second factor confirmed",
   "action.second_factor_removed": "Second factor removed",
   "action.target_repaired": "Target repaired",
+  "action.config_reloaded": "Config read again",
   "action.changes_paused": "Changes stopped",
   "action.rollout_begun": "Rollout begun",
   "action.rollout_moved": "Rollout went on",

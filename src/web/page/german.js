@@ -466,6 +466,7 @@ export const german = {
   "action.second_factor_confirmed": "Zweiter Faktor bestätigt",
   "action.second_factor_removed": "Zweiter Faktor entfernt",
   "action.target_repaired": "Ziel berichtigt",
+  "action.config_reloaded": "Konfiguration neu gelesen",
   "action.rollout_begun": "Umstellung begonnen",
   "action.rollout_moved": "Umstellung fortgeschritten",
   "action.rollout_paused": "Umstellung angehalten",

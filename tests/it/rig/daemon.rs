@@ -86,6 +86,16 @@ impl Daemon {
         self.process.kill();
     }
 
+    /// Puts another config in the place of its own; it is not read by that.
+    pub fn write_config(&self, config: &str) {
+        std::fs::write(self.folder.path().join("plimsoll.toml"), config).unwrap();
+    }
+
+    /// Asks it to read its config again with SIGHUP.
+    pub fn hang_up(&self) {
+        self.process.hang_up();
+    }
+
     /// Asks it to end with SIGTERM.
     pub fn terminate(&self) {
         self.process.terminate();

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test uses a part of the rig")]
 
 mod alertmanager;
+mod collector;
 mod daemon;
 #[path = "../../../src/source/prometheus/tests/fake.rs"]
 mod fake;
@@ -16,6 +17,7 @@ mod signature;
 mod tls;
 
 pub use alertmanager::Alertmanager;
+pub use collector::{Collector, Span};
 pub use daemon::Daemon;
 pub use fake::{Asked, Fake, Reply};
 pub use listener::{Answer, Listener, Posted};

@@ -62,7 +62,16 @@ impl Process {
 
     /// Asks it to end, as an init system does.
     pub fn terminate(&self) {
-        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        self.signal("-TERM");
+    }
+
+    /// Asks it to read its config again.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
         assert!(status.expect("the program kill is missing; `make test` installs it").success());
     }
 

@@ -18,6 +18,7 @@ fn recommendation(tenant: &str, number: u128, now: Timestamp) -> Recommendation 
         confidence: 0.9,
         cost: None,
         no_cost_because: None,
+        trace: None,
         created_at: now,
         expires_at: now.plus(Duration::from_secs(3600)),
     }
