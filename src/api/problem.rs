@@ -31,6 +31,16 @@ pub struct Problem {
     /// The rules that stand against a change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     objections: Vec<Objection>,
+    #[serde(flatten)]
+    more: Box<More>,
+    /// After how many seconds to come again.
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+/// What else a problem can say.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+struct More {
     /// What is wrong with a template, each with its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<Fault>,
@@ -40,9 +50,6 @@ pub struct Problem {
     /// The id of the request, which its log lines carry as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
-    /// After how many seconds to come again.
-    #[serde(skip)]
-    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -54,9 +61,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             objections: Vec::new(),
-            faults: Vec::new(),
-            problems: Vec::new(),
-            request_id: None,
+            more: Box::default(),
             retry_after: None,
         }
     }
@@ -74,13 +79,16 @@ impl Problem {
     /// Templates that can't be, with all that is wrong with them.
     pub fn faulty(faults: Vec<Fault>) -> Self {
         let words: Vec<String> = faults.iter().map(Fault::to_string).collect();
-        Problem { faults, ..Problem::unprocessable(format!("can't take the template: {}", words.join("; "))) }
+        let detail = format!("can't take the template: {}", words.join("; "));
+        let more = Box::new(More { faults, ..More::default() });
+        Problem { more, ..Problem::unprocessable(detail) }
     }
 
     /// A config that was read again and not taken.
     pub fn refused_config(refused: ReloadRefused) -> Self {
         let detail = format!("could not {refused}");
-        Problem { problems: refused.problems, ..Problem::unprocessable(detail) }
+        let more = Box::new(More { problems: refused.problems, ..More::default() });
+        Problem { more, ..Problem::unprocessable(detail) }
     }
 
     /// Something in the request can't be used.
@@ -115,13 +123,13 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        self.more.request_id = present_request();
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let named = Problem { request_id: present_request(), ..self };
-        let mut response = (status, Json(&named)).into_response();
+        let mut response = (status, Json(&self)).into_response();
         let kind = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if let Some(seconds) = named.retry_after {
+        if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
