@@ -356,7 +356,8 @@ impl Workspace {
         self.frames.write().retain(|resource, _| stays(*resource));
         self.models.write().retain(|resource, _| stays(*resource));
         self.source_problems.write().retain(|resource, _| stays(*resource));
-        self.forecasts.write().retain(|key, _| stays(key.resource));
+        let left = Resource::ALL.into_iter().filter(|resource| !stays(*resource));
+        left.for_each(|resource| self.forecasts.forget(resource));
         self.detections.retain(|key| stays(key.resource));
         self.glances.write().retain(|key, _| stays(key.resource));
         self.walks.retain(|key| stays(key.resource));
