@@ -174,14 +174,14 @@ impl Engine {
     ) -> Result<Option<Verdict>, RegistryError> {
         let change = approved.item();
         let is_free = *approved.by() == Actor::Daemon && !change.rolls_back;
-        let holds_another = matches!(holds, Ok(Some(_))) || !self.parts.target.keeps(change.resource);
+        let holds_another = matches!(holds, Ok(Some(_))) || !self.target().keeps(change.resource);
         if !is_free || !holds_another {
             return Ok(None);
         }
         let tenant = self.parts.registry.tenant(&change.tenant).await?;
         let incident = self.holding_incident(&tenant).await?;
         let since = incident.map(|incident| incident.opened_at);
-        let verdict = judge_late(change, tenant.tier, since, &self.settings.guardrails, self.now());
+        let verdict = judge_late(change, tenant.tier, since, &self.settings().guardrails, self.now());
         Ok((!verdict.is_clean()).then_some(verdict))
     }
 

@@ -30,15 +30,14 @@ pub(super) struct Heard {
 
 /// Asks how much was used, again and again, until `stop`.
 pub async fn drive_metering(engine: Arc<Engine>, stop: CancellationToken) {
-    if engine.meters().is_empty() {
-        return;
-    }
-    let mut timer = tokio::time::interval(engine.settings.metering_every);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut timer = engine.timer(|settings| settings.metering_every);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = timer.tick() => {}
+            () = timer.tick() => {}
+        }
+        if engine.meters().is_empty() {
+            continue;
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -50,7 +49,7 @@ pub async fn drive_metering(engine: Arc<Engine>, stop: CancellationToken) {
 impl Engine {
     /// What the source can count.
     pub fn meters(&self) -> Vec<Meter> {
-        self.parts.source.meters()
+        self.source().meters()
     }
 
     /// How each meter of a tenant stands that the source can count.
@@ -75,7 +74,7 @@ impl Engine {
             if window < LEAST_WINDOW {
                 continue;
             }
-            match self.parts.source.metered(meter, window, now).await {
+            match self.source().metered(meter, window, now).await {
                 Ok(used) => {
                     let heard = Heard { period, at: now, used: Arc::new(used) };
                     self.workspace.metered.write().insert(meter, heard);

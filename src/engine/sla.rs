@@ -47,7 +47,7 @@ impl Engine {
         let mut all = self.promises(tenant).await?;
         if !all.iter().any(|state| state.objective == Objective::Availability) {
             let (target, unknown) = (availability_promised(tenant), GoodShares::new());
-            all.insert(0, sla::judge(Objective::Availability, target, &unknown, &self.settings.sla));
+            all.insert(0, sla::judge(Objective::Availability, target, &unknown, &self.settings().sla));
         }
         Ok(all)
     }

@@ -32,7 +32,7 @@ impl Engine {
     }
 
     pub(super) fn is_stale(&self, last_sample_at: Timestamp) -> bool {
-        self.now().since(last_sample_at) > self.settings.stale_after
+        self.now().since(last_sample_at) > self.settings().stale_after
     }
 
     /// The last sample known of a series, for judging whether it is stale.
@@ -44,13 +44,13 @@ impl Engine {
     /// The present as the source has it, where its clock is behind ours: what
     /// comes after that it can't know yet.
     pub(super) fn present_of_source(&self) -> Timestamp {
-        let behind = Duration::from_millis(self.parts.source.clock_ahead().min(0).unsigned_abs());
+        let behind = Duration::from_millis(self.source().clock_ahead().min(0).unsigned_abs());
         if behind > BELIEVED { self.now() } else { self.now().minus(behind) }
     }
 
     /// What is wrong between the source's clock and ours, in words.
     pub fn clock_problem(&self) -> Option<String> {
-        let ahead = self.parts.source.clock_ahead();
+        let ahead = self.source().clock_ahead();
         let apart = Duration::from_millis(ahead.unsigned_abs());
         let words = humantime::format_duration(Duration::from_secs(apart.as_secs()));
         let side = if ahead < 0 { "behind" } else { "ahead of" };
@@ -64,7 +64,7 @@ impl Engine {
                 self.parts.metrics.newest_sample(resource.name(), at.millis() as f64 / 1000.0);
             }
         }
-        self.parts.metrics.clock_ahead(self.parts.source.clock_ahead() as f64 / 1000.0);
+        self.parts.metrics.clock_ahead(self.source().clock_ahead() as f64 / 1000.0);
         let problem = self.clock_problem();
         let is_new = self.workspace.clocks_apart(problem.is_some());
         if let Some(problem) = problem.filter(|_| is_new) {

@@ -33,8 +33,6 @@ this page to it. The document also holds each field of each body, with its unit 
   forgotten beyond `access.max_idempotency_keys` and `max_idempotency_bytes`. Answers outlive a restart; a daemon that is
   killed in the instant between a write and its answer has lost that one: then a quota or a name is met with 412 or 409,
   and a silence or a marker is made a second time.
-- **Requests** carry `X-Request-Id`, or are given one; it stands in the answer, in the logs and in the audit log.
-  once that is mended. Answers that hold a secret are kept nowhere: sent again, such a request gets 409.
 - **Requests** carry `X-Request-Id`, or are given one; it stands in the answer, in problems as `request_id`, in the logs and in
   the audit log. A `traceparent` (W3C Trace Context) makes the call a part of the caller's trace.
 ";

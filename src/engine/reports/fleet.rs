@@ -128,7 +128,7 @@ impl Engine {
         }
         let left = |row: &PromiseRow| row.state.budget_left.unwrap_or(1.0);
         worst.sort_by(|a, b| left(a).total_cmp(&left(b)).then_with(|| b.tier.cmp(&a.tier)));
-        let period_seconds = self.settings.sla.period.as_secs();
+        let period_seconds = self.settings().sla.period.as_secs();
         Ok(Promises { period_seconds, availability, quotas, list: Top::of(worst, most) })
     }
 
