@@ -101,7 +101,7 @@ impl Rig {
     fn started_again(&self) -> Rig {
         let old = &self.engine;
         let parts = Parts {
-            source: Arc::clone(&old.parts.source),
+            source: old.source(),
             history: Arc::new(NoHistory),
             shelf: Arc::new(MemoryShelf::default()),
             registry: Registry::new(self.store.clone(), self.clock.clone()),
@@ -112,7 +112,7 @@ impl Rig {
             compute: Compute::new(1, 1).unwrap(),
             metrics: Arc::new(Metrics::default()),
         };
-        let engine = Arc::new(Engine::new(parts, old.settings.clone()));
+        let engine = Arc::new(Engine::new(parts, (*old.settings()).clone()));
         for frame in old.workspace.all_frames() {
             engine.workspace.extend((*frame).clone(), at(0.0));
         }

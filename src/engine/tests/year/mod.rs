@@ -24,8 +24,8 @@ use crate::domain::{
     Timetable, Wanted,
 };
 use crate::engine::{
-    Backoff, Compute, Deliverer, DeliverySettings, Engine, EngineError, Ids, Parts, SeriesKey, Settings,
-    Silent,
+    Backoff, Compute, Deliverer, DeliverySettings, Engine, EngineError, Ids, Means, Parts, SeriesKey,
+    Settings, Silent,
 };
 use crate::ports::Clock;
 use crate::ports::hands::Hands;
@@ -316,8 +316,8 @@ fn engine(
 
 fn deliverer(engine: &Engine, receivers: &Arc<Receivers>) -> Arc<Deliverer> {
     let known = RECEIVERS.map(|(name, kind)| receiver(name, kind)).to_vec();
-    let metrics = engine.metrics().clone();
-    Arc::new(Deliverer::new(engine.registry().clone(), receivers.clone(), known, metrics, deliveries()))
+    let means = Means { receivers: known, notifier: receivers.clone(), settings: deliveries() };
+    Arc::new(Deliverer::new(engine.registry().clone(), means, engine.metrics().clone()))
 }
 
 fn person(name: &str) -> Remark {
