@@ -39,6 +39,7 @@ mod shutdown;
 mod sla;
 mod source_faults;
 mod stale;
+mod store;
 mod targets;
 mod templates;
 mod tokens;
