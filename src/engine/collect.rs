@@ -57,7 +57,7 @@ impl Engine {
         for (message, resources) in news {
             tracing::warn!(resources = resources.join(", "), "failed to {message}");
         }
-        self.watch_freshness();
+        self.watch_clocks();
         self.measure_freshness(&resources);
         self.discover().await?;
         let engine = Arc::clone(self);

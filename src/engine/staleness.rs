@@ -57,13 +57,8 @@ impl Engine {
         (apart > APART).then(|| format!("the source's clock is {words} {side} ours; set both by NTP"))
     }
 
-    /// Measures the staleness, and says once that the clocks have come apart.
-    pub(super) fn watch_freshness(&self) {
-        for resource in self.resources() {
-            if let Some(at) = self.workspace.newest_sample(resource) {
-                self.parts.metrics.newest_sample(resource.name(), at.millis() as f64 / 1000.0);
-            }
-        }
+    /// Measures how far the clocks are apart, and says it once where it is too far.
+    pub(super) fn watch_clocks(&self) {
         self.parts.metrics.clock_ahead(self.source().clock_ahead() as f64 / 1000.0);
         let problem = self.clock_problem();
         let is_new = self.workspace.clocks_apart(problem.is_some());

@@ -28,7 +28,6 @@ pub struct Metrics {
     cycles: Counter,
     last_cycle: FloatGauge,
     source_failures: Family<Labels, Counter>,
-    newest_sample: Family<Labels, FloatGauge>,
     clock_ahead: FloatGauge,
     samples: Family<Labels, Counter>,
     series: Family<Labels, Gauge>,
@@ -77,7 +76,6 @@ impl Default for Metrics {
             cycles: Counter::default(),
             last_cycle: FloatGauge::default(),
             source_failures: Family::default(),
-            newest_sample: Family::default(),
             clock_ahead: FloatGauge::default(),
             samples: Family::default(),
             series: Family::default(),
@@ -172,12 +170,6 @@ impl Default for Metrics {
 impl Metrics {
     fn register_usage(&self, registry: &mut Registry) {
         registry.register("source_failures", "Fetches of usage that failed", self.source_failures.clone());
-        registry.register_with_unit(
-            "newest_sample_timestamp",
-            "When the newest usage sample is from, in seconds since 1970",
-            Unit::Seconds,
-            self.newest_sample.clone(),
-        );
         registry.register_with_unit(
             "source_clock_ahead",
             "How far the clock of the source of usage is ahead of the daemon's",
@@ -322,11 +314,6 @@ impl Metrics {
     /// A fetch of usage failed.
     pub fn source_failed(&self, resource: &str) {
         self.source_failures.get_or_create(&vec![("resource", resource.to_owned())]).inc();
-    }
-
-    /// The newest sample of a resource is from this many seconds since 1970.
-    pub fn newest_sample(&self, resource: &str, at_seconds: f64) {
-        self.newest_sample.get_or_create(&vec![("resource", resource.to_owned())]).set(at_seconds);
     }
 
     /// The source's clock is ahead of ours by this many seconds.

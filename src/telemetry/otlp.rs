@@ -117,10 +117,11 @@ impl Client {
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
-        let sending =
-            self.http.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send();
+        let request =
+            self.http.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
         let sent = self.runtime.spawn(async move {
-            let response = sending.await?;
+            // Even beginning to send sets a timer, which only an async thread can.
+            let response = request.send().await?;
             let status = response.status();
             Ok::<_, reqwest::Error>((status, response.bytes().await?))
         });

@@ -33,6 +33,7 @@ fn filled() -> Metrics {
     metrics.incident_changed("opened", "warning", true);
     metrics.incident_judged(true);
     metrics.quota_changed("daemon", "applied");
+    metrics.idempotency_key("new");
     metrics.answered("GET", "/metrics", 200, second);
     metrics.delivered("slack", "taken");
     drop(metrics.polls().timed("cycle", std::future::ready(())));

@@ -81,8 +81,10 @@ async fn a_config_is_taken_as_a_whole_or_not_at_all() {
         || async { !caller.text("/metrics").await.1.contains("plimsoll_series{resource=\"memory_gb\"}") };
     caller.wait_until("memory is measured no more", gone).await;
     assert!(receivers(&caller).await.is_empty());
-    let (_, log) = caller.get("/v1/audit?action=config_reloaded").await;
-    let by: Vec<&Value> = log["items"].as_array().unwrap().iter().map(|line| &line["actor"]).collect();
-    assert_eq!(by.len(), 2, "{log}");
-    assert_ne!(by[0], by[1], "{log}");
+    // The line of the log is written once the config has been taken.
+    let lines = || async { caller.get("/v1/audit?action=config_reloaded").await.1["items"].clone() };
+    let both = || async { lines().await.as_array().is_some_and(|lines| lines.len() == 2) };
+    caller.wait_until("both are in the audit log", both).await;
+    let log = lines().await;
+    assert_ne!(log[0]["actor"], log[1]["actor"], "{log}");
 }

@@ -213,7 +213,7 @@ async fn damage_is_named_and_repaired_and_the_rest_serves() {
 /// Reads the history as DuckDB and pandas do, and says what they find.
 const READ_HISTORY: &str = r#"
 import duckdb, glob, pandas
-full = duckdb.sql("select count(*), count(distinct tenant), min(y) > 0 from '*.parquet'").fetchone()
+full = duckdb.sql("select count(*), count(distinct tenant), min(y) > 0 from '*.parquet'").fetchall()[0]
 frame = pandas.concat(pandas.read_parquet(path) for path in glob.glob("*.parquet"))
 assert len(frame) == full[0] and list(frame.columns) == ["tenant", "ds", "y"], frame.dtypes
 assert str(frame.ds.dtype).endswith("UTC]"), frame.dtypes
@@ -221,7 +221,7 @@ hours = pandas.concat(pandas.read_parquet(path) for path in glob.glob("hourly/*.
 assert list(hours.columns) == ["tenant", "ds", "y", "peak", "samples"], hours.dtypes
 assert (hours.peak >= hours.y).all() and hours.samples.max() == 12
 assert not hours.duplicated(["tenant", "ds"]).any()
-by_duckdb = duckdb.sql("select count(*), max(peak) from 'hourly/*.parquet'").fetchone()
+by_duckdb = duckdb.sql("select count(*), max(peak) from 'hourly/*.parquet'").fetchall()[0]
 assert by_duckdb == (len(hours), hours.peak.max())
 print(full[0], len(hours))
 "#;
