@@ -82,7 +82,15 @@ impl NoveltyDetector {
     /// Says whether what comes is doubted: nothing of it is learned then, and no
     /// shift is taken as the new level.
     pub fn doubt(&mut self, is_doubted: bool) {
+        if is_doubted && !self.is_doubted {
+            // Its beginning came in before it was doubted.
+            self.sets().into_iter().for_each(Seen::distrust);
+        }
         self.is_doubted = is_doubted;
+    }
+
+    fn sets(&mut self) -> [&mut Seen; 3] {
+        [&mut self.values, &mut self.residuals, &mut self.root_residuals]
     }
 
     /// How many samples it has seen.
@@ -98,12 +106,29 @@ impl NoveltyDetector {
 
     /// How new and how rare a sample is; see the module's text.
     fn strangeness(&mut self, value: f64, residual: f64, root_residual: f64) -> f64 {
+        if self.is_doubted {
+            return self.strangeness_at_a_glance(value, residual, root_residual);
+        }
+        if !self.event.lasts() {
+            self.sets().into_iter().for_each(Seen::trust);
+        }
         let of_value = self.values.novelty(value);
         let novelty = of_value.plain
             + of_value.root
             + self.residuals.novelty(residual).plain
             + self.root_residuals.novelty(root_residual).plain;
         let rarity = self.tails.rarity(value).max(self.residual_tails.rarity(residual));
+        novelty * (1.0 + rarity).sqrt()
+    }
+
+    /// The same, of a sample that is not remembered.
+    fn strangeness_at_a_glance(&self, value: f64, residual: f64, root_residual: f64) -> f64 {
+        let of_value = self.values.glance(value);
+        let novelty = of_value.plain
+            + of_value.root
+            + self.residuals.glance(residual).plain
+            + self.root_residuals.glance(root_residual).plain;
+        let rarity = self.tails.glance(value).max(self.residual_tails.glance(residual));
         novelty * (1.0 + rarity).sqrt()
     }
 
@@ -209,6 +234,26 @@ mod tests {
         assert_eq!(events(&found), [(spike_at, Kind::High)]);
         assert!(found[spike_at].score > 0.9);
         assert!(found[spike_at].lasts && !found[spike_at + 1].lasts);
+    }
+
+    #[test]
+    fn a_fault_that_was_doubted_is_found_again_at_once() {
+        let step = Step::FIVE_MINUTES;
+        let mut detector = NoveltyDetector::new(Settings::for_step(step), step);
+        let is_fault = |index: usize| [8, 10, 12].contains(&(index / 288)) && index % 288 < 36;
+        let (mut length, mut found) = (0, Vec::new());
+        for index in 0..288 * 14 {
+            let value = if is_fault(index) { 400.0 + 10.0 * noise(index) } else { daily(index) };
+            // As the engine does it: from the fourth sample of a fault on.
+            detector.doubt(length > 3);
+            let judgement = detector.judge(Timestamp::from_millis(index as i64 * step.millis()), value);
+            length = if judgement.lasts { length + 1 } else { 0 };
+            if judgement.is_anomaly {
+                found.push(index);
+            }
+        }
+        assert_eq!(found, [8 * 288, 10 * 288, 12 * 288]);
+        assert!(detector.bytes() < 48 * 1024);
     }
 
     #[test]

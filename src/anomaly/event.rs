@@ -101,6 +101,11 @@ impl Event {
         }
     }
 
+    /// Whether an event lasts.
+    pub fn lasts(&self) -> bool {
+        self.lasting.is_some()
+    }
+
     /// Whether an event lasts that may still turn out to be a shift; what
     /// lasts for longer without a level of its own is the series' new way.
     pub fn is_undecided(&self, hold: u32) -> bool {

@@ -25,6 +25,9 @@ const LEAST_RANGE: f64 = 0.02;
 /// else make all that follows look small.
 const MOST: f64 = 10.0;
 
+/// So many values at the most can be taken back.
+const FRESH: usize = 24;
+
 /// A sorted set of values with the sample that last showed each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Seen {
@@ -34,6 +37,8 @@ pub(super) struct Seen {
     now: u32,
     low: Extreme,
     high: Extreme,
+    /// Values that came in since [`Seen::trust`], the first [`FRESH`] of them.
+    fresh: Vec<f64>,
 }
 
 /// An end of the range, and the sample that last showed it.
@@ -63,12 +68,14 @@ impl Seen {
             now: 0,
             low: Extreme { value: f64::INFINITY, last: 0 },
             high: Extreme { value: f64::NEG_INFINITY, last: 0 },
+            fresh: Vec::new(),
         }
     }
 
     /// The bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.values.capacity() * size_of::<f64>() + self.last.capacity() * size_of::<u32>()
+        (self.values.capacity() + self.fresh.capacity()) * size_of::<f64>()
+            + self.last.capacity() * size_of::<u32>()
     }
 
     /// The range so far; zero before the first value.
@@ -89,6 +96,29 @@ impl Seen {
         let novelty = self.measure(value, below, above);
         self.remember(value, place);
         novelty
+    }
+
+    /// How new `value` is, without remembering it. `value` must be finite.
+    pub fn glance(&self, value: f64) -> Novelty {
+        let place = self.values.partition_point(|known| *known < value);
+        let below = (0..place).rev().find(|index| !self.is_stale(*index)).map(|index| self.values[index]);
+        let above = (place..self.values.len()).find(|index| !self.is_stale(*index));
+        self.measure(value, below, above.map(|index| self.values[index]))
+    }
+
+    /// What came until now belongs to the series.
+    pub fn trust(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// What came since the last [`Seen::trust`] does not: it is forgotten, but
+    /// for what stood before and came again, and for the range.
+    pub fn distrust(&mut self) {
+        for value in std::mem::take(&mut self.fresh) {
+            if let Some(index) = self.values.iter().position(|known| *known == value) {
+                self.remove(index);
+            }
+        }
     }
 
     fn measure(&self, value: f64, below: Option<f64>, above: Option<f64>) -> Novelty {
@@ -140,6 +170,12 @@ impl Seen {
             }
         }
         self.make_room();
+        if self.fresh.len() < FRESH {
+            if self.fresh.capacity() == 0 {
+                self.fresh.reserve_exact(FRESH);
+            }
+            self.fresh.push(value);
+        }
         self.values.insert(place, value);
         self.last.insert(place, self.now);
         if self.values.len() == self.capacity {
@@ -269,7 +305,7 @@ mod tests {
         }
         assert!(seen.values.len() < 256);
         assert!(seen.values.is_sorted());
-        assert_eq!(seen.heap_bytes(), 256 * 12);
+        assert_eq!(seen.heap_bytes(), 256 * 12 + FRESH * 8);
     }
 
     #[test]

@@ -35,15 +35,19 @@ impl Tails {
     /// chance of one as extreme; 0 in the usual range, at most 12. Then it is
     /// remembered.
     pub fn rarity(&mut self, value: f64) -> f64 {
-        let rarity = if self.seen > 20 {
-            self.upper.rarity(value, self.seen).max(self.lower.rarity(-value, self.seen))
-        } else {
-            0.0
-        };
+        let rarity = self.glance(value);
         self.seen = self.seen.saturating_add(1);
         self.upper.remember(value, self.seen);
         self.lower.remember(-value, self.seen);
         rarity
+    }
+
+    /// The same without remembering it.
+    pub fn glance(&self, value: f64) -> f64 {
+        if self.seen <= 20 {
+            return 0.0;
+        }
+        self.upper.rarity(value, self.seen).max(self.lower.rarity(-value, self.seen))
     }
 }
 

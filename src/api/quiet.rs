@@ -37,8 +37,10 @@ pub struct SilenceToAdd {
     resource: Option<Resource>,
     /// The first instant; now where it is left out.
     from: Option<Timestamp>,
-    /// The first instant after.
-    until: Timestamp,
+    /// The first instant after; this or seconds must be given.
+    until: Option<Timestamp>,
+    /// Its length, in place of until: by the daemon's clock, whatever the caller's says.
+    seconds: Option<u32>,
     /// Why; it stands in the audit log.
     #[schema(min_length = 1)]
     reason: String,
@@ -57,6 +59,8 @@ pub struct MarkerToAdd {
     from: Option<Timestamp>,
     /// The first instant after; a deploy has a length of its own (incidents.deploy_quiet).
     until: Option<Timestamp>,
+    /// Its length, in place of until: by the daemon's clock, whatever the caller's says.
+    seconds: Option<u32>,
     /// What is done; it stands in the audit log.
     #[schema(min_length = 1)]
     text: String,
@@ -92,13 +96,15 @@ pub async fn silence(
 ) -> Result<(StatusCode, Json<Silence>), Problem> {
     let now = state.engine.now();
     let from = given.from.unwrap_or(now);
-    check(&state, given.tenant.as_ref(), from, given.until, "reason", &given.reason).await?;
+    let until = end(from, given.until, given.seconds)?
+        .ok_or_else(|| Problem::unprocessable("say in until or in seconds when the silence ends"))?;
+    check(&state, given.tenant.as_ref(), from, until, "reason", &given.reason).await?;
     let silence = Silence {
         id: state.engine.new_id(),
         tenant: given.tenant,
         resource: given.resource,
         from,
-        until: given.until,
+        until,
         reason: given.reason,
         by: caller.actor(),
         lifted_at: None,
@@ -152,11 +158,11 @@ pub async fn mark(
     Body(given): Body<MarkerToAdd>,
 ) -> Result<(StatusCode, Json<Marker>), Problem> {
     let from = given.from.unwrap_or(state.engine.now());
-    let until = match (given.until, given.kind) {
+    let until = match (end(from, given.until, given.seconds)?, given.kind) {
         (Some(until), _) => until,
         (None, MarkerKind::Deploy) => from.plus(state.settings.deploy_quiet),
         (None, MarkerKind::Maintenance) => {
-            return Err(Problem::unprocessable("say in until when the maintenance ends"));
+            return Err(Problem::unprocessable("say in until or in seconds when the maintenance ends"));
         }
     };
     check(&state, given.tenant.as_ref(), from, until, "text", &given.text).await?;
@@ -181,6 +187,20 @@ pub async fn unmark(
 ) -> Result<StatusCode, Problem> {
     state.engine.registry().remove_marker(id, caller.remark(None)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// When something ends that begins then, by an instant or a length, not both.
+fn end(
+    from: Timestamp,
+    until: Option<Timestamp>,
+    seconds: Option<u32>,
+) -> Result<Option<Timestamp>, Problem> {
+    match (until, seconds) {
+        (Some(_), Some(_)) => Err(Problem::unprocessable("give until or seconds, not both")),
+        (until, seconds) => {
+            Ok(until.or(seconds.map(|seconds| from.plus(Duration::from_secs(seconds.into())))))
+        }
+    }
 }
 
 /// Refuses what names nobody, ends before it begins, is too long, or says no why.

@@ -190,9 +190,8 @@ fn call(arguments: &Incident) -> anyhow::Result<Value> {
             server.call(Method::DELETE, &format!("/v1/silences/{}", checked(id)?), &[], None)
         }
         What::Silence(Silence::Add { tenant, resource, length, reason }) => {
-            let until = now().plus(*length);
             let body = given(json!({
-                "tenant": tenant, "resource": resource, "until": until, "reason": reason
+                "tenant": tenant, "resource": resource, "seconds": length.as_secs(), "reason": reason
             }));
             server.call(Method::POST, "/v1/silences", &[], Some(&body))
         }
@@ -201,9 +200,9 @@ fn call(arguments: &Incident) -> anyhow::Result<Value> {
             server.call(Method::DELETE, &format!("/v1/markers/{}", checked(id)?), &[], None)
         }
         What::Marker(Marker::Add { kind, tenant, from, length, text }) => {
-            let until = length.map(|length| from.unwrap_or_else(now).plus(length));
+            let seconds = length.map(|length| length.as_secs());
             let body = given(json!({
-                "kind": kind, "tenant": tenant, "from": from, "until": until, "text": text
+                "kind": kind, "tenant": tenant, "from": from, "seconds": seconds, "text": text
             }));
             server.call(Method::POST, "/v1/markers", &[], Some(&body))
         }
@@ -213,12 +212,6 @@ fn call(arguments: &Incident) -> anyhow::Result<Value> {
 /// An id goes into a path, so it must be one.
 fn checked(id: &str) -> anyhow::Result<uuid::Uuid> {
     Ok(id.parse().map_err(|_| BadUsage(format!("read {id:?} as an id; take one from the list")))?)
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_millis(
-        chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis(),
-    )
 }
 
 impl List {
