@@ -7,10 +7,15 @@ use std::fmt;
 use super::Config;
 
 /// Keys and whole sections that are read at the start only.
-const AT_START: [&str; 11] = [
+const AT_START: [&str; 16] = [
     "server.listen_address",
     "server.allow_remote",
     "server.shutdown_time_limit",
+    "server.max_connections",
+    "server.head_time_out",
+    "server.max_head",
+    "server.max_headers",
+    "server.stalled_time_out",
     "store",
     "prometheus.step",
     "history.window",
@@ -59,6 +64,7 @@ impl Config {
         let held = running.clone();
         self.server.listen_address = held.server.listen_address;
         self.server.shutdown_time_limit = held.server.shutdown_time_limit;
+        self.server.connections = held.server.connections;
         self.store = held.store;
         self.prometheus.step = held.prometheus.step;
         self.history.window = held.history.window;
@@ -96,14 +102,15 @@ mod tests {
     fn what_is_read_at_the_start_only_is_named_and_kept() {
         let running = config("");
         let wanted = config(
-            "[guardrails]\nlargest_step_up = 0.1\n[server]\nlisten_address = \"127.0.0.1:7118\"\n[store]\nkind = \
+            "[guardrails]\nlargest_step_up = 0.1\n[server]\nlisten_address = \"127.0.0.1:7118\"\nmax_connections = 20\n[store]\nkind = \
              \"memory\"\n",
         );
         let changes = running.changes_to(&wanted);
         assert_eq!(changes.taken, ["guardrails.largest_step_up"]);
-        assert_eq!(changes.at_start, ["server.listen_address", "store.kind"]);
+        assert_eq!(changes.at_start, ["server.listen_address", "server.max_connections", "store.kind"]);
         let taken = wanted.clone().while_running(&running);
         assert_eq!(taken.server.listen_address, running.server.listen_address);
+        assert_eq!(taken.server.connections.max_connections, running.server.connections.max_connections);
         assert_eq!(taken.guardrails.largest_step_up, 0.1);
         assert_eq!(
             taken.changes_to(&wanted).at_start,
