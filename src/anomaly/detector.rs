@@ -53,11 +53,6 @@ pub struct NoveltyDetector {
 }
 
 impl NoveltyDetector {
-    /// Judges by other settings from now on.
-    pub fn set_settings(&mut self, settings: Settings) {
-        self.settings = settings;
-    }
-
     /// For a series of the given step.
     pub fn new(settings: Settings, step: Step) -> Self {
         NoveltyDetector {
@@ -77,6 +72,11 @@ impl NoveltyDetector {
             event: Event::default(),
             signs: Signs::default(),
         }
+    }
+
+    /// Judges by other settings from now on.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// Says whether what comes is doubted: nothing of it is learned then, and no
@@ -104,31 +104,28 @@ impl NoveltyDetector {
         size_of::<Self>() + sets.iter().map(|set| set.heap_bytes()).sum::<usize>()
     }
 
-    /// How new and how rare a sample is; see the module's text.
+    /// How new and how rare a sample is; see the module's text. What is doubted
+    /// is not remembered.
     fn strangeness(&mut self, value: f64, residual: f64, root_residual: f64) -> f64 {
-        if self.is_doubted {
-            return self.strangeness_at_a_glance(value, residual, root_residual);
-        }
-        if !self.event.lasts() {
-            self.sets().into_iter().for_each(Seen::trust);
-        }
-        let of_value = self.values.novelty(value);
-        let novelty = of_value.plain
-            + of_value.root
-            + self.residuals.novelty(residual).plain
-            + self.root_residuals.novelty(root_residual).plain;
-        let rarity = self.tails.rarity(value).max(self.residual_tails.rarity(residual));
-        novelty * (1.0 + rarity).sqrt()
-    }
-
-    /// The same, of a sample that is not remembered.
-    fn strangeness_at_a_glance(&self, value: f64, residual: f64, root_residual: f64) -> f64 {
-        let of_value = self.values.glance(value);
-        let novelty = of_value.plain
-            + of_value.root
-            + self.residuals.glance(residual).plain
-            + self.root_residuals.glance(root_residual).plain;
-        let rarity = self.tails.glance(value).max(self.residual_tails.glance(residual));
+        let (of_value, of_residual, of_root_residual, rarity) = if self.is_doubted {
+            (
+                self.values.glance(value),
+                self.residuals.glance(residual),
+                self.root_residuals.glance(root_residual),
+                self.tails.glance(value).max(self.residual_tails.glance(residual)),
+            )
+        } else {
+            if !self.event.lasts() {
+                self.sets().into_iter().for_each(Seen::trust);
+            }
+            (
+                self.values.novelty(value),
+                self.residuals.novelty(residual),
+                self.root_residuals.novelty(root_residual),
+                self.tails.rarity(value).max(self.residual_tails.rarity(residual)),
+            )
+        };
+        let novelty = of_value.plain + of_value.root + of_residual.plain + of_root_residual.plain;
         novelty * (1.0 + rarity).sqrt()
     }
 

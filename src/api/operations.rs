@@ -8,7 +8,6 @@ use axum::{Extension, Json};
 use super::ApiState;
 use super::auth::Caller;
 use super::problem::Problem;
-use crate::domain::AuditAction;
 use crate::ports::Reloaded;
 
 /// Say that the process answers.
@@ -69,9 +68,7 @@ pub async fn reload(
     let reloads = state.reloads.as_ref().ok_or_else(none)?;
     let stops = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops");
     let reloaded = reloads.ask().await.ok_or_else(stops)?.map_err(Problem::refused_config)?;
-    let words = [serde_json::Value::Null, serde_json::json!(reloaded)];
-    let (action, about) = (AuditAction::ConfigReloaded, (None, None));
-    state.engine.registry().write_event(action, about, words, caller.remark(None)).await?;
+    state.engine.registry().config_reloaded(&reloaded, caller.remark(None)).await?;
     Ok(Json(reloaded))
 }
 

@@ -68,7 +68,7 @@ impl App {
             StoreKind::Memory => None,
             StoreKind::Sled | StoreKind::Redb => Some(witness::Witness::of(&config, Arc::clone(&engine))?),
         };
-        engine.metrics().config_read(true, engine.now().millis() as f64 / 1000.0);
+        engine.metrics().config_read(true, engine.now().as_seconds());
         Ok(App { witness, engine, deliverer, closing, listener, config, file: file.to_owned() })
     }
 
@@ -99,14 +99,13 @@ impl App {
         let reporter = tokio::spawn(polls.timed("reports", drive_reports(held(), told(), stop.clone())));
         let witness =
             self.witness.map(|witness| tokio::spawn(polls.timed("audit", witness.run(stop.clone()))));
-        let engine_metrics = Arc::clone(engine.metrics());
+        let metrics = Arc::clone(engine.metrics());
         let settings = parts::api_settings(&self.config);
         let api = ApiState::new(held(), told(), settings);
         let api = api.over(self.closing.keeper()).until(stop.clone()).reloading(reloads);
         let routes = Routes::over(api.clone());
         let (file, running) = (self.file, self.config);
         let limits = running.server.connections.clone();
-        let metrics = Arc::clone(&engine_metrics);
         let reloader = Reloader { file, running, engine, deliverer, api, routes: routes.clone() };
         let reloader = tokio::spawn(polls.timed("reload", reloader.run(asked, stop.clone())));
         server::serve(self.listener, routes, limits, metrics, grace, stop.clone()).await;

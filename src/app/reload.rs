@@ -14,7 +14,7 @@ use super::server::Routes;
 use super::{parts, prometheus_source, token};
 use crate::api::ApiState;
 use crate::config::{Changes, Config};
-use crate::domain::{Actor, AuditAction};
+use crate::domain::Actor;
 use crate::engine::{Deliverer, Engine, Live, Means};
 use crate::ports::{ReloadAnswer, ReloadAsked, ReloadRefused, Reloaded};
 use crate::registry::Remark;
@@ -61,7 +61,7 @@ impl Reloader {
 
     async fn reload(&mut self) -> ReloadAnswer {
         let built = self.build().await;
-        self.engine.metrics().config_read(built.is_ok(), self.engine.now().millis() as f64 / 1000.0);
+        self.engine.metrics().config_read(built.is_ok(), self.engine.now().as_seconds());
         match built {
             Ok(built) => Ok(self.take(built)),
             Err(problems) => {
@@ -115,10 +115,7 @@ impl Reloader {
     async fn write_down(&self, outcome: ReloadAnswer) {
         let Ok(reloaded) = outcome else { return };
         let remark = Remark { by: Actor::Daemon, comment: Some("SIGHUP".to_owned()), request_id: None };
-        let values = [serde_json::Value::Null, serde_json::json!(reloaded)];
-        let written =
-            self.engine.registry().write_event(AuditAction::ConfigReloaded, (None, None), values, remark);
-        if let Err(error) = written.await {
+        if let Err(error) = self.engine.registry().config_reloaded(&reloaded, remark).await {
             tracing::error!("failed to {error}");
         }
     }

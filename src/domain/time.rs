@@ -36,6 +36,11 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// Seconds since 1970 with their parts, as metrics and exports give times.
+    pub fn as_seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
     /// The instant `duration` later.
     pub fn plus(self, duration: Duration) -> Self {
         Timestamp(self.0.saturating_add(millis_of(duration)))

@@ -68,25 +68,6 @@ impl Engine {
         Ok(samples)
     }
 
-    /// How old the usage is that is held.
-    fn measure_freshness(&self, resources: &[Resource]) {
-        let stale_before = self.now().minus(self.settings().stale_after);
-        for resource in Resource::ALL {
-            let Some(frame) = self.workspace.frame(resource).filter(|_| resources.contains(&resource)) else {
-                self.parts.metrics.not_measured(resource.name());
-                continue;
-            };
-            let last = frame.series.values().map(|series| series.last_sample().map(|(at, _)| at));
-            let (mut newest, mut stale) = (None, 0);
-            for at in last {
-                newest = newest.max(at);
-                stale += usize::from(at.is_none_or(|at| at < stale_before));
-            }
-            let seconds = newest.map(|at| at.millis() as f64 / 1000.0);
-            self.parts.metrics.freshness(resource.name(), seconds, stale);
-        }
-    }
-
     /// Notes a failure; gives its message where it is not the one before.
     fn note_source_failure(&self, resource: Resource, error: SourceError) -> Option<String> {
         self.parts.metrics.source_failed(resource.name());

@@ -374,7 +374,7 @@ impl Engine {
         self.measure_changes().await?;
         ended("apply", &mut report);
         self.parts.metrics.store_bytes(self.registry().health().await.disk_bytes);
-        self.parts.metrics.cycle_ended(self.now().millis() as f64 / 1000.0);
+        self.parts.metrics.cycle_ended(self.now().as_seconds());
         self.workspace.cycle_ended(self.now());
         Ok(report)
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::{Engine, SeriesKey};
 use crate::domain::{Resource, Timestamp};
+use crate::series::UsageSeries;
 
 /// Clocks that are further apart than this are worth a word.
 const APART: Duration = Duration::from_secs(30);
@@ -55,6 +56,21 @@ impl Engine {
         let words = humantime::format_duration(Duration::from_secs(apart.as_secs()));
         let side = if ahead < 0 { "behind" } else { "ahead of" };
         (apart > APART).then(|| format!("the source's clock is {words} {side} ours; set both by NTP"))
+    }
+
+    /// Measures how old the usage is that is held.
+    pub(super) fn measure_freshness(&self, resources: &[Resource]) {
+        for resource in Resource::ALL {
+            let Some(frame) = self.workspace.frame(resource).filter(|_| resources.contains(&resource)) else {
+                self.parts.metrics.not_measured(resource.name());
+                continue;
+            };
+            let is_stale =
+                |series: &&UsageSeries| series.last_sample().is_none_or(|(at, _)| self.is_stale(at));
+            let stale = frame.series.values().filter(is_stale).count();
+            let newest = self.workspace.newest_sample(resource).map(Timestamp::as_seconds);
+            self.parts.metrics.freshness(resource.name(), newest, stale);
+        }
     }
 
     /// Measures how far the clocks are apart, and says it once where it is too far.

@@ -13,7 +13,7 @@ use super::message::Message;
 use crate::domain::{self, Timestamp};
 use crate::ports::DeliveryError;
 use crate::security::{Addresses, check_url};
-use crate::telemetry::{TRACEPARENT, causes, traceparent};
+use crate::telemetry::{self, causes};
 
 /// How much of an answer stands in a message about it, in characters.
 const SHOWN: usize = 200;
@@ -48,10 +48,8 @@ impl Http {
     pub async fn post(&self, url: &str, message: &Message, now: Timestamp) -> Result<(), DeliveryError> {
         let url = check_url(url).map_err(|error| failed(format!("can't {error}")))?;
         self.check_literal(&url)?;
-        let mut request = self.client.post(url).header(CONTENT_TYPE, message.content_type);
-        if let Some(trace) = traceparent() {
-            request = request.header(TRACEPARENT, trace);
-        }
+        let request = self.client.post(url).header(CONTENT_TYPE, message.content_type);
+        let mut request = telemetry::with_trace(request);
         for (name, value) in &message.headers {
             request = request.header(*name, value);
         }

@@ -18,7 +18,7 @@ pub use inspection::{Cut, Finding, Inspection, Report};
 
 use super::{Registry, RegistryError};
 use crate::domain::{Actor, AuditAction, AuditEvent, Resource, TenantId, Timestamp};
-use crate::ports::{Order, StoreError, Table, Versioned, append_key};
+use crate::ports::{Order, Reloaded, StoreError, Table, Versioned, append_key};
 use crate::security::{hex, sha256};
 
 /// Who changes something, and what they say of it.
@@ -109,6 +109,12 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let event = self.event(action, about, values, remark);
         Ok(self.commit(vec![super::append_audit(&event)?]).await?)
+    }
+
+    /// Writes down that the config was read again and taken.
+    pub async fn config_reloaded(&self, reloaded: &Reloaded, remark: Remark) -> Result<(), RegistryError> {
+        let values = [serde_json::Value::Null, serde_json::json!(reloaded)];
+        self.write_event(AuditAction::ConfigReloaded, (None, None), values, remark).await
     }
 
     /// Up to `limit` lines that the filter takes, the newest first, of those

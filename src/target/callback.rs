@@ -19,7 +19,7 @@ use super::may_work_later;
 use crate::domain::{QuotaChange, Resource, TenantId};
 use crate::ports::{QuotaTarget, TargetError};
 use crate::security::SigningSecret;
-use crate::telemetry::{TRACEPARENT, causes, traceparent};
+use crate::telemetry::{self, causes};
 
 const NAME: &str = "http";
 /// How much of an answer is read, in bytes.
@@ -85,15 +85,13 @@ impl CallbackTarget {
         let body = change.map(body).unwrap_or_default();
         // The signature says when a call was made, so it is the system's time.
         let seconds = chrono::Utc::now().timestamp();
-        let mut request = self
+        let request = self
             .client
             .request(method, url)
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", self.secret.sign(id, seconds, body.as_bytes()));
-        if let Some(trace) = traceparent() {
-            request = request.header(TRACEPARENT, trace);
-        }
+        let mut request = telemetry::with_trace(request);
         if let Some(change) = change {
             request = request
                 .header(CONTENT_TYPE, "application/json")

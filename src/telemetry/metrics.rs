@@ -68,11 +68,8 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("plimsoll");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
-        let steps = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 10)));
-        let request_durations =
-            Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(0.0001, 4.0, 10)));
         let metrics = Metrics {
-            steps: steps.clone(),
+            steps: Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 10))),
             cycles: Counter::default(),
             last_cycle: FloatGauge::default(),
             source_failures: Family::default(),
@@ -94,7 +91,9 @@ impl Default for Metrics {
             quota_changes: Family::default(),
             requests: Family::default(),
             idempotency_keys: Family::default(),
-            request_durations: request_durations.clone(),
+            request_durations: Histograms::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.0001, 4.0, 10))
+            }),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             store_bytes: Gauge::default(),
@@ -112,15 +111,7 @@ impl Default for Metrics {
             registry: Registry::default(),
             process: Registry::default(),
         };
-        let seconds = Unit::Seconds;
-        registry.register_with_unit("step_duration", "Time that a step of a cycle took", seconds, steps);
-        registry.register("cycles", "Cycles that ran", metrics.cycles.clone());
-        registry.register_with_unit(
-            "last_cycle_timestamp",
-            "When the last cycle ended, in seconds since 1970",
-            Unit::Seconds,
-            metrics.last_cycle.clone(),
-        );
+        metrics.register_cycles(&mut registry);
         metrics.register_usage(&mut registry);
         metrics.register_incidents(&mut registry);
         metrics.register_forecasts(&mut registry);
@@ -129,28 +120,7 @@ impl Default for Metrics {
             "Quota changes by who asked and what became of them",
             metrics.quota_changes.clone(),
         );
-        registry.register("http_requests", "Requests answered", metrics.requests.clone());
-        registry.register(
-            "idempotency_keys",
-            "Writes with an Idempotency-Key by what was known of it",
-            metrics.idempotency_keys.clone(),
-        );
-        registry.register_with_unit(
-            "http_request_duration",
-            "Time to answer a request",
-            Unit::Seconds,
-            request_durations,
-        );
-        registry.register(
-            "http_connections",
-            "Open connections to the API when the last one came",
-            metrics.connections.clone(),
-        );
-        registry.register(
-            "http_connections_refused",
-            "Connections that found every place taken and busy",
-            metrics.connections_refused.clone(),
-        );
+        metrics.register_requests(&mut registry);
         registry.register_with_unit(
             "store_size",
             "Size of the state on disk",
@@ -168,6 +138,47 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    fn register_cycles(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "step_duration",
+            "Time that a step of a cycle took",
+            Unit::Seconds,
+            self.steps.clone(),
+        );
+        registry.register("cycles", "Cycles that ran", self.cycles.clone());
+        registry.register_with_unit(
+            "last_cycle_timestamp",
+            "When the last cycle ended, in seconds since 1970",
+            Unit::Seconds,
+            self.last_cycle.clone(),
+        );
+    }
+
+    fn register_requests(&self, registry: &mut Registry) {
+        registry.register("http_requests", "Requests answered", self.requests.clone());
+        registry.register(
+            "idempotency_keys",
+            "Writes with an Idempotency-Key by what was known of it",
+            self.idempotency_keys.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to answer a request",
+            Unit::Seconds,
+            self.request_durations.clone(),
+        );
+        registry.register(
+            "http_connections",
+            "Open connections to the API when the last one came",
+            self.connections.clone(),
+        );
+        registry.register(
+            "http_connections_refused",
+            "Connections that found every place taken and busy",
+            self.connections_refused.clone(),
+        );
+    }
+
     fn register_usage(&self, registry: &mut Registry) {
         registry.register("source_failures", "Fetches of usage that failed", self.source_failures.clone());
         registry.register_with_unit(

@@ -15,4 +15,4 @@ pub use logs::{LogError, LogFormat, set_level as set_log_level, start as start_l
 pub use metrics::Metrics;
 pub use otlp::TraceError;
 pub use polls::{LONGEST_POLL, Polls, Timed};
-pub use trace::{NoTraceContext, TRACEPARENT, TraceContext, here, link, traced, traceparent};
+pub use trace::{NoTraceContext, TRACEPARENT, TraceContext, here, link, traced, traceparent, with_trace};

@@ -108,6 +108,14 @@ pub fn traceparent() -> Option<String> {
     here().map(|here| here.to_string())
 }
 
+/// A request that tells whom it asks where in a trace it was made.
+pub fn with_trace(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    match traceparent() {
+        Some(trace) => request.header(TRACEPARENT, trace),
+        None => request,
+    }
+}
+
 /// Links a span with where something was made, which is another trace.
 pub fn link(span: &Span, made_at: Option<&str>) {
     if let Some(made_at) = made_at.and_then(|text| text.parse::<TraceContext>().ok()) {

@@ -118,10 +118,15 @@ async fn backup_while_quotas_change(kind: &str) {
     let elsewhere = config
         .replace(&address, &format!("listen_address = \"{}\"", free_address()))
         .replace("path = \"data\"", &format!("path = {path:?}"));
-    let other = Daemon::start(&elsewhere).await;
-    let verified = crate::audit::audit(&other, &["verify"]);
+    holds_what_was_acknowledged(&Daemon::start(&elsewhere).await, &tenants, acknowledged).await;
+}
+
+/// Whether a daemon's quotas and audit log hold, of each tenant, at least the
+/// generation before the backup, and no more than one after the last.
+async fn holds_what_was_acknowledged(other: &Daemon, tenants: &[String], acknowledged: Vec<(u64, u64)>) {
+    let verified = crate::audit::audit(other, &["verify"]);
     assert!(verified.status.success(), "{}", said(&verified));
-    let caller = Caller::of(&other);
+    let caller = Caller::of(other);
     for (tenant, (before, last)) in tenants.iter().zip(acknowledged) {
         let (_, quota) = caller.get(&format!("/v1/tenants/{tenant}/quotas/cpu_cores")).await;
         let generation = quota["generation"].as_u64().unwrap();

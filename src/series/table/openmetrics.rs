@@ -14,7 +14,7 @@ pub(super) fn write(out: &mut dyn Write, fleet: &Fleet) -> io::Result<()> {
         for tenant in &fleet.tenants {
             let series = fleet.series_of(tenant).filter(|series| series.resource == resource);
             for (at, value) in series.flat_map(|series| series.samples().collect::<Vec<_>>()) {
-                let seconds = at.millis() as f64 / 1000.0;
+                let seconds = at.as_seconds();
                 // Ids and tiers hold no character that needs an escape.
                 writeln!(
                     out,
