@@ -108,7 +108,7 @@ async fn engine(folder: &std::path::Path, tenants: usize) -> Outcome<Arc<Engine>
         )?;
     }
     let frames = Resource::ALL.map(|resource| Frame::empty(resource, Step::HOUR)).to_vec();
-    let store = DiskStore::open(folder, DiskKind::Sled, DiskSettings::default())?;
+    let store = DiskStore::open(folder, DiskKind::Redb, DiskSettings::default())?;
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::HOUR, frames)),
         history: Arc::new(MadeUp(tenants)),

@@ -89,7 +89,7 @@ async fn cycles(url: &str) {
     let last_hour = 3600;
     let clock = Arc::new(Present(AtomicI64::new(START + POINTS * STEP - last_hour)));
     let (state, history) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let store = DiskStore::open(state.path(), DiskKind::Sled, DiskSettings::default()).unwrap();
+    let store = DiskStore::open(state.path(), DiskKind::Redb, DiskSettings::default()).unwrap();
     let parts = Parts {
         source: Arc::new(PrometheusSource::new(PrometheusSettings::new(url, expressions)).unwrap()),
         history: Arc::new(ParquetHistory::open(history.path()).unwrap()),

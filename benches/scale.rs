@@ -179,7 +179,7 @@ fn name(number: usize) -> Result<TenantId, DomainError> {
 }
 
 fn engine(asked: &Asked, folder: &std::path::Path, clock: Arc<Moved>) -> anyhow::Result<Arc<Engine>> {
-    let store = DiskStore::open(&folder.join("state"), DiskKind::Sled, DiskSettings::default())?;
+    let store = DiskStore::open(&folder.join("state"), DiskKind::Redb, DiskSettings::default())?;
     let days = |count: i64| Duration::from_secs(count.unsigned_abs() * 86_400);
     let settings = Settings {
         backfill: days(asked.days),

@@ -59,9 +59,9 @@ impl Store {
             ),
             kind: section.choice(
                 "kind",
-                "How state is kept: in sled or in redb on disk; \"memory\" forgets it at the end, for trials \
+                "How state is kept: in redb or in sled on disk; \"memory\" forgets it at the end, for trials \
                  only. A folder stays with its kind; `plimsoll store backup` and `restore` carry it over.",
-                &[("sled", StoreKind::Sled), ("redb", StoreKind::Redb), ("memory", StoreKind::Memory)],
+                &[("redb", StoreKind::Redb), ("sled", StoreKind::Sled), ("memory", StoreKind::Memory)],
             ),
             queue_length: section.count(
                 "queue_length",
@@ -85,9 +85,9 @@ impl Store {
             ),
             compact_ratio: section.number(
                 "compact_ratio",
-                "The state is rewritten at start when it takes up this many times its live size on \
-                 disk. Lower it to save disk, raise it to start sooner.",
-                4.0,
+                "The state is rewritten when it takes up this many times its live size on disk: redb's while \
+                 the daemon goes on, sled's at a start. Lower it to save disk, raise it to write less.",
+                1.8,
                 1.5..=1_000.0,
             ),
         }

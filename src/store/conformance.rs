@@ -11,7 +11,7 @@ pub(super) fn put(key: &str, expect: Expect, bytes: &[u8]) -> Write {
     Write::Put { table: Table::Tenants, key: key.to_owned(), expect, bytes: bytes.to_vec() }
 }
 
-fn delete(key: &str, expect: Expect) -> Write {
+pub(super) fn delete(key: &str, expect: Expect) -> Write {
     Write::Delete { table: Table::Tenants, key: key.to_owned(), expect }
 }
 

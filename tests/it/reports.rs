@@ -111,7 +111,7 @@ fn scheduled(schedule: &str, receivers: &str) -> String {
 /// it does after a long rest, and starts it again.
 async fn after_a_long_rest(daemon: &mut Daemon) {
     daemon.kill();
-    let store = DiskStore::open(&daemon.folder().join("data/state"), DiskKind::Sled, DiskSettings::default())
+    let store = DiskStore::open(&daemon.folder().join("data/state"), DiskKind::Redb, DiskSettings::default())
         .unwrap();
     let weeks = Duration::from_secs(30 * 86_400);
     let then = Timestamp::from_millis(chrono::Utc::now().timestamp_millis()).minus(weeks);

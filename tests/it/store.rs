@@ -193,14 +193,14 @@ async fn damage_is_named_and_repaired_and_the_rest_serves() {
     assert!(daemon.wait().await.success());
     let sound = store(daemon.folder(), "plimsoll.toml", &["check"]);
     assert!(sound.status.success(), "{}", said(&sound));
-    let values = daemon.folder().join("data/state/sled/db");
+    let values = daemon.folder().join("data/state/redb/values.redb");
     let mut bytes = fs::read(&values).unwrap();
     let middle = bytes.len() / 3;
     bytes[middle] ^= 1;
     fs::write(&values, bytes).unwrap();
     let found = store(daemon.folder(), "plimsoll.toml", &["check"]);
     assert_eq!(found.status.code(), Some(1), "{}", said(&found));
-    assert!(said(&found).contains("sled/db: it is not as it was"), "{}", said(&found));
+    assert!(said(&found).contains("redb/values.redb: it is not as it was"), "{}", said(&found));
     let repaired = store(daemon.folder(), "plimsoll.toml", &["repair"]);
     assert_eq!(repaired.status.code(), Some(1), "{}", said(&repaired));
     assert!(

@@ -41,7 +41,9 @@ async fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let kind = std::env::var(KIND).unwrap();
     let kind = DiskKind::ALL.into_iter().find(|one| one.name() == kind).unwrap();
-    let store = Arc::new(open(Path::new(&folder), kind));
+    // The values are rewritten again and again, and that is killed as well.
+    let settings = DiskSettings { compact_above: 0, compact_ratio: 1.2, ..DiskSettings::default() };
+    let store = Arc::new(DiskStore::open(Path::new(&folder), kind, settings).unwrap());
     let writers = (0..WRITERS).map(|writer| tokio::spawn(write_on(Arc::clone(&store), writer)));
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();

@@ -22,6 +22,7 @@ mod opening;
 mod probe;
 mod redb;
 mod repair;
+mod rewrite;
 mod seal;
 mod sled;
 pub(super) mod snapshot;
@@ -82,8 +83,8 @@ pub struct DiskSettings {
     pub open_limit: Duration,
     /// How long closing may take.
     pub close_limit: Duration,
-    /// The values are rewritten at start when they take up this many times
-    /// their live bytes,
+    /// The values are rewritten, redb's at any time and sled's at start, when
+    /// they take up this many times their live bytes,
     pub compact_ratio: f64,
     /// and more bytes than this.
     pub compact_above: u64,
@@ -105,7 +106,7 @@ impl Default for DiskSettings {
             probe_limit: Duration::from_secs(5),
             open_limit: Duration::from_secs(300),
             close_limit: Duration::from_secs(60),
-            compact_ratio: 4.0,
+            compact_ratio: 1.8,
             compact_above: 16 << 20,
             copy_below: 1 << 30,
         }

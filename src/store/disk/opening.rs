@@ -13,6 +13,7 @@ use std::thread;
 use super::blobs::Blobs;
 use super::inspect::{self, Inspected};
 use super::layout::{Layout, wait_until_free};
+use super::rewrite::Room;
 use super::tally::Tally;
 use super::tree::{DiskKind, Pair, Tree, Writes, each};
 use super::{DiskSettings, io_error, seal};
@@ -32,6 +33,8 @@ pub(super) struct Opened {
     pub tally: Tally,
     /// The large values.
     pub blobs: Blobs,
+    /// How much room the values take up.
+    pub room: Room,
     /// What was found wrong; empty if all is well.
     pub problems: Vec<String>,
 }
@@ -84,8 +87,10 @@ fn open_here(layout: &Layout, settings: &DiskSettings) -> Result<Opened, StoreEr
     let found = inspect::inspect(&*tree, layout)?;
     let mut problems: Vec<String> = broken.into_iter().collect();
     problems.extend(found.problems());
-    if problems.is_empty() && takes_too_much(layout, settings, found.live_bytes) {
+    let mut room = Room::of(found.live_bytes);
+    if problems.is_empty() && room.is_overrun(layout, settings) {
         tree = rewrite(layout, settings, tree)?;
+        room.tried(layout, None);
     }
     let Inspected { references, written, .. } = found;
     let blobs = Blobs::new(&layout.blobs(), references);
@@ -93,7 +98,7 @@ fn open_here(layout: &Layout, settings: &DiskSettings) -> Result<Opened, StoreEr
         // A damaged value may be mended by hand, and then needs its file.
         blobs.sweep().map_err(io_error)?;
     }
-    Ok(Opened { lock, tree, tally: written, blobs, problems })
+    Ok(Opened { lock, tree, tally: written, blobs, room, problems })
 }
 
 /// Values of one kind are never taken for those of another, nor mixed with
@@ -235,14 +240,4 @@ impl<'a> Filling<'a> {
         self.tree.apply(&self.waiting)?;
         self.tree.sync()
     }
-}
-
-fn takes_too_much(layout: &Layout, settings: &DiskSettings, live_bytes: u64) -> bool {
-    let disk_bytes = files::size_of(&layout.values());
-    let much =
-        disk_bytes > settings.compact_above && disk_bytes as f64 > settings.compact_ratio * live_bytes as f64;
-    if much {
-        tracing::info!(disk_bytes, live_bytes, "the store is rewritten to take up less room");
-    }
-    much
 }

@@ -1,6 +1,8 @@
 //! What a store on disk must do beyond what every store does.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use super::tree::Writes;
 use super::*;
 use crate::ports::{Expect, Write, append_key};
-use crate::store::conformance::{self, append, commit, put};
+use crate::store::conformance::{self, append, commit, delete, put};
 
 /// Has each test run over each kind of store.
 macro_rules! over_both {
@@ -307,6 +309,38 @@ async fn what_takes_up_too_much_room_is_rewritten() {
     assert_eq!(found.len(), 100);
     assert!(found.iter().all(|(_, value)| value.version == 60 && value.bytes == [59; 1000]));
     assert!(!folder.path().join("sled.old").exists());
+}
+
+#[tokio::test]
+async fn redb_is_rewritten_while_it_is_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let tight = DiskSettings { compact_above: 0, compact_ratio: 1.2, ..DiskSettings::default() };
+    let store = DiskStore::open(folder.path(), DiskKind::Redb, tight).unwrap();
+    let values = folder.path().join("redb/values.redb");
+    let (mut expected, mut files, mut turn) = (BTreeMap::new(), BTreeSet::new(), 0_u32);
+    while files.len() < 4 {
+        assert!(turn < 10_000, "it was rewritten {} times", files.len() - 1);
+        // Some are written again in each turn, some come, and some go.
+        let again = (0..50).map(|number| format!("{number}"));
+        let written: Vec<String> = again.chain((0..10).map(|number| format!("{turn} {number}"))).collect();
+        let gone: Vec<String> = (0..4).map(|number| format!("{} {number}", turn.saturating_sub(1))).collect();
+        let bytes = vec![turn as u8; 3000];
+        let puts = written.iter().map(|key| put(key, Expect::Anything, &bytes));
+        let deletes = gone.iter().filter(|_| turn > 0).map(|key| delete(key, Expect::Anything));
+        store.commit(Batch { writes: puts.chain(deletes).collect() }).await.unwrap();
+        expected.extend(written.into_iter().map(|key| (key, bytes.clone())));
+        gone.iter().filter(|_| turn > 0).for_each(|key| drop(expected.remove(key)));
+        files.insert(fs::metadata(&values).unwrap().ino());
+        turn += 1;
+    }
+    drop(store);
+    let store = open(folder.path(), DiskKind::Redb);
+    assert_eq!(store.health().await.problem, None);
+    let found = store.scan(Table::Tenants, "", None, Order::Upwards, usize::MAX).await.unwrap();
+    let found: BTreeMap<String, Vec<u8>> = found.into_iter().map(|(key, value)| (key, value.bytes)).collect();
+    assert!(found == expected, "{} values where {} were written", found.len(), expected.len());
+    let left = |name: &str| folder.path().join(name).exists();
+    assert!(!left("redb.new") && !left("redb.old"));
 }
 
 async fn an_interrupted_swap_is_finished_or_undone(kind: DiskKind) {

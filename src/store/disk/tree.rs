@@ -91,6 +91,12 @@ impl DiskKind {
         }
     }
 
+    /// Whether an open tree goes on where its folder is given another name: redb
+    /// holds its one file open, and sled looks for files by their paths.
+    pub(super) fn can_be_moved(self) -> bool {
+        self == DiskKind::Redb
+    }
+
     /// Opens the tree in a folder; creates it if there is none.
     pub(super) fn open(self, folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Tree>, StoreError> {
         let tree: Arc<dyn Tree> = match self {

@@ -12,6 +12,7 @@ use super::blobs::Blobs;
 use super::group::Group;
 use super::layout::{Layout, wait_until_free};
 use super::opening::Opened;
+use super::rewrite::{Rewriting, Room};
 use super::tally::Tally;
 use super::tree::{Tree, Writes};
 use super::{DiskSettings, Shared, io_error, seal};
@@ -50,14 +51,17 @@ pub(super) struct Writer {
     tree: Arc<dyn Tree>,
     tally: Tally,
     blobs: Blobs,
+    room: Room,
+    /// The same values in the making, in less room.
+    rewriting: Option<Rewriting>,
     lock: File,
 }
 
 impl Writer {
     /// Over an opened store.
     pub fn new(opened: Opened, shared: Arc<Shared>, layout: Layout, settings: DiskSettings) -> Self {
-        let Opened { lock, tree, tally, blobs, .. } = opened;
-        Writer { shared, layout, settings, tree, tally, blobs, lock }
+        let Opened { lock, tree, tally, blobs, room, .. } = opened;
+        Writer { shared, layout, settings, tree, tally, blobs, room, rewriting: None, lock }
     }
 
     /// Writes until nobody can send a batch any more, then ends in order.
@@ -74,6 +78,7 @@ impl Writer {
                 jobs.push(job);
             }
             self.settle(jobs);
+            self.make_room();
         }
         self.end()
     }
@@ -116,6 +121,9 @@ impl Writer {
     fn apply(&mut self, writes: Writes, tally: Tally) -> Result<(), StoreError> {
         let mut changes = self.shared.changes.lock();
         self.tree.apply(&writes).map_err(|error| self.failed(error))?;
+        if let Some(rewriting) = &mut self.rewriting {
+            rewriting.note(&writes);
+        }
         changes.note(writes);
         self.tally = tally;
         Ok(())
@@ -150,8 +158,64 @@ impl Writer {
         }
     }
 
+    /// Has values that take up too much room written anew, and takes them once
+    /// they are there.
+    fn make_room(&mut self) {
+        if !self.layout.kind().can_be_moved() || self.shared.condition.check().is_err() {
+            return;
+        }
+        match self.rewriting.take() {
+            None if self.room.is_overrun(&self.layout, &self.settings) => {
+                let begun = Rewriting::begin(&self.layout, &self.settings, Arc::clone(&self.tree));
+                match begun {
+                    Ok(rewriting) => self.rewriting = Some(rewriting),
+                    Err(error) => self.stays_large(&error),
+                }
+            }
+            None => {}
+            Some(rewriting) if rewriting.is_copied() => self.take_rewritten(rewriting),
+            Some(rewriting) => self.rewriting = Some(rewriting),
+        }
+    }
+
+    fn take_rewritten(&mut self, rewriting: Rewriting) {
+        let fresh = match rewriting.finish() {
+            Ok(fresh) => fresh,
+            Err(error) => return self.stays_large(&error),
+        };
+        {
+            let mut view = self.shared.view.write();
+            if let Err(error) = self.layout.swap(&self.layout.replaced()) {
+                // Either folder may stand there now; both hold all that was
+                // answered for, and the next start takes the right one.
+                self.failed(io_error(error));
+                return;
+            }
+            if let Some(view) = &mut *view {
+                view.tree = Arc::clone(&fresh.tree);
+            }
+        }
+        self.tree = fresh.tree;
+        if let Err(error) = files::remove_folder(&self.layout.replaced()) {
+            tracing::warn!("what the store has left is removed at the next start: {error}");
+        }
+        self.room.tried(&self.layout, Some(fresh.live_bytes));
+    }
+
+    /// The values stay where they are.
+    fn stays_large(&mut self, error: &StoreError) {
+        tracing::warn!("failed to rewrite the store, which goes on as it is: {error}");
+        if let Err(error) = files::remove_folder(&self.layout.fresh()) {
+            tracing::warn!("a copy of the store is removed at the next start: {error}");
+        }
+        self.room.tried(&self.layout, None);
+    }
+
     /// Lets go of the tree in order, and seals its files.
-    fn end(self) -> Result<(), StoreError> {
+    fn end(mut self) -> Result<(), StoreError> {
+        if let Some(rewriting) = self.rewriting.take() {
+            rewriting.give_up(&self.layout);
+        }
         let failed = self.shared.condition.check();
         let synced = failed.and_then(|()| self.sync());
         let Writer { shared, layout, settings, tree, tally, lock, .. } = self;
