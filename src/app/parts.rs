@@ -288,6 +288,7 @@ fn incident_settings(config: &Config) -> incidents::Settings {
         close_after: anomaly.close_after,
         close_distance: anomaly.close_distance,
         ignore_drops: anomaly.ignore_drops.clone(),
+        ignore_rises: anomaly.ignore_rises.clone(),
         longest_hold: anomaly.longest_hold,
         least_open: set.least_open,
         join_within: set.join_within,

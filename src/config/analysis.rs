@@ -116,6 +116,8 @@ pub struct Anomaly {
     pub close_distance: f64,
     /// Resources of which a drop is no news.
     pub ignore_drops: Vec<Resource>,
+    /// Resources of which a rise is no news.
+    pub ignore_rises: Vec<Resource>,
     /// How long a fault that goes on is not learned.
     pub longest_hold: Duration,
 }
@@ -173,7 +175,21 @@ impl Anomaly {
                 0.5,
                 0.0..=1_000.0,
             ),
-            ignore_drops: read_ignore_drops(&mut section),
+            ignore_drops: read_ignored(
+                &mut section,
+                Key::new(
+                    "ignore_drops",
+                    "Resources of which a drop is no news, as when somebody tidies up. Of all others it is.",
+                    LIST,
+                )
+                .default("[\"storage_gb\", \"cache_size_mb\"]"),
+                vec![Resource::StorageGb, Resource::CacheSizeMb],
+            ),
+            ignore_rises: read_ignored(
+                &mut section,
+                Key::new("ignore_rises", "Resources of which a rise is no news.", LIST).default("[]"),
+                Vec::new(),
+            ),
             longest_hold: section.duration(
                 "longest_hold",
                 "How long a fault that goes on, however steady, is kept from being learned as usual. After \
@@ -185,13 +201,9 @@ impl Anomaly {
     }
 }
 
-fn read_ignore_drops(section: &mut Section<'_, '_>) -> Vec<Resource> {
-    let default = vec![Resource::StorageGb, Resource::CacheSizeMb];
-    let key = Key::new(
-        "ignore_drops",
-        "Resources of which a drop is no news, as when somebody tidies up. Of all others it is.",
-        "a list of resources",
-    );
+const LIST: &str = "a list of resources";
+
+fn read_ignored(section: &mut Section<'_, '_>, key: Key, default: Vec<Resource>) -> Vec<Resource> {
     let read = |value: &DeValue<'_>| {
         let mend = "write it like [\"storage_gb\"]; the resources are those of [resources]";
         let wrong = |what: String| Complaint::new(what, mend);
@@ -202,5 +214,5 @@ fn read_ignore_drops(section: &mut Section<'_, '_>) -> Vec<Resource> {
         };
         list.iter().map(name).collect::<Result<Vec<_>, _>>()
     };
-    section.take(key.default("[\"storage_gb\", \"cache_size_mb\"]"), read).unwrap_or(default)
+    section.take(key, read).unwrap_or(default)
 }

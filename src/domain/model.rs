@@ -54,7 +54,7 @@ pub struct ModelVersion {
     pub window_from: Timestamp,
     /// The first instant after it.
     pub window_to: Timestamp,
-    /// Series it forecasts.
+    /// Series that it was fitted to, those that it abstains on included.
     pub series: u64,
     /// What its way of forecasting was worth on the last days of the window,
     /// fitted to what came before them.

@@ -32,7 +32,6 @@ impl Engine {
             judged += self.parts.compute.run(move || engine.judge_frame(&frame, &known)).await?;
             progress.advance();
         }
-        self.update_incidents().await?;
         Ok(judged)
     }
 
@@ -71,6 +70,7 @@ impl Engine {
         let settings = self.settings();
         let rules = settings.incidents.run_rules();
         let ignores_drops = settings.incidents.ignore_drops.contains(&key.resource);
+        let ignores_rises = settings.incidents.ignore_rises.contains(&key.resource);
         detection.detector.set_settings(settings.detector);
         for index in first..series.len() {
             let (at, value) = (series.at(index), series.values[index]);
@@ -87,8 +87,12 @@ impl Engine {
             });
             detection.detector.doubt(is_doubted);
             let mut judgement = detection.detector.judge(at, value);
-            if ignores_drops {
-                judgement = without_drop(judgement, value);
+            let is_news = match value < judgement.expected {
+                true => !ignores_drops,
+                false => !ignores_rises,
+            };
+            if !is_news && !judgement.is_flat {
+                judgement = no_event(judgement);
             }
             detection.remember(JudgedSample { at, value, judgement }, rules);
         }
@@ -97,9 +101,8 @@ impl Engine {
     }
 }
 
-/// A drop of a resource whose drops are no news is none: it is neither said
-/// nor lasts. Its score stays. A line that stands still is no drop.
-fn without_drop(judgement: Judgement, value: f64) -> Judgement {
-    let drop = value < judgement.expected && !judgement.is_flat;
-    if drop { Judgement { is_anomaly: false, lasts: false, ..judgement } } else { judgement }
+/// What is no news is neither said nor lasts; its score stays. A line that stands
+/// still is news on either side.
+fn no_event(judgement: Judgement) -> Judgement {
+    Judgement { is_anomaly: false, lasts: false, ..judgement }
 }

@@ -164,11 +164,6 @@ impl Generation {
         Some((mean, (spread / count).sqrt()))
     }
 
-    /// How many series it knows.
-    pub fn len(&self) -> usize {
-        self.series.len()
-    }
-
     /// Forgets series that are measured no more.
     pub fn retain(&mut self, is_measured: impl Fn(&TenantId) -> bool) {
         self.series.retain(|tenant, _| is_measured(tenant));

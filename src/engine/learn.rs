@@ -14,8 +14,8 @@ use super::generation::{Due, Generation};
 use super::hourly::Hourly;
 use super::lineup::{Decision, Lineup, standing};
 use super::{ComputeError, Engine, EngineError, ForecastRecord, Progress, SeriesKey};
-use crate::domain::{Actor, AuditAction, ModelState, ModelVersion, Resource, Step, TenantId};
-use crate::registry::{RegistryError, Remark, Replacement};
+use crate::domain::{Actor, AuditAction, ModelState, ModelVersion, Resource, Step, TenantId, TimeRange};
+use crate::registry::{CalledUsual, RegistryError, Remark, Replacement};
 use crate::series::Frame;
 
 /// Series that are forecast in one piece of work.
@@ -116,19 +116,36 @@ impl Engine {
         frame: &Arc<Frame>,
         tenants: Vec<TenantId>,
     ) -> Result<Vec<Due>, EngineError> {
-        let since = self.now().minus(self.settings().window);
-        let longest = self.settings().incidents.longest_hold;
+        let settings = self.settings();
+        let since = self.now().minus(settings.window);
+        let longest = settings.incidents.longest_hold;
         let hidden = self.parts.registry.times_not_to_learn(since, longest).await?;
-        let (frame, zone) = (Arc::clone(frame), self.settings().time_zone);
+        let usual = self.parts.registry.called_usual().await?;
+        let (engine, frame) = (Arc::clone(self), Arc::clone(frame));
         let look = move || {
             let one = |tenant: TenantId| {
-                let hourly = Hourly::of(frame.series.get(&tenant)?, zone);
-                let hourly = hourly.without(&hidden.spans(&tenant, frame.resource));
-                Some((tenant, hourly))
+                let hourly = Hourly::of(frame.series.get(&tenant)?, settings.time_zone);
+                let key = SeriesKey { tenant, resource: frame.resource };
+                let mut spans = hidden.spans(&key.tenant, key.resource);
+                spans.extend(engine.unusual_spans(&key, &usual));
+                Some((key.tenant, hourly.without(&spans)))
             };
             tenants.into_par_iter().filter_map(one).collect()
         };
         Ok(self.parts.compute.run(look).await?)
+    }
+
+    /// When a series was unusual by the detector's word, each time for as long as
+    /// a fault may hold, but for what a person called usual. This covers what no
+    /// incident tells of, too: faults in usage from before the first start, or
+    /// from while the daemon was away.
+    fn unusual_spans(&self, key: &SeriesKey, usual: &CalledUsual) -> Vec<TimeRange> {
+        let incidents = &self.settings().incidents;
+        let glances = self.workspace.glances.read();
+        let runs = glances.get(key).into_iter().flat_map(|glance| glance.runs(incidents.run_rules()));
+        runs.filter(|run| !usual.covers(&key.tenant, key.resource, run.start))
+            .map(|run| TimeRange { end: run.end.min(run.start.plus(incidents.longest_hold)), ..run })
+            .collect()
     }
 
     /// Writes down how a comparison ended.

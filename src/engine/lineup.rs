@@ -120,11 +120,5 @@ impl Decision {
 
 /// A version as it stands now, with its live score.
 pub(super) fn standing(generation: &Generation, state: ModelState, reason: String) -> ModelVersion {
-    ModelVersion {
-        state,
-        reason,
-        live: generation.live(),
-        series: generation.len() as u64,
-        ..(*generation.about).clone()
-    }
+    ModelVersion { state, reason, live: generation.live(), ..(*generation.about).clone() }
 }

@@ -2,8 +2,8 @@
 //!
 //! Each step looks at what there is, does what is due, and may run twice
 //! without harm; after a crash it does the same work again. `collect` brings in
-//! usage, `learn` forecasts it, `detect` judges it, `recommend` says what each
-//! quota should be, and `apply` sees approved changes through. The driver runs
+//! usage, `detect` judges it, `learn` forecasts it, `incidents` tells of what is
+//! wrong, `recommend` says what each quota should be, and `apply` sees approved changes through. The driver runs
 //! them one after another on a timer, or when it is woken.
 
 mod apply;
@@ -38,6 +38,7 @@ mod rollouts;
 mod sizing;
 mod sla;
 mod staleness;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod workspace;
@@ -67,6 +68,7 @@ pub use progress::{Progress, Silent};
 pub use reconcile::{Drift, ReconcileSettings, drive_reconciler};
 pub use reports::{ReportFailure, ReportSettings, drive_reports};
 pub use rollouts::{RolloutError, RolloutWish, Steer, Take, drive_rollouts};
+pub use tenants::{TenantError, WhyRole};
 pub use workspace::{
     Assessment, AssessmentKind, DetectionView, ForecastRecord, JudgedSample, SeriesKey, SourceProblem,
     Workspace,
@@ -360,12 +362,16 @@ impl Engine {
         let _doing = Doing::begin(self, "collect");
         report.samples = self.collect(progress).instrument(info_span!("collect")).await?;
         ended("collect", &mut report);
-        self.now_doing("learn");
-        report.forecasts = self.learn(progress).instrument(info_span!("learn")).await?;
-        ended("learn", &mut report);
         self.now_doing("detect");
         report.judged = self.detect(progress).instrument(info_span!("detect")).await?;
         ended("detect", &mut report);
+        // What was unusual is known by now, and not learned from.
+        self.now_doing("learn");
+        report.forecasts = self.learn(progress).instrument(info_span!("learn")).await?;
+        ended("learn", &mut report);
+        self.now_doing("incidents");
+        self.update_incidents().instrument(info_span!("incidents")).await?;
+        ended("incidents", &mut report);
         self.now_doing("recommend");
         report.proposed = self.recommend(progress).instrument(info_span!("recommend")).await?;
         ended("recommend", &mut report);

@@ -196,7 +196,8 @@ fn pasts(due: &[Due]) -> Vec<Past<'_>> {
 /// What the way of forecasting is worth on the last days of some series; `None`
 /// where none is long enough.
 fn backtested(due: &[Due]) -> Option<ModelScore> {
-    let plan = Plan { horizon: SEASONS[0], cuts: BACKTESTED_DAYS, quantiles: Quantiles::default() };
+    let (horizon, cuts, quantiles) = (SEASONS[0], BACKTESTED_DAYS, Quantiles::default());
+    let plan = Plan { horizon, cuts, last: None, quantiles };
     let mut long: Vec<Past<'_>> = pasts(due);
     long.retain(|past| past.values.len() >= LEAST_KNOWN + plan.horizon * plan.cuts);
     let every = long.len().div_ceil(BACKTESTED).max(1);

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,9 @@ use super::resting::Resting;
 use super::sizing::Carried;
 use crate::anomaly::{self, Judgement, NoveltyDetector};
 use crate::domain::sla::GoodShares;
-use crate::domain::{Finding, Meter, ModelVersion, Resource, Tenant, TenantId, TierFit, Timestamp, Verdict};
+use crate::domain::{
+    Finding, Meter, ModelVersion, Resource, Tenant, TenantId, TierFit, TimeRange, Timestamp, Verdict,
+};
 use crate::forecast::Abstention;
 use crate::ports::{Shelf, SourceError};
 use crate::rightsize::DatedForecast;
@@ -25,6 +28,8 @@ use crate::series::{Frame, UsageSeries};
 
 /// Anomalous samples that are remembered of each series.
 const ANOMALIES_KEPT: usize = 100;
+/// Runs of anomalous samples that are remembered of each series.
+const RUNS_KEPT: usize = 64;
 /// Samples that are remembered of each series with their bands.
 const RECENT_KEPT: usize = 48;
 
@@ -80,6 +85,8 @@ pub(super) struct Detection {
     pub anomalies: VecDeque<JudgedSample>,
     /// Anomalous samples in a row, usual ones up to the limit let through.
     pub run: Run,
+    /// When earlier runs that counted were, the oldest first.
+    pub past_runs: VecDeque<TimeRange>,
     /// When a shift was taken as the new level last.
     pub new_level_at: Option<Timestamp>,
 }
@@ -113,6 +120,12 @@ impl Run {
         self.length >= rules.open_after && (self.is_odd() || self.strength >= rules.open_distance)
     }
 
+    /// When it was so far.
+    fn span(&self) -> Option<TimeRange> {
+        let end = self.last.plus(Duration::from_secs(1));
+        self.since.map(|start| TimeRange { start, end })
+    }
+
     fn is_odd(&self) -> bool {
         use anomaly::Kind::{FlatLine, Unseen};
         self.worst.is_some_and(|worst| matches!(worst.judgement.kind, Some(Unseen | FlatLine)))
@@ -142,6 +155,7 @@ impl Detection {
             recent: VecDeque::new(),
             anomalies: VecDeque::new(),
             run: Run::default(),
+            past_runs: VecDeque::new(),
             new_level_at: None,
         }
     }
@@ -166,7 +180,10 @@ impl Detection {
         } else if self.run.length > 0 && sample.value.is_finite() {
             self.run.quiet += 1;
             if self.run.quiet >= rules.close_after {
-                self.run = Run::default();
+                let over = std::mem::take(&mut self.run);
+                if let Some(span) = over.span().filter(|_| over.counts(rules)) {
+                    keep(&mut self.past_runs, span, RUNS_KEPT);
+                }
             }
         }
     }
@@ -179,6 +196,7 @@ pub(super) struct Glance {
     pub new_level_at: Option<Timestamp>,
     /// `None` where nothing is out.
     run: Option<Box<Run>>,
+    past_runs: Box<[TimeRange]>,
 }
 
 impl Glance {
@@ -188,7 +206,15 @@ impl Glance {
             judged_until: detection.judged_until,
             new_level_at: detection.new_level_at,
             run: (detection.run.length > 0).then(|| Box::new(detection.run)),
+            past_runs: detection.past_runs.iter().copied().collect(),
         }
+    }
+
+    /// When the usage was unusual for long enough to count, in order: also where
+    /// nobody was told, since it was over before it was looked at.
+    pub fn runs(&self, rules: RunRules) -> impl Iterator<Item = TimeRange> {
+        let present = self.run(rules).and_then(Run::span);
+        self.past_runs.iter().copied().chain(present)
     }
 
     /// The run that goes on, where it counts.
@@ -197,11 +223,11 @@ impl Glance {
     }
 }
 
-fn keep(samples: &mut VecDeque<JudgedSample>, sample: JudgedSample, most: usize) {
-    if samples.len() == most {
-        samples.pop_front();
+fn keep<T>(all: &mut VecDeque<T>, one: T, most: usize) {
+    if all.len() == most {
+        all.pop_front();
     }
-    samples.push_back(sample);
+    all.push_back(one);
 }
 
 /// What is known of a series' anomalies.

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
-use crate::rig::{Daemon, Listener, Prometheus, openmetrics, verified};
+use crate::rig::{Answer, Daemon, Listener, Prometheus, openmetrics, verified};
 use crate::setup::{TOKEN, config_for, daily_usage};
 
 /// A grid so fine that a fault can begin and end while the test looks on.
@@ -119,6 +119,39 @@ async fn a_fault_in_prometheus_is_told_with_a_signature_and_so_is_its_end() {
         ]
     );
     assert_eq!(caller.post(&format!("/v1/incidents/{id}/acknowledge"), &json!({})).await.0, 409);
+}
+
+/// The same fault with a receiver that has not answered when the daemon is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_told_after_a_kill_between_its_writing_and_its_delivery() {
+    let begin = now();
+    let prometheus = Prometheus::start(&a_fault(begin, begin - 30..i64::MAX)).await;
+    let listener = Listener::start(&[]).await;
+    listener.otherwise(Answer::Hang);
+    let receiver = format!(
+        "[receivers.hook]\nkind = \"standard_webhooks\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n",
+        listener.url
+    );
+    let config = config_for(&prometheus.url, &format!("{FAST}{receiver}"))
+        .replace("retries = 1", "retries = 1\nstep = \"1s\"");
+    let mut daemon = Daemon::start(&config).await;
+    let caller = Caller::of(&daemon);
+    let acme = json!({"id": "acme", "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1"});
+    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    // It is written down with its notice before anything is sent.
+    let first = listener.wait_for(1).await.remove(0);
+    daemon.kill();
+    listener.otherwise(Answer::Status(204));
+    daemon.start_again().await;
+    let posted = listener.wait_for(2).await;
+    let again = &posted[1];
+    assert_eq!(again.header("webhook-id"), first.header("webhook-id"), "the same notice");
+    let told = verified(again, SECRET);
+    assert_eq!(told, verified(&first, SECRET));
+    assert_eq!(told["type"], "plimsoll.incident.opened");
+    let known = incidents(&caller, "tenant=acme").await;
+    assert_eq!((known.len(), &known[0]["id"]), (1, &told["data"]["subject"]), "{known:#?}");
+    assert!(!known[0]["told_at"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]

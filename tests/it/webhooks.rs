@@ -55,7 +55,7 @@ fn notice(kind: NoticeKind, subject: &str) -> Notice {
 /// does, and starts it again.
 async fn with_notices(daemon: &mut Daemon, notices: &[Notice]) {
     daemon.kill();
-    let store = DiskStore::open(&daemon.folder().join("data/state"), DiskKind::Sled, DiskSettings::default())
+    let store = DiskStore::open(&daemon.folder().join("data/state"), DiskKind::Redb, DiskSettings::default())
         .unwrap();
     let mut batch = Batch::default();
     for notice in notices {
@@ -104,6 +104,36 @@ async fn retries_keep_the_id_and_an_end_never_overtakes_its_beginning() {
                     .contains("plimsoll_deliveries_total{kind=\"standard_webhooks\",outcome=\"taken\"} 2")
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_slow_but_in_time_counts_and_holds_only_its_incident_up() {
+    let slow = Duration::from_millis(300);
+    let listener = Listener::start(&[]).await;
+    listener.otherwise(Answer::Slow(slow));
+    let mut daemon = Daemon::start(&config(NEAR, &signed(&listener.url))).await;
+    let notices = [
+        notice(NoticeKind::IncidentOpened, "i-1"),
+        notice(NoticeKind::IncidentResolved, "i-1"),
+        notice(NoticeKind::IncidentOpened, "i-2"),
+    ];
+    with_notices(&mut daemon, &notices).await;
+    let posted = listener.wait_for(3).await;
+    let at = |notice: &Notice| {
+        let id = notice.id.to_string();
+        posted.iter().find(|one| one.header("webhook-id") == id).unwrap().at
+    };
+    let [opened, resolved, other] = [&notices[0], &notices[1], &notices[2]].map(at);
+    assert!(resolved.duration_since(opened) >= slow, "the end waits for the answer to the beginning");
+    assert!(other.duration_since(opened) < slow, "another incident does not");
+    let caller = Caller::of(&daemon);
+    caller
+        .wait_until("all are taken", || async {
+            let (_, metrics) = caller.text("/metrics").await;
+            metrics.contains("plimsoll_deliveries_total{kind=\"standard_webhooks\",outcome=\"taken\"} 3")
+        })
+        .await;
+    assert_eq!(listener.posted().len(), 3, "none is sent twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

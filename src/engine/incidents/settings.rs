@@ -18,6 +18,8 @@ pub struct Settings {
     pub close_distance: f64,
     /// Resources of which a drop is no news.
     pub ignore_drops: Vec<Resource>,
+    /// Resources of which a rise is no news.
+    pub ignore_rises: Vec<Resource>,
     /// How long a fault that goes on is kept from being learned.
     pub longest_hold: Duration,
     /// The least time from an incident's detection to its end.
@@ -71,6 +73,7 @@ impl Default for Settings {
             close_after: 12,
             close_distance: 0.5,
             ignore_drops: vec![Resource::StorageGb, Resource::CacheSizeMb],
+            ignore_rises: Vec::new(),
             longest_hold: hours(7 * 24),
             least_open: Duration::from_secs(900),
             join_within: hours(1),

@@ -144,6 +144,7 @@ impl Rig {
         self.clock.put(at(hour));
         self.engine.collect(&Silent).await.unwrap();
         self.engine.detect(&Silent).await.unwrap();
+        self.engine.update_incidents().await.unwrap();
     }
 
     /// Looks each half hour.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ndarray::Array1;
 
 use super::*;
+use crate::anomaly;
 use crate::domain::Timestamp;
 use crate::engine::{Compute, Ids, Parts, Settings, Silent};
 use crate::ports::hands::Hands;
@@ -69,8 +70,10 @@ fn started(
         compute: Compute::new(2, 1).unwrap(),
         metrics: Arc::new(Metrics::default()),
     };
-    let settings =
-        Settings { horizon: hours(48), refit_every: hours(24), trial: hours(36), ..Settings::default() };
+    // What is judged unusual is not learned from; here nothing is judged.
+    let detector = anomaly::Settings { warm_up: usize::MAX, ..anomaly::Settings::default() };
+    let (horizon, refit_every, trial) = (hours(48), hours(24), hours(36));
+    let settings = Settings { horizon, refit_every, trial, detector, ..Settings::default() };
     Arc::new(Engine::new(parts, settings))
 }
 

@@ -24,6 +24,8 @@ pub enum Answer {
     RetryAfter(u64),
     /// With 302 to another path of the same server.
     Redirect,
+    /// With 200 after so long.
+    Slow(Duration),
     /// Not at all.
     Hang,
 }
@@ -112,6 +114,10 @@ async fn take(
             (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds.to_string())]).into_response()
         }
         Answer::Redirect => (StatusCode::FOUND, [("location", "/elsewhere")]).into_response(),
+        Answer::Slow(wait) => {
+            tokio::time::sleep(wait).await;
+            StatusCode::OK.into_response()
+        }
         Answer::Hang => std::future::pending().await,
     }
 }

@@ -81,6 +81,15 @@ async fn a_gap_is_no_data_and_is_not_filled() {
     assert_eq!(rig.learnable("acme", 74..79).await, [true, false, false, false, true]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_at_fault_before_the_first_start_is_not_learned_from() {
+    let fault = |_: &str, hour: f64| if (75.0..78.0).contains(&hour) { 40.0 } else { usual(hour) };
+    let rig = Rig::of_cpu(&["acme"], settings(|_| ()), fault).await;
+    rig.go_to(90.0).await;
+    assert!(rig.incidents("acme").await.is_empty(), "it was over before anybody looked");
+    assert_eq!(rig.learnable("acme", 74..79).await, [true, false, false, false, true]);
+}
+
 /// Three times the usual from hour 75 on, as steady as before.
 fn shifted(_: &str, hour: f64) -> f64 {
     if hour >= 75.0 { 4.0 + usual(hour) } else { usual(hour) }
