@@ -50,6 +50,13 @@ pub struct Backtest {
     /// Score only these models, by name and separated by commas
     #[arg(long, value_delimiter = ',')]
     models: Option<Vec<String>>,
+    /// Also score the combination without these members, one at a time, by name
+    /// and separated by commas: what it loses is what they are worth
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    /// Score as if each series began this many steps before what is forecast
+    #[arg(long)]
+    last: Option<usize>,
     /// Also write a row for each model, series, cut and block, to a file
     /// ending in .csv, .parquet or .json
     #[arg(long, short)]
@@ -65,14 +72,16 @@ pub fn run(arguments: &Backtest, out: &mut impl Write) -> anyhow::Result<()> {
     if let Some(output) = &arguments.output {
         table::check_output(output)?;
     }
-    let contenders = chosen(arguments.models.as_deref())?;
+    seasons::check_members(&arguments.without)?;
+    let mut contenders = chosen(arguments.models.as_deref())?;
+    contenders.extend(arguments.without.iter().map(|member| Contender::combination_without(member)));
     let series = seasons::read(&arguments.input, arguments.counter)?;
     let series = seasons::by_the_clock(&series, arguments.time_zone);
     check(arguments, &series)?;
     let seasons = seasons::of_all(&series, arguments.season.as_deref());
     let pasts = seasons::pasts(&series, &seasons);
     let Backtest { horizon, cuts, ref quantiles, .. } = *arguments;
-    let plan = Plan { horizon, cuts, quantiles: quantiles.clone() };
+    let plan = Plan { horizon, cuts, last: arguments.last, quantiles: quantiles.clone() };
     let records: Vec<Record> =
         contenders.iter().map(|contender| backtest::run(contender, &pasts, &plan)).collect();
     show(&records, &plan, out)?;

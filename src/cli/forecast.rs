@@ -1,5 +1,6 @@
 //! `plimsoll forecast`: what comes after each series of a file.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -10,12 +11,15 @@ use rayon::prelude::*;
 
 use super::{BadUsage, seasons};
 use crate::domain::{Zone, first_of};
-use crate::forecast::{Abstention, Forecast as Prediction, MOST_STEPS, Quantiles, forecast_all};
+use crate::forecast::{Abstention, Forecast as Prediction, MOST_STEPS, Quantiles, forecast_without};
 use crate::series::stats;
 use crate::series::table::{self, Column, SampledSeries, Table, Texts, TimeKind, Timeline};
 
 /// Rows that may be written: a slip in the horizon should not fill a disk.
 const MOST_ROWS: usize = 100_000_000;
+
+/// A fall to this share of what was is a counter that begins again.
+const NEARLY_NOTHING: f64 = 0.1;
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -42,6 +46,21 @@ pub struct Forecast {
     /// The quantiles to give
     #[arg(long, default_value_t)]
     quantiles: Quantiles,
+    /// Hide what the anomaly detector finds from the models, as the daemon does:
+    /// else a fault in the past is forecast to come again
+    #[arg(long)]
+    without_anomalies: bool,
+    /// Know only the last so many steps of each series, as if it were new
+    #[arg(long)]
+    last: Option<usize>,
+    /// Leave these members out, by name and separated by commas, to see what they
+    /// are worth
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    /// Also write each member's weight and loss in the trial, or why it took no
+    /// part, to a file ending in .csv, .parquet or .json
+    #[arg(long)]
+    members: Option<PathBuf>,
     /// The file to write, .csv or .parquet; - for standard output as CSV
     #[arg(long, short)]
     output: PathBuf,
@@ -55,15 +74,15 @@ enum Outcome {
     Forecast(Prediction),
     /// No model would: what is known is repeated, for this reason.
     Repeated(Prediction, Abstention),
-    /// There is no sample.
-    Nothing,
+    /// Nothing can be said, for this reason.
+    Nothing(Abstention),
 }
 
 impl Outcome {
     fn prediction(&self) -> Option<&Prediction> {
         match self {
             Outcome::Forecast(prediction) | Outcome::Repeated(prediction, _) => Some(prediction),
-            Outcome::Nothing => None,
+            Outcome::Nothing(_) => None,
         }
     }
 }
@@ -75,6 +94,8 @@ impl Outcome {
 /// Where the input can't be read, or the output can't be written.
 pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
     table::check_output(&arguments.output)?;
+    arguments.members.as_deref().map_or(Ok(()), table::check_output)?;
+    seasons::check_members(&arguments.without)?;
     if arguments.horizon == 0 {
         return Err(BadUsage("forecast 0 steps; give a --horizon of at least 1".to_owned()).into());
     }
@@ -85,7 +106,14 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
         );
         return Err(BadUsage(problem).into());
     }
-    let series = seasons::read(&arguments.input, arguments.counter)?;
+    let mut series = seasons::read(&arguments.input, arguments.counter)?;
+    let counters = if arguments.counter { Vec::new() } else { counters_among(&series) };
+    if arguments.without_anomalies {
+        seasons::hide_anomalies(&mut series);
+    }
+    if let Some(last) = arguments.last {
+        seasons::keep_last(&mut series, last);
+    }
     if series.len().saturating_mul(arguments.horizon) > MOST_ROWS {
         let rows = format!("{} series times {} steps", series.len(), arguments.horizon);
         return Err(BadUsage(format!("forecast {rows}; at most {MOST_ROWS} rows can be written")).into());
@@ -102,7 +130,8 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
         None => arguments.horizon,
     };
     let furthest = steps.iter().map(reach).max().unwrap_or(arguments.horizon);
-    let outcomes: anyhow::Result<Vec<Outcome>> = forecast_all(&pasts, furthest, &arguments.quantiles)
+    let quantiles = &arguments.quantiles;
+    let outcomes: Vec<Outcome> = forecast_without(&arguments.without, &pasts, furthest, quantiles)
         .into_iter()
         .zip(&series)
         .zip(&steps)
@@ -111,17 +140,45 @@ pub fn run(arguments: &Forecast) -> anyhow::Result<Vec<String>> {
                 Some(steps) => forecast.of_steps(steps),
                 None => forecast,
             });
-            or_repeated(forecast, one, arguments.horizon, &arguments.quantiles)
+            or_repeated(forecast, one, arguments.horizon, quantiles)
         })
         .collect();
-    let outcomes = outcomes?;
-    table::write(&arguments.output, &tabulate(&series, &outcomes, &arguments.quantiles))
+    table::write(&arguments.output, &tabulate(&series, &outcomes, quantiles))
         .context("failed to write the forecasts")?;
-    Ok(warnings(&series, &outcomes))
+    if let Some(file) = &arguments.members {
+        table::write(file, &members(&series, &outcomes)).context("failed to write the members")?;
+    }
+    Ok(warnings(&series, &outcomes, &counters))
 }
 
-fn warnings(series: &[SampledSeries], outcomes: &[Outcome]) -> Vec<String> {
+/// The names of series that only rise, but for falls to nearly nothing: most
+/// likely counters.
+fn counters_among(series: &[SampledSeries]) -> Vec<String> {
+    let is_counter = |one: &&SampledSeries| {
+        let known: Vec<f64> = one.values.iter().copied().filter(|value| value.is_finite()).collect();
+        let (mut rises, mut restarts) = (0, 0);
+        for pair in known.windows(2) {
+            match pair[1].partial_cmp(&pair[0]) {
+                Some(Ordering::Less) if pair[1] > NEARLY_NOTHING * pair[0] => return false,
+                Some(Ordering::Less) => restarts += 1,
+                Some(Ordering::Greater) => rises += 1,
+                _ => {}
+            }
+        }
+        restarts > 0 && 2 * rises > known.len()
+    };
+    series.iter().filter(is_counter).map(|one| format!("{:?}", one.id)).collect()
+}
+
+fn warnings(series: &[SampledSeries], outcomes: &[Outcome], counters: &[String]) -> Vec<String> {
     let mut told = Vec::new();
+    if !counters.is_empty() {
+        let names = first_of(counters, NAMED);
+        told.push(format!(
+            "what only rises and begins again is most likely a counter: {names}; --counter forecasts what one \
+             grows by"
+        ));
+    }
     let mut repeated: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (one, outcome) in series.iter().zip(outcomes) {
         match outcome {
@@ -129,8 +186,8 @@ fn warnings(series: &[SampledSeries], outcomes: &[Outcome]) -> Vec<String> {
             Outcome::Repeated(_, reason) => {
                 repeated.entry(reason.to_string()).or_default().push(format!("{:?}", one.id));
             }
-            Outcome::Nothing => {
-                told.push(format!("the series {:?} has no sample, so it has no forecast", one.id));
+            Outcome::Nothing(reason) => {
+                told.push(format!("the series {:?} has no forecast: {reason}", one.id));
             }
         }
     }
@@ -148,17 +205,14 @@ fn or_repeated(
     series: &SampledSeries,
     horizon: usize,
     quantiles: &Quantiles,
-) -> anyhow::Result<Outcome> {
+) -> Outcome {
     match forecast {
-        Ok(forecast) => Ok(Outcome::Forecast(forecast)),
-        Err(Abstention::NoSamples) => Ok(Outcome::Nothing),
-        Err(reason @ Abstention::TooShort { .. }) => Ok(match repeated(series, horizon, quantiles) {
+        Ok(forecast) => Outcome::Forecast(forecast),
+        Err(reason @ Abstention::TooShort { .. }) => match repeated(series, horizon, quantiles) {
             Some(forecast) => Outcome::Repeated(forecast, reason),
-            None => Outcome::Nothing,
-        }),
-        Err(reason) => {
-            Err(anyhow::Error::new(reason).context(format!("failed to forecast the series {:?}", series.id)))
-        }
+            None => Outcome::Nothing(reason),
+        },
+        Err(reason) => Outcome::Nothing(reason),
     }
 }
 
@@ -194,5 +248,28 @@ fn tabulate(series: &[SampledSeries], outcomes: &[Outcome], quantiles: &Quantile
     for (level, column) in levels.iter().zip(columns) {
         table.set(&format!("q{level}"), Column::Numbers(column));
     }
+    table
+}
+
+/// What became of each member at each series.
+fn members(series: &[SampledSeries], outcomes: &[Outcome]) -> Table {
+    let (mut ids, mut names, mut reasons) = (Texts::default(), Texts::default(), Texts::default());
+    let (mut weights, mut losses) = (Vec::new(), Vec::new());
+    for (one, outcome) in series.iter().zip(outcomes) {
+        for verdict in outcome.prediction().map_or(&[][..], |prediction| &prediction.members) {
+            ids.push(&one.id);
+            names.push(verdict.member);
+            let share = verdict.outcome.as_ref().ok();
+            weights.push(share.map_or(0.0, |share| share.weight));
+            losses.push(share.map_or(f64::NAN, |share| share.loss));
+            reasons.push(&verdict.outcome.as_ref().err().map_or_else(String::new, ToString::to_string));
+        }
+    }
+    let mut table = Table::new();
+    table.set("unique_id", Column::Text(ids));
+    table.set("member", Column::Text(names));
+    table.set("weight", Column::Numbers(weights));
+    table.set("loss", Column::Numbers(losses));
+    table.set("abstained", Column::Text(reasons));
     table
 }

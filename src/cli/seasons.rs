@@ -7,10 +7,13 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use ndarray::{Axis, Slice};
 use rayon::prelude::*;
 
-use crate::domain::Zone;
-use crate::forecast::Past;
+use super::BadUsage;
+use crate::anomaly::{Detector, NoveltyDetector, Settings};
+use crate::domain::{Step, Timestamp, Zone};
+use crate::forecast::{Fleet, Past};
 use crate::series::table::{self, SampledSeries, TableError, TimeKind, Timeline};
 use crate::series::{WallClock, increases, seasons};
 
@@ -23,6 +26,55 @@ pub(super) fn read(input: &Path, counters: bool) -> Result<Vec<SampledSeries>, T
         series.par_iter_mut().for_each(|one| one.values = increases(one.values.view()));
     }
     Ok(series)
+}
+
+/// The last so many steps of each series, as if it were new.
+pub(super) fn keep_last(series: &mut [SampledSeries], last: usize) {
+    for one in series {
+        let first = one.values.len().saturating_sub(last);
+        one.timeline.first = one.timeline.at(first);
+        one.values = one.values.slice_axis(Axis(0), Slice::from(first..)).to_owned();
+    }
+}
+
+/// Hides what the anomaly detector finds in each series, as the daemon hides it
+/// from its models: what is unusual, and what lasts of it, but for a level that
+/// has become the usual one.
+pub(super) fn hide_anomalies(series: &mut [SampledSeries]) {
+    series.par_iter_mut().for_each(|one| {
+        let millis = match one.timeline.kind {
+            TimeKind::Steps => Step::HOUR.millis(),
+            TimeKind::Instants => one.timeline.step,
+        };
+        let Ok(step) = Step::from_millis(millis) else { return };
+        let mut detector = NoveltyDetector::new(Settings::for_step(step), step);
+        let (mut hidden, mut run) = (Vec::new(), Vec::new());
+        for (place, value) in one.values.iter().enumerate() {
+            let at = Timestamp::from_millis((place as i64).saturating_mul(millis));
+            let judgement = detector.judge(at, *value);
+            if judgement.is_new_level {
+                run.clear();
+            } else if judgement.is_anomaly || judgement.lasts {
+                run.push(place);
+            } else {
+                hidden.append(&mut run);
+            }
+        }
+        hidden.append(&mut run);
+        hidden.into_iter().for_each(|place| one.values[place] = f64::NAN);
+    });
+}
+
+/// Whether all of these are members of the combination.
+///
+/// # Errors
+/// Names one that is none, and those that there are.
+pub(super) fn check_members(names: &[String]) -> Result<(), BadUsage> {
+    let known = Fleet::member_names();
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(BadUsage(format!("leave {name:?} out; the members are {}", known.join(", ")))),
+    }
 }
 
 /// The series by the clock on the wall of a zone, where they have times that are

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use ndarray::{ArrayView1, Slice};
 use rayon::prelude::*;
 
-use super::ensemble::forecast_by;
 use super::ensemble::member::{self, Member};
+use super::ensemble::{forecast_by, forecast_without};
 use super::score::{Score, naive_scale};
 use super::{Abstention, Forecast, Past, Quantiles, forecast_all, seasonal_naive};
 use crate::series::stats;
@@ -31,6 +31,9 @@ pub struct Plan {
     pub horizon: usize,
     /// Origins, a horizon apart, the last one a horizon before the end.
     pub cuts: usize,
+    /// Steps that are known of each series, as if it were new; `None` for all that
+    /// lie before the origin.
+    pub last: Option<usize>,
     /// The levels.
     pub quantiles: Quantiles,
 }
@@ -38,6 +41,9 @@ pub struct Plan {
 /// Forecasts many series together: the answer of each, or why there is none.
 type ForecastTogether =
     dyn Fn(&[Past<'_>], usize, &Quantiles) -> Vec<Result<Forecast, Abstention>> + Send + Sync;
+
+/// The name of all models together.
+pub const COMBINATION: &str = "combination";
 
 /// One that is scored.
 pub struct Contender {
@@ -48,7 +54,16 @@ pub struct Contender {
 impl Contender {
     /// All models together, as `plimsoll forecast` and the daemon use them.
     pub fn combination() -> Self {
-        Contender { name: "combination".to_owned(), forecast: Box::new(forecast_all) }
+        Contender { name: COMBINATION.to_owned(), forecast: Box::new(forecast_all) }
+    }
+
+    /// The same without one member: what is lost is what it is worth.
+    pub fn combination_without(member: &str) -> Self {
+        let left_out = [member.to_owned()];
+        let forecast = move |series: &[Past<'_>], horizon: usize, quantiles: &Quantiles| {
+            forecast_without(&left_out, series, horizon, quantiles)
+        };
+        Contender { name: format!("{COMBINATION} without {member}"), forecast: Box::new(forecast) }
     }
 
     /// The last season carried on: the yardstick that all must beat.
@@ -116,36 +131,37 @@ pub fn blocks(horizon: usize) -> Vec<Range<usize>> {
 pub fn run(contender: &Contender, series: &[Past<'_>], plan: &Plan) -> Record {
     let (mut cases, mut took) = (Vec::with_capacity(series.len() * plan.cuts), Duration::ZERO);
     for cut in (1..=plan.cuts).rev() {
-        let known: Vec<Past<'_>> = series.iter().map(|past| before(past, cut * plan.horizon)).collect();
+        let origin = |past: &Past<'_>| past.values.len().saturating_sub(cut * plan.horizon);
+        let known: Vec<Past<'_>> = series.iter().map(|past| before(past, origin(past), plan.last)).collect();
         let begun = Instant::now();
         let forecasts = (contender.forecast)(&known, plan.horizon, &plan.quantiles);
         took += begun.elapsed();
         let scored = forecasts.into_iter().zip(&known).zip(series).enumerate();
         cases.extend(scored.map(|(index, ((forecast, known), whole))| {
-            let origin = known.values.len();
+            let origin = origin(whole);
             let truth = whole.values.slice_axis(ndarray::Axis(0), Slice::from(origin..));
-            case(index, known, forecast, truth, plan.horizon)
+            case((index, origin), known, forecast, truth, plan.horizon)
         }));
     }
     Record { name: contender.name.clone(), cases, took }
 }
 
-/// A series without its last `steps`.
-fn before<'a>(past: &Past<'a>, steps: usize) -> Past<'a> {
-    let known = past.values.len().saturating_sub(steps);
-    let (values, _) = past.values.split_at(ndarray::Axis(0), known);
+/// What is known of a series at an origin, of that the `last` steps.
+fn before<'a>(past: &Past<'a>, origin: usize, last: Option<usize>) -> Past<'a> {
+    let (known, _) = past.values.split_at(ndarray::Axis(0), origin);
+    let first = last.map_or(0, |last| origin.saturating_sub(last));
+    let (_, values) = known.split_at(ndarray::Axis(0), first);
     Past { values, seasons: past.seasons }
 }
 
 fn case(
-    series: usize,
+    (series, origin): (usize, usize),
     known: &Past<'_>,
     forecast: Result<Forecast, Abstention>,
     truth: ArrayView1<'_, f64>,
     horizon: usize,
 ) -> Case {
-    let origin = known.values.len();
-    let fits = |season: &&usize| **season > 1 && origin >= 2 * **season;
+    let fits = |season: &&usize| **season > 1 && known.values.len() >= 2 * **season;
     let season = known.seasons.iter().filter(fits).min().copied().unwrap_or(1);
     let scores = |forecast: Forecast| {
         blocks(horizon).into_iter().map(|block| Score::of(&forecast, truth, block)).collect()
@@ -221,7 +237,7 @@ mod tests {
     use super::*;
 
     fn plan(horizon: usize, cuts: usize) -> Plan {
-        Plan { horizon, cuts, quantiles: Quantiles::default() }
+        Plan { horizon, cuts, last: None, quantiles: Quantiles::default() }
     }
 
     #[test]

@@ -1,12 +1,10 @@
 //! The forecast of many series at once: every member tried on the recent past,
-//! and their quantiles averaged with weights by what they lost.
+//! and what they say mixed with weights by what they lost.
 //!
 //! Nothing is chosen on what is forecast. A series' last seasons are forecast
 //! from before them; the members' weights follow from their pinball losses
-//! there: the softmax of the loss relative to the least one. Averaging quantiles
-//! at equal levels keeps them in order (Vincent averaging; Lichtendahl,
-//! Grushka-Cockayne and Winkler 2013, Is it better to average probabilities or
-//! quantiles?).
+//! there: the softmax of the loss relative to the least one. The quantiles are
+//! those of the mixture of the members' distributions (`mixture.rs`).
 
 mod learned;
 pub(super) mod member;
@@ -63,6 +61,22 @@ pub fn forecast_all(
     quantiles: &Quantiles,
 ) -> Vec<Result<Forecast, Abstention>> {
     forecast_by(&member::all(), series, horizon, quantiles)
+}
+
+/// The same without some members, to see what each of them is worth; their names
+/// are those of [`Fleet::member_names`].
+///
+/// # Errors
+/// As [`forecast_all`].
+pub fn forecast_without(
+    left_out: &[String],
+    series: &[Past<'_>],
+    horizon: usize,
+    quantiles: &Quantiles,
+) -> Vec<Result<Forecast, Abstention>> {
+    let mut members = member::all();
+    members.retain(|member| !left_out.iter().any(|name| name == member.name()));
+    forecast_by(&members, series, horizon, quantiles)
 }
 
 /// The same with some members only. A series on which all of them abstain has

@@ -22,7 +22,7 @@ mod windows;
 
 use ndarray::{Array1, Array2, Axis};
 
-pub use ensemble::{Fleet, Learned, MOST_STEPS, Past, forecast_all};
+pub use ensemble::{Fleet, Learned, MOST_STEPS, Past, forecast_all, forecast_without};
 pub use naive::seasonal_naive;
 pub use quantiles::Quantiles;
 pub use tracking::{Tracker, Waiting};
@@ -90,7 +90,7 @@ impl Forecast {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Abstention {
     /// There are no samples at all.
-    #[error("there are no samples")]
+    #[error("no sample is known")]
     NoSamples,
     /// There are too few samples.
     #[error("there are only {have} samples and {need} are needed")]
@@ -116,8 +116,8 @@ pub enum Abstention {
         /// How far from zero a sample may lie.
         most: f64,
     },
-    /// The history shows none of its seasons twice.
-    #[error("the history does not hold a season twice")]
+    /// What is known before the trial shows none of its seasons twice.
+    #[error("no season lies twice in what is known before the part that models are tried on")]
     NoSeason,
     /// The model learnt another season.
     #[error("the season is {season} steps and the model learnt one of {learnt}; give it by the hour")]

@@ -123,10 +123,63 @@ fn forecast_continues_integer_steps_and_orders_its_quantiles() {
     assert_eq!(rows[30][2..], ["5.0", "4.2", "5.0", "5.8"]);
     assert_eq!(
         text(&output.stderr),
-        "plimsoll: the series \"none\" has no sample, so it has no forecast\n\
+        "plimsoll: the series \"none\" has no forecast: no sample is known\n\
          plimsoll: no model forecasts \"short\": there are only 2 samples and 12 are needed; the quantiles of what is \
          known are repeated\n"
     );
+}
+
+/// The highest ninth decile of the next day, by these arguments beside the usual ones.
+fn highest(input: &str, more: &[&str]) -> f64 {
+    let usual = ["forecast", "--input", "-", "--horizon", "24", "--quantiles", "0.9", "--output", "-"];
+    let output = piped(&[&usual, more].concat(), input);
+    rows(good(&output)).iter().map(|row| row[3].parse().unwrap()).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_fault_in_the_past_can_be_hidden_from_the_models() {
+    let fault = |hour: usize| if (657..660).contains(&hour) { 20.0 } else { 1.0 };
+    let noise = |hour: usize| (hour * 7919 % 100) as f64 / 100.0;
+    let usage = |hour: usize| 10.0 + 5.0 * (hour as f64 * std::f64::consts::TAU / 24.0).sin() + noise(hour);
+    let day = |hour: usize| format!("a,2026-01-{:02} {:02}:00:00", 1 + hour / 24, hour % 24);
+    let file = |faulty: bool| {
+        let value = |hour| usage(hour) * if faulty { fault(hour) } else { 1.0 };
+        let lines: String = (0..672).map(|hour| format!("{},{:.3}\n", day(hour), value(hour))).collect();
+        format!("unique_id,ds,y\n{lines}")
+    };
+    let (sound, seen) = (highest(&file(false), &[]), highest(&file(true), &[]));
+    let hidden = highest(&file(true), &["--without-anomalies"]);
+    assert!(seen > 3.0 * sound && (hidden / sound - 1.0).abs() < 0.1, "{sound} {seen} {hidden}");
+}
+
+#[test]
+fn forecast_tells_of_members_counters_and_what_it_can_not_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = Vec::new();
+    let members = path(folder.path(), "members.csv", &mut kept);
+    let counter: String = (0..100).map(|hour| format!("calls,{hour},{}\n", hour % 60 * 3)).collect();
+    let input = format!("unique_id,ds,y\n{}{counter}huge,1,1e101\nhuge,2,1\n", rhythm("day", 240, None));
+    let usual = ["forecast", "--input", "-", "--horizon", "3", "--output", "-"];
+    let output = piped(&[&usual[..], &["--members", &members]].concat(), &input);
+    assert_eq!(rows(good(&output)).len(), 6);
+    let told = text(&output.stderr);
+    assert!(told.contains("a counter: \"calls\"; --counter"), "{told}");
+    assert!(told.contains("\"huge\" has no forecast: a sample of 1e101"), "{told}");
+    let written = fs::read_to_string(&members).unwrap();
+    let of_day: Vec<Vec<&str>> = rows(&written).into_iter().filter(|row| row[0] == "day").collect();
+    let weights: f64 = of_day.iter().map(|row| row[2].parse::<f64>().unwrap()).sum();
+    assert!((weights - 1.0).abs() < 1e-6, "{written}");
+    assert!(of_day.iter().all(|row| row[3].is_empty() != row[4].is_empty()), "a loss or a reason: {written}");
+    // Of two days only the network and what needs no more can say anything.
+    let young =
+        piped(&[&usual[..], &["--last", "48", "--season", "24", "--members", &members]].concat(), &input);
+    good(&young);
+    let written = fs::read_to_string(&members).unwrap();
+    let network = rows(&written).into_iter().find(|row| row[..2] == ["day", "neural network"]).unwrap();
+    assert!(network[2].parse::<f64>().unwrap() > 0.3, "{written}");
+    let without = piped(&[&usual[..], &["--without", "theta,oracle"]].concat(), &input);
+    assert_eq!(without.status.code(), Some(2));
+    assert!(text(&without.stderr).contains("leave \"oracle\" out; the members are last value"));
 }
 
 #[test]

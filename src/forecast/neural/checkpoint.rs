@@ -56,7 +56,9 @@ impl Checkpoint {
         if !file.exists() {
             return Ok(start);
         }
-        let found = candle_core::safetensors::load(file, device)?;
+        let name = file.display().to_string();
+        let unread = |error| NeuralError::NoCheckpoint(name.clone(), error);
+        let found = candle_core::safetensors::load(file, device).map_err(unread)?;
         let missing = || NeuralError::OtherWeights(format!("{} is no checkpoint", file.display()));
         let bits = found.get(STANDING).ok_or_else(missing)?.to_vec1::<i64>()?;
         let [step, best_loss, best_step, print] = bits[..] else { return Err(missing()) };
@@ -67,7 +69,7 @@ impl Checkpoint {
             fingerprint: print.cast_unsigned(),
         };
         if standing.fingerprint != fingerprint {
-            return Err(NeuralError::OtherRun(file.display().to_string()));
+            return Err(NeuralError::OtherRun(name));
         }
         let mut optimizer = start.optimizer;
         optimizer.read(&found)?;

@@ -50,6 +50,9 @@ pub enum NeuralError {
     /// The weights are of another network.
     #[error("use the weights: {0}")]
     OtherWeights(String),
+    /// The checkpoint can't be read.
+    #[error("go on from {0}, which is no whole checkpoint ({1}); remove it, and training begins anew")]
+    NoCheckpoint(String, candle_core::Error),
     /// The checkpoint belongs to another run.
     #[error("go on from {0}: it was made with other settings or other data; remove it, or train as before")]
     OtherRun(String),

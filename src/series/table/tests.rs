@@ -152,6 +152,25 @@ fn the_step_is_the_most_frequent_distance() {
 }
 
 #[test]
+fn the_step_of_times_that_come_late_is_the_usual_one_that_they_are_about() {
+    // Each hour's sample comes up to ten minutes late, to the millisecond.
+    let late = |hour: i64| hour * 3_600_000 + (hour * hour * 7_919 + hour * 104_729) % 600_000;
+    let rows: String = (0..400).map(|hour| format!("a,{},{hour}\n", instant(late(hour)))).collect();
+    let one = series(&csv(&format!("unique_id,ds,y\n{rows}")).unwrap()).unwrap().remove(0);
+    assert_eq!((one.timeline.step, one.values.len()), (3_600_000, 400));
+    assert!(one.values.iter().enumerate().all(|(hour, value)| *value == hour as f64));
+    // No usual step is near.
+    let odd = |row: i64| row * 2_500_000 + (row * row * 7_919 + row * 104_729) % 60_000;
+    let rows: String = (0..40).map(|row| format!("a,{},1\n", instant(odd(row)))).collect();
+    let one = series(&csv(&format!("unique_id,ds,y\n{rows}")).unwrap()).unwrap().remove(0);
+    assert!((2_440_000..2_560_000).contains(&one.timeline.step), "{}", one.timeline.step);
+}
+
+fn instant(millis: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(1_767_225_600_000 + millis).unwrap().to_rfc3339()
+}
+
+#[test]
 fn a_fleet_without_its_extra_columns_takes_what_the_id_says() {
     let table =
         csv("unique_id,ds,y\nacme/cpu_cores,2026-01-01 00:00:00,1\nacme/cpu_cores,2026-01-01 01:00:00,2\n");

@@ -15,6 +15,16 @@ const POINTS_PER_SAMPLE: i128 = 100;
 /// Grid points that any series may have.
 const POINTS_ALWAYS: i128 = 100_000;
 
+/// The most frequent distance counts where at least one in so many rows has it.
+const RARELY: usize = 5;
+/// A step is near to a usual one within one part in so many of it.
+const NEAR: i64 = 20;
+/// The steps at which things are measured, in seconds.
+const USUAL_STEPS: [i64; 20] = [
+    1, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200,
+    86_400,
+];
+
 /// A regular time axis: integer steps, or instants in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeline {
@@ -57,7 +67,8 @@ pub struct SampledSeries {
 /// The series of a table, in the order of their first rows.
 ///
 /// Rows may come in any order. A series' step is the distance that most of its
-/// neighbouring rows have, the smaller of two that are as frequent; a series of
+/// neighbouring rows have, the smaller of two that are as frequent; of times that
+/// come early or late, the usual step that they are about; a series of
 /// one row has the step that most others have, or else 1 (a second where there
 /// are instants). Each row belongs to the grid point nearest to it, counted
 /// from the first row; of two on one point the later stays.
@@ -84,7 +95,10 @@ fn laid_out(table: &Table, samples: &Samples) -> Result<Vec<SampledSeries>, Tabl
     let step = |rows: &mut Vec<usize>| {
         put_in_order(table, samples, rows)?;
         let distances = rows.windows(2).map(|pair| samples.at[pair[1]].saturating_sub(samples.at[pair[0]]));
-        Ok(most_frequent(distances))
+        Ok(match samples.kind {
+            TimeKind::Steps => most_frequent(distances),
+            TimeKind::Instants => step_of(&distances.collect::<Vec<_>>()),
+        })
     };
     let steps: Vec<Result<Option<i64>, TableError>> = rows.par_iter_mut().map(step).collect();
     // The error of the first series that has one, whichever was seen first.
@@ -95,6 +109,26 @@ fn laid_out(table: &Table, samples: &Samples) -> Result<Vec<SampledSeries>, Tabl
     });
     let series = rows.iter().zip(steps);
     series.map(|(rows, step)| on_grid(table, samples, rows, step.unwrap_or(common))).collect()
+}
+
+/// The step of a series by the distances of its rows, in milliseconds; `None`
+/// where there is none.
+///
+/// It is the most frequent distance, unless few rows have it: of rows that come
+/// somewhat early or late, hardly two distances are the same. Then it is the
+/// usual step that is nearest to the middle one, where one is near.
+fn step_of(distances: &[i64]) -> Option<i64> {
+    let frequent = most_frequent(distances.iter().copied())?;
+    let often = distances.iter().filter(|distance| **distance == frequent).count();
+    if often * RARELY > distances.len() {
+        return Some(frequent);
+    }
+    let mut sorted = distances.to_vec();
+    sorted.sort_unstable();
+    let middle = sorted[sorted.len() / 2];
+    let nearest =
+        USUAL_STEPS.into_iter().map(|seconds| seconds * 1000).min_by_key(|step| (step - middle).abs());
+    Some(nearest.filter(|step| (step - middle).abs() * NEAR <= *step).unwrap_or(frequent))
 }
 
 /// Sorts the rows of one series by time; refuses two of one time.
