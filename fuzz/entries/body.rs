@@ -77,7 +77,8 @@ impl Api {
             metrics: Arc::default(),
         };
         let engine = Arc::new(Engine::new(parts, Settings::default()));
-        let deliverer = deliverer_over(&engine, &no_receivers()).expect("no deliverer");
+        let outlet = no_receivers().expect("no outlet");
+        let deliverer = deliverer_over(&engine, &outlet).expect("no deliverer");
         let hash = security::hash(TOKEN);
         runtime.block_on(engine.registry().add_token(&hash, "fuzz")).expect("no token");
         let most = u32::MAX;

@@ -74,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("POST", "/v1/tenants", Operator, Fleet),
     rule("GET", "/v1/tenants/{id}", Viewer, Path),
     deciding("PATCH", "/v1/tenants/{id}", Operator, Path),
-    deciding("DELETE", "/v1/tenants/{id}", Operator, Path),
+    deciding("DELETE", "/v1/tenants/{id}", Approver, Path),
     rule("GET", "/v1/tenants/{id}/tier-fit", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/settings", Viewer, Path),
     rule("GET", "/v1/tenants/{id}/sla", Viewer, Path),

@@ -191,6 +191,11 @@ impl Caller {
         self.address
     }
 
+    /// Its role.
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &str {
         &self.name

@@ -7,12 +7,13 @@ use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tracing::Span;
 use utoipa::ToSchema;
 
 use super::observe::present_request;
 use crate::domain::template::Fault;
 use crate::domain::{DomainError, Objection};
-use crate::engine::{ApplyError, EngineError, RollBackError, RolloutError};
+use crate::engine::{ApplyError, EngineError, RollBackError, RolloutError, TenantError};
 use crate::ports::{ReloadRefused, StoreError};
 use crate::registry::RegistryError;
 
@@ -117,7 +118,10 @@ impl Problem {
 
     /// Something that the caller can't mend.
     pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!("failed to {error}");
+        match present_request().filter(|_| Span::current().is_disabled()) {
+            Some(request_id) => tracing::error!(request_id, "failed to {error}"),
+            None => tracing::error!("failed to {error}"),
+        }
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "plimsoll could not do this; its log says why")
     }
 }
@@ -201,15 +205,24 @@ impl From<RegistryError> for Problem {
                 };
                 Problem { objections: verdict.objections, ..Problem::new(status, detail) }
             }
-            RegistryError::TemplateMoved { .. } | RegistryError::TenantMoved(_) => {
-                Problem::new(StatusCode::PRECONDITION_FAILED, detail)
-            }
+            RegistryError::TemplateMoved { .. }
+            | RegistryError::TenantMoved(_)
+            | RegistryError::ReceiverMoved(_) => Problem::new(StatusCode::PRECONDITION_FAILED, detail),
             RegistryError::TemplateRefused(faults) => {
                 let faults = faults.into_iter().map(|one| one.fault).collect();
                 Problem { detail, ..Problem::faulty(faults) }
             }
             RegistryError::Domain(error) => error.into(),
             RegistryError::Store(error) => Problem::internal(&error),
+        }
+    }
+}
+
+impl From<TenantError> for Problem {
+    fn from(error: TenantError) -> Self {
+        match error {
+            TenantError::NotThisRole { .. } => Problem::new(StatusCode::FORBIDDEN, format!("can't {error}")),
+            TenantError::Registry(error) => error.into(),
         }
     }
 }

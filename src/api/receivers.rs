@@ -2,8 +2,8 @@
 //! the path of a URL is never shown again once it is given.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::auth::Caller;
+use super::etag::{if_match_given, tag, unchanged};
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, no_place, place};
 use super::problem::Problem;
@@ -67,7 +68,7 @@ pub struct ReceiverView {
 impl From<KnownReceiver> for ReceiverView {
     fn from(known: KnownReceiver) -> Self {
         use secrecy::ExposeSecret;
-        let KnownReceiver { receiver, origin, disabled } = known;
+        let KnownReceiver { receiver, origin, disabled, .. } = known;
         let shown = |url: &SecretString| shown_url(url.expose_secret());
         ReceiverView {
             url: shown(&receiver.url),
@@ -145,53 +146,82 @@ pub async fn list(
 #[utoipa::path(get, path = "/v1/receivers/{name}", tag = "receivers", security(("token" = [])),
     params(("name" = String, Path, description = "The receiver's name")),
     responses(
-        (status = 200, body = ReceiverView),
+        (status = 200, body = ReceiverView, headers(("ETag", description = "its version, where it was made over the API"))),
+        (status = 304, description = "It is still the one named in If-None-Match"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn get(
     State(state): State<ApiState>,
     Path(name): Path<ReceiverName>,
-) -> Result<Json<ReceiverView>, Problem> {
-    Ok(Json(state.deliverer.receiver(&name).await?.into()))
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let known = state.deliverer.receiver(&name).await?;
+    let Some(tag) = known.version.map(tag) else {
+        return Ok(Json(ReceiverView::from(known)).into_response());
+    };
+    if let Some(unchanged) = unchanged(&headers, &tag) {
+        return Ok(unchanged);
+    }
+    Ok(([(header::ETAG, tag)], Json(ReceiverView::from(known))).into_response())
+}
+
+/// The version that the caller says to have seen, where it says so: none stands
+/// where there is no receiver of the API.
+async fn seen(state: &ApiState, headers: &HeaderMap, name: &ReceiverName) -> Result<Option<u64>, Problem> {
+    let Some(allowed) = if_match_given(headers)? else { return Ok(None) };
+    Ok(state.deliverer.receiver(name).await?.version.map(|version| allowed.choose(version)))
 }
 
 /// Make a receiver, or give one of the API other settings, all of them. One
 /// that was disabled is sent to again. To rotate a secret, give the new one as `secret`
 /// and the one before as `old_secret`; later leave `old_secret` out.
 #[utoipa::path(put, path = "/v1/receivers/{name}", tag = "receivers", security(("token" = [])),
-    params(("name" = String, Path, description = "The receiver's name")),
+    params(
+        ("name" = String, Path, description = "The receiver's name"),
+        ("If-Match" = Option<String>, Header, description = "The version that was seen, in quotes; left out, whichever stands"),
+    ),
     request_body = ReceiverSettings,
     responses(
         (status = 200, body = ReceiverView, description = "It has these settings now"),
         (status = 201, body = ReceiverView, description = "It was made"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "If-Match was given, and there is none"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
     ))]
 pub async fn put(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<ReceiverName>,
+    headers: HeaderMap,
     Body(settings): Body<ReceiverSettings>,
 ) -> Result<(StatusCode, Json<ReceiverView>), Problem> {
+    let seen = seen(&state, &headers, &name).await?;
     let receiver = settings.named(name)?;
-    let is_new = state.deliverer.put(&receiver, caller.remark(None)).await?;
+    let is_new = state.deliverer.put(&receiver, seen, caller.remark(None)).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(state.deliverer.receiver(&receiver.name).await?.into())))
 }
 
 /// Remove a receiver of the API, with all that is on its way to it.
 #[utoipa::path(delete, path = "/v1/receivers/{name}", tag = "receivers", security(("token" = [])),
-    params(("name" = String, Path, description = "The receiver's name")),
+    params(
+        ("name" = String, Path, description = "The receiver's name"),
+        ("If-Match" = Option<String>, Header, description = "The version that was seen, in quotes; left out, whichever stands"),
+    ),
     responses(
         (status = 204, description = "It is gone"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 412, body = Problem, content_type = "application/problem+json", description = "It has changed since"),
     ))]
 pub async fn remove(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<ReceiverName>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    state.deliverer.remove(&name, caller.remark(None)).await?;
+    let seen = seen(&state, &headers, &name).await?;
+    state.deliverer.remove(&name, seen, caller.remark(None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

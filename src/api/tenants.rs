@@ -17,7 +17,8 @@ use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use crate::domain::template::{Extends, Resolved};
 use crate::domain::{ApplyMode, AssignedTemplate, Cadence, Resource, Tenant, TenantId, Tier, TierFit};
-use crate::registry::{NewTenant, RegistryError, TenantEdit};
+use crate::engine::TenantError;
+use crate::registry::{NewTenant, TenantEdit};
 
 /// One change an hour is the most that any cadence can make.
 const MOST_CHANGES: f64 = 24.0;
@@ -45,7 +46,8 @@ pub struct TenantToCreate {
     /// What may happen to its recommendations.
     #[serde(default = "observe")]
     apply_mode: ApplyMode,
-    /// Quotas that differ from the tier's, in each resource's unit.
+    /// Quotas that differ from the plan's, in each resource's unit. To say them
+    /// needs the role `approver`; where two people are to decide, `admin`.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, f64>)]
     quotas: BTreeMap<Resource, f64>,
@@ -110,10 +112,10 @@ pub async fn create(
         (None, Some(tier)) => (Resolved::of_tier(tier), None),
         (None, None) => return Err(Problem::unprocessable("give a tier or a template")),
     };
-    let mut quotas = resolved.settings.resource_quotas.unwrap_or_default().0;
-    quotas.extend(wished);
+    let quotas = resolved.settings.resource_quotas.unwrap_or_default().0;
     let new = NewTenant { id, name, tier: resolved.tier, provider, region, apply_mode, template, quotas };
-    let tenant = state.engine.registry().create_tenant(new, caller.actor(), caller.request_id()).await?;
+    let registered = state.engine.register_tenant(new, wished, caller.role(), caller.remark(None)).await;
+    let tenant = registered?;
     state.engine.wake();
     let location = format!("/v1/tenants/{}", tenant.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(tenant)))
@@ -153,11 +155,20 @@ pub async fn list(
     Ok(Json(Page::of(found, size, |tenant| tenant.id.to_string())))
 }
 
+/// A tenant with the version to be named when it is changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TenantView {
+    #[serde(flatten)]
+    tenant: Tenant,
+    /// Its version, as the ETag has it.
+    version: u64,
+}
+
 /// Read one tenant.
 #[utoipa::path(get, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
     params(("id" = String, Path, description = "The tenant's id")),
     responses(
-        (status = 200, body = Tenant, headers(("ETag", description = "its version"))),
+        (status = 200, body = TenantView, headers(("ETag", description = "its version"))),
         (status = 304, description = "It is still the one named in If-None-Match"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ))]
@@ -171,7 +182,7 @@ pub async fn get(
     if let Some(unchanged) = unchanged(&headers, &tag) {
         return Ok(unchanged);
     }
-    Ok(([(header::ETAG, tag)], Json(tenant)).into_response())
+    Ok(([(header::ETAG, tag)], Json(TenantView { tenant, version })).into_response())
 }
 
 /// The version that the caller says to have seen, where it says so.
@@ -182,12 +193,14 @@ async fn seen(state: &ApiState, headers: &HeaderMap, id: &TenantId) -> Result<Op
 }
 
 /// A caller that named no version is told of a conflict.
-fn refused(error: RegistryError, seen: Option<u64>) -> Problem {
+fn refused(error: TenantError, seen: Option<u64>) -> Problem {
     let problem = Problem::from(error);
     if seen.is_some() { problem } else { problem.or_conflict() }
 }
 
-/// Change a tenant: its name, plan, prices, or what may happen to its recommendations.
+/// Change a tenant: its name, plan, prices, or what may happen to its
+/// recommendations. Its tier, template, provider and region are for approvers to
+/// change, and for administrators where two people decide on its quotas.
 #[utoipa::path(patch, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
     params(
         ("id" = String, Path, description = "The tenant's id"),
@@ -223,7 +236,7 @@ pub async fn change(
     };
     let edit =
         TenantEdit { name, tier, provider, region, apply_mode, cadence, changes_per_day, template, seen };
-    let edited = state.engine.registry().edit_tenant(&id, edit, caller.remark(Some(reason))).await;
+    let edited = state.engine.edit_tenant(&id, edit, caller.role(), caller.remark(Some(reason))).await;
     let tenant = edited.map_err(|error| refused(error, seen))?;
     state.engine.wake();
     Ok(Json(tenant))
@@ -253,7 +266,8 @@ pub async fn tier_fit(
 }
 
 /// Remove a tenant with its quotas. Its usage and its audit lines are kept as
-/// long as all others. Where unknown tenants are registered by themselves, it
+/// long as all others. Where two people decide on its quotas, it is for
+/// administrators to remove. Where unknown tenants are registered by themselves, it
 /// comes back when Prometheus still names it.
 #[utoipa::path(delete, path = "/v1/tenants/{id}", tag = "tenants", security(("token" = [])),
     params(
@@ -273,7 +287,7 @@ pub async fn remove(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let seen = seen(&state, &headers, &id).await?;
-    let removed = state.engine.registry().remove_tenant(&id, seen, caller.remark(None)).await;
+    let removed = state.engine.remove_tenant(&id, seen, caller.role(), caller.remark(None)).await;
     removed.map_err(|error| refused(error, seen))?;
     state.engine.wake();
     Ok(StatusCode::NO_CONTENT)

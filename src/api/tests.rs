@@ -4,6 +4,8 @@ mod fleet;
 mod idempotency;
 mod model;
 mod page;
+mod people;
+mod receivers;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -34,6 +36,11 @@ impl Clock for Standing {
 
 /// The API and its engine over a store, with ids from a seed.
 async fn api_over(store: Arc<dyn Store>, seed: u64) -> (Router, Arc<Engine>) {
+    api_with(store, seed, Settings::default()).await
+}
+
+/// The same with an engine that is set in another way.
+async fn api_with(store: Arc<dyn Store>, seed: u64, settings: Settings) -> (Router, Arc<Engine>) {
     let clock = Arc::new(Standing);
     let parts = Parts {
         source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
@@ -47,8 +54,8 @@ async fn api_over(store: Arc<dyn Store>, seed: u64) -> (Router, Arc<Engine>) {
         compute: Compute::new(1, 1).unwrap(),
         metrics: Arc::new(Metrics::default()),
     };
-    let engine = Arc::new(Engine::new(parts, Settings::default()));
-    let deliverer = crate::app::deliverer_over(&engine, &crate::app::no_receivers()).unwrap();
+    let engine = Arc::new(Engine::new(parts, settings));
+    let deliverer = crate::app::deliverer_over(&engine, &crate::app::demo_receivers().unwrap()).unwrap();
     engine.registry().add_token(&security::hash(TOKEN), "tester").await.unwrap();
     let access = AccessSettings { new_tokens_per_minute: 10_000, ..AccessSettings::default() };
     let settings =

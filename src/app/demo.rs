@@ -7,14 +7,14 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::clock::{ClockFrom, SystemClock};
-use super::outlet::{deliverer_over, no_receivers};
+use super::outlet::{deliverer_over, demo_receivers};
 use super::server;
 use super::shutdown;
 use crate::api::{ApiSettings, ApiState};
 use crate::config::ConnectionLimits;
 use crate::cost::Prices;
 use crate::domain::{Actor, Step, Timestamp};
-use crate::engine::{Compute, Engine, Ids, Parts, Settings};
+use crate::engine::{Compute, Engine, Ids, Parts, Settings, drive_deliveries, drive_rollouts};
 use crate::ports::{Clock, History, UsageSource};
 use crate::registry::{NewTenant, Registry};
 use crate::series::Frame;
@@ -86,8 +86,9 @@ fn end_of(frames: &[Frame]) -> Timestamp {
     ends.max().unwrap_or_default()
 }
 
-/// Serves an engine's API and page on the address, until a signal. Nothing
-/// runs in the background: the usage has ended, so there is nothing to do.
+/// Serves an engine's API and page on the address, until a signal. Rollouts that
+/// are begun there go on, and notices are sent; no cycle runs, since the usage
+/// has ended.
 ///
 /// # Errors
 /// Where the address is taken, or the server fails.
@@ -98,9 +99,13 @@ pub async fn serve_once_computed(
 ) -> anyhow::Result<()> {
     let stop = shutdown::on_signal();
     let grace = std::time::Duration::from_secs(1);
-    let deliverer = deliverer_over(&engine, &no_receivers())?;
+    let deliverer = deliverer_over(&engine, &demo_receivers()?)?;
+    let rollouts = tokio::spawn(drive_rollouts(Arc::clone(&engine), stop.clone()));
+    let deliveries = tokio::spawn(drive_deliveries(Arc::clone(&deliverer), grace, stop.clone()));
     let (limits, metrics) = (ConnectionLimits::default(), Arc::clone(engine.metrics()));
     let state = ApiState::new(engine, deliverer, api).until(stop.clone());
-    server::serve(listener, server::Routes::over(state), limits, metrics, grace, stop).await;
-    Ok(())
+    server::serve(listener, server::Routes::over(state), limits, metrics, grace, stop.clone()).await;
+    stop.cancel();
+    rollouts.await.context("failed to end the rollouts")?;
+    deliveries.await.context("failed to end the deliveries")
 }

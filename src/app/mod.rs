@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 
 pub use clock::{ClockFrom, SystemClock};
 pub use demo::{Usage, engine_over, serve_once_computed};
-pub use outlet::{deliverer_over, no_receivers};
+pub use outlet::{deliverer_over, demo_receivers, no_receivers};
 pub use parts::{Closing, disk_kind, disk_settings, engine_settings, prometheus_source};
 pub use prices::{named_book, prices_of};
 

@@ -1,7 +1,7 @@
 //! From a config to what delivers notices.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 
@@ -53,32 +53,32 @@ impl Outlet {
     }
 }
 
+/// What a demo's config would say: whoever tries webhooks out does so at home.
+const DEMO: &str = r#"
+[prometheus]
+url = "http://127.0.0.1:9090"
+[resources.cpu_cores]
+expression = "tenant_cpu_cores"
+[notify]
+allowed_networks = ["127.0.0.0/8", "::1/128"]
+"#;
+
+/// For a demo: no receivers, but those that are made over the API, at this
+/// machine's own addresses as well.
+///
+/// # Errors
+/// Never, as long as [`DEMO`] is a config.
+pub fn demo_receivers() -> anyhow::Result<Outlet> {
+    Ok(Outlet::of(&Config::from_text(DEMO, Path::new("the demo's config"), &|_| None)?))
+}
+
 /// For engines that tell nobody: no receivers, and none can be made.
-pub fn no_receivers() -> Outlet {
-    let (second, kibibyte) = (Duration::from_secs(1), 1 << 10);
-    Outlet {
-        receivers: Vec::new(),
-        deliveries: DeliverySettings {
-            poll_every: second,
-            backoff: Backoff { waits: Vec::new(), jitter: 0.0, longest_asked: second },
-            max_at_once: 1,
-            max_at_once_per_receiver: 1,
-            max_waiting: 1,
-            max_dead_letters: 1,
-            max_receivers: 0,
-            max_replicas: 0,
-            resend_every: second,
-            remember: second,
-        },
-        notifier: NotifierSettings {
-            time_limit: second,
-            max_message: kibibyte,
-            max_answer: kibibyte,
-            addresses: Addresses::new(Vec::new()),
-            external_url: "http://127.0.0.1:7117".to_owned(),
-            resend_every: second,
-        },
-    }
+///
+/// # Errors
+/// As [`demo_receivers`].
+pub fn no_receivers() -> anyhow::Result<Outlet> {
+    let Outlet { receivers, deliveries, notifier } = demo_receivers()?;
+    Ok(Outlet { receivers, deliveries: DeliverySettings { max_receivers: 0, ..deliveries }, notifier })
 }
 
 /// What delivers the notices of an engine.

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::BadUsage;
-use super::answer::{self, Output, items};
+use super::answer::{self, Output};
 use super::client::{Server, given};
 use crate::domain::TenantId;
 use crate::registry::{AuditReport, Cut, Inspection, NumberedAuditEvent};
@@ -61,9 +62,14 @@ enum What {
         /// The key that they were signed with, as `plimsoll audit key` shows it
         #[arg(long, requires = "checkpoints")]
         key: Option<String>,
+        #[command(flatten)]
+        form: Output,
     },
     /// Show the newest signed checkpoint
-    Checkpoint,
+    Checkpoint {
+        #[command(flatten)]
+        form: Output,
+    },
     /// Show the key that checkpoints are verified with; keep it elsewhere
     Key,
 }
@@ -87,11 +93,19 @@ pub fn run(arguments: &Audit, out: &mut impl Write) -> anyhow::Result<bool> {
             let mut file = File::create(output).with_context(|| output.display().to_string())?;
             export(server, *format, &mut file)?;
         }
-        What::Checkpoint => write!(out, "{}", newest(server, "note")?)?,
-        What::Key => writeln!(out, "{}", newest(server, "key")?)?,
-        What::Verify { input, checkpoints, key } => {
+        What::Checkpoint { form } => {
+            let checkpoint = newest(server)?;
+            if !form.show(&checkpoint, out)? {
+                write!(out, "{}", field(&checkpoint, "note"))?;
+            }
+        }
+        What::Key => writeln!(out, "{}", field(&newest(server)?, "key"))?,
+        What::Verify { input, checkpoints, key, form } => {
             let report = verify(server, input.as_deref(), checkpoints.as_deref(), key.as_deref())?;
-            return tell(&report, checkpoints.is_some(), out);
+            if !form.show(&as_answer(&report), out)? {
+                tell(&report, checkpoints.is_some(), out)?;
+            }
+            return Ok(report.findings.is_empty());
         }
     }
     Ok(true)
@@ -185,11 +199,17 @@ fn export(server: &Server, form: Form, out: &mut impl Write) -> anyhow::Result<(
     }
 }
 
-/// A field of the newest checkpoint.
-fn newest(server: &Server, field: &str) -> anyhow::Result<String> {
-    let answer = server.call(Method::GET, "/v1/audit/checkpoints", &[("limit", "1".to_owned())], None)?;
-    let newest = items(&answer).first().and_then(|one| one[field].as_str());
-    Ok(newest.ok_or_else(|| BadUsage("find a checkpoint: none was signed yet".to_owned()))?.to_owned())
+/// The newest checkpoint.
+fn newest(server: &Server) -> anyhow::Result<Value> {
+    let mut answer = server.call(Method::GET, "/v1/audit/checkpoints", &[("limit", "1".to_owned())], None)?;
+    match answer["items"].get_mut(0) {
+        Some(newest) => Ok(newest.take()),
+        None => Err(BadUsage("find a checkpoint: none was signed yet".to_owned()).into()),
+    }
+}
+
+fn field<'a>(checkpoint: &'a Value, name: &str) -> &'a str {
+    checkpoint[name].as_str().unwrap_or_default()
 }
 
 fn verify(
@@ -248,7 +268,16 @@ fn read(input: &Path, mut take: impl FnMut(NumberedAuditEvent) -> anyhow::Result
     Ok(())
 }
 
-fn tell(report: &AuditReport, beside_checkpoints: bool, out: &mut impl Write) -> anyhow::Result<bool> {
+/// A report as machines read it.
+fn as_answer(report: &AuditReport) -> Value {
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    json!({
+        "lines": report.lines, "removed_before": report.cut, "checkpoints": report.checkpoints,
+        "is_whole": findings.is_empty(), "findings": findings,
+    })
+}
+
+fn tell(report: &AuditReport, beside_checkpoints: bool, out: &mut impl Write) -> anyhow::Result<()> {
     for finding in &report.findings {
         writeln!(out, "{finding}")?;
     }
@@ -266,5 +295,5 @@ fn tell(report: &AuditReport, beside_checkpoints: bool, out: &mut impl Write) ->
              it written anew"
         )?;
     }
-    Ok(whole)
+    Ok(())
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::domain::template::Fault;
 use crate::telemetry::causes;
 
 /// The most entries that are asked for at once.
@@ -60,10 +62,20 @@ pub enum ClientError {
         status: StatusCode,
         /// What it says.
         detail: String,
+        /// What is wrong with a template.
+        faults: Vec<Fault>,
     },
     /// The answer is no JSON.
     #[error("read the answer of {0}; is it a plimsoll?")]
     NoJson(Url),
+}
+
+/// What is read of a problem document.
+#[derive(Debug, Deserialize)]
+struct Told {
+    detail: String,
+    #[serde(default)]
+    faults: Vec<Fault>,
 }
 
 impl ClientError {
@@ -280,9 +292,8 @@ impl Server {
         if !status.is_success() {
             let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            let json = serde_json::from_str::<Value>(&text).ok();
-            let detail = json.and_then(|problem| problem["detail"].as_str().map(str::to_owned));
-            return Err(ClientError::Refused { status, detail: detail.unwrap_or(text) });
+            let told = serde_json::from_str(&text).unwrap_or(Told { detail: text, faults: Vec::new() });
+            return Err(ClientError::Refused { status, detail: told.detail, faults: told.faults });
         }
         Ok((url, response))
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::answer::word;
+use super::answer::{Output, word};
 use super::client::{Body, Server};
 
 const PATH: &str = "/v1/pause";
@@ -17,6 +17,8 @@ const PATH: &str = "/v1/pause";
 pub struct Pause {
     #[command(flatten)]
     server: Server,
+    #[command(flatten)]
+    output: Output,
     /// Why; everybody whose change is refused is told. Without it, only say whether changes are stopped
     #[arg(long)]
     reason: Option<String>,
@@ -27,6 +29,8 @@ pub struct Pause {
 pub struct Resume {
     #[command(flatten)]
     server: Server,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Stops all changes, or says whether they are stopped.
@@ -41,7 +45,7 @@ pub fn run(arguments: &Pause, out: &mut impl Write) -> anyhow::Result<()> {
         }
         None => arguments.server.call(Method::GET, PATH, &[], None)?,
     };
-    say(&answer["paused"], out)
+    say(&answer, &arguments.output, out)
 }
 
 /// Lets changes be made again.
@@ -50,10 +54,14 @@ pub fn run(arguments: &Pause, out: &mut impl Write) -> anyhow::Result<()> {
 /// Where the daemon can't be reached or refuses.
 pub fn resume(arguments: &Resume, out: &mut impl Write) -> anyhow::Result<()> {
     arguments.server.call(Method::DELETE, PATH, &[], None)?;
-    say(&Value::Null, out)
+    say(&json!({ "paused": null }), &arguments.output, out)
 }
 
-fn say(pause: &Value, out: &mut impl Write) -> anyhow::Result<()> {
+fn say(answer: &Value, output: &Output, out: &mut impl Write) -> anyhow::Result<()> {
+    if output.show(answer, out)? {
+        return Ok(());
+    }
+    let pause = &answer["paused"];
     if pause.is_null() {
         writeln!(out, "changes are made")?;
         return Ok(());

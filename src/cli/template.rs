@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::BadUsage;
 use super::answer::{self, Output, items, word};
-use super::client::{Body, Server, given};
+use super::client::{Body, ClientError, Server, given};
 use crate::domain::template::Extends;
 use crate::domain::{TemplateName, Tier};
 
@@ -229,7 +229,15 @@ fn update(server: &Server, text: &str, version: Option<u64>, how: &How) -> anyho
     let path = format!("/v1/templates/{}", document.template.name);
     let tag = version.map_or_else(|| "*".to_owned(), |version| format!("\"{version}\""));
     let body = Body::Json(serde_json::to_value(&document.template)?);
-    server.send_body(Method::PUT, &path, &how.query(), &[("if-match", tag)], body)
+    let answer = server.send_body(Method::PUT, &path, &how.query(), &[("if-match", tag)], body);
+    answer.map_err(|error| match error.downcast_ref() {
+        // The daemon has not seen the text, and so does not know the places.
+        Some(ClientError::Refused { faults, .. }) if !faults.is_empty() => {
+            let told = faults.iter().map(|fault| document.located(fault.clone()).to_string());
+            bad(told.collect::<Vec<_>>().join("; ")).into()
+        }
+        _ => error,
+    })
 }
 
 fn text_of(file: &PathBuf) -> anyhow::Result<String> {

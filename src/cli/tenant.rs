@@ -40,6 +40,9 @@ enum What {
     Remove {
         /// Its id
         id: TenantId,
+        /// The version that you saw (`tenant get`); refused where it has changed since
+        #[arg(long)]
+        if_version: Option<u64>,
         /// The code of your second factor, where the template asks for one
         #[arg(long)]
         code: Option<String>,
@@ -138,6 +141,9 @@ struct Change {
     /// Why
     #[arg(long, default_value = "")]
     reason: String,
+    /// The version that you saw (`tenant get`); refused where it has changed since
+    #[arg(long)]
+    if_version: Option<u64>,
     /// The code of your second factor, where the template asks for one
     #[arg(long)]
     code: Option<String>,
@@ -196,9 +202,9 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
         What::Settings { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/settings"), &[], None),
         What::Meters { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/meters"), &[], None),
         What::Sla { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/sla"), &[], None),
-        What::Remove { id, code } => {
-            let (path, code) = (format!("/v1/tenants/{id}"), answer::code(code.as_deref()));
-            server.send_body(Method::DELETE, &path, &[], &code, Body::Nothing)
+        What::Remove { id, if_version, code } => {
+            let headers = seen(*if_version, code.as_deref());
+            server.send_body(Method::DELETE, &format!("/v1/tenants/{id}"), &[], &headers, Body::Nothing)
         }
         What::Create(new) => {
             let quotas: serde_json::Map<String, Value> =
@@ -217,8 +223,16 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
                 "cadence": change.cadence, "changes_per_day": change.changes_per_day,
                 "reason": change.reason,
             }));
-            let (path, code) = (format!("/v1/tenants/{}", change.id), answer::code(change.code.as_deref()));
-            server.send_body(Method::PATCH, &path, &[], &code, Body::Json(body))
+            let headers = seen(change.if_version, change.code.as_deref());
+            let path = format!("/v1/tenants/{}", change.id);
+            server.send_body(Method::PATCH, &path, &[], &headers, Body::Json(body))
         }
     }
+}
+
+/// The headers that say which version was seen, where one was, and who one is.
+fn seen(version: Option<u64>, code: Option<&str>) -> Vec<(&'static str, String)> {
+    let mut headers = answer::code(code);
+    headers.extend(version.map(|number| ("if-match", format!("\"{number}\""))));
+    headers
 }

@@ -235,6 +235,20 @@ pub enum RecommendationState {
 }
 
 impl RecommendationState {
+    /// What has become of it, in words that fit behind "it is already".
+    pub fn told(&self) -> String {
+        match self {
+            RecommendationState::Superseded { by: Some(newer) } => format!("superseded by {newer}"),
+            RecommendationState::Superseded { by: None } => {
+                "superseded: nothing is to be changed any more".to_owned()
+            }
+            RecommendationState::Stale { found_generation } => {
+                format!("stale: the quota has moved on to generation {found_generation}")
+            }
+            other => other.name().to_owned(),
+        }
+    }
+
     /// The name used in filters and tables.
     pub fn name(&self) -> &'static str {
         match self {

@@ -128,6 +128,14 @@ pub struct Tenant {
     pub created_at: Timestamp,
 }
 
+impl Tenant {
+    /// Whether the same bounds, settings and prices hold for another's quotas.
+    pub fn has_the_plan_of(&self, other: &Tenant) -> bool {
+        let plan = |of: &Tenant| (of.tier, of.template.clone(), of.provider.clone(), of.region.clone());
+        plan(self) == plan(other)
+    }
+}
+
 /// Where capacity is bought, which decides its price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Site<'a> {

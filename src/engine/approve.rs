@@ -230,7 +230,8 @@ impl Engine {
                 (*until > self.now()).then_some(word)
             }
             other => {
-                return Err(RegistryError::AlreadyDecided { id: recommendation.id, state: other.name() });
+                let (id, state) = (recommendation.id, other.told());
+                return Err(RegistryError::AlreadyDecided { id, state });
             }
         };
         Ok(Wish {

@@ -2,6 +2,7 @@
 //! quotas that hold there as others, or sets them right. It goes its own way
 //! beside the cycle, since a target may be slow.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,14 @@ pub struct Drift {
     pub repaired: bool,
     /// When it was found.
     pub found_at: Timestamp,
+}
+
+impl Drift {
+    /// Whether another of the same quota is the same, found again.
+    fn is_still(&self, later: &Drift) -> bool {
+        let what = |drift: &Drift| (drift.registry, drift.target, drift.repaired);
+        what(self) == what(later)
+    }
 }
 
 /// Reconciles every so often, until `stop`. A target that keeps no quotas of
@@ -101,8 +110,24 @@ impl Engine {
         }
         let left = found.iter().filter(|drift| !drift.repaired).count();
         self.parts.metrics.drifted(left);
+        self.say_what_is_new(&found);
         self.workspace.put_drift(found);
         Ok(())
+    }
+
+    /// Says once what differs: a target that nobody mends would be told of each
+    /// time.
+    fn say_what_is_new(&self, found: &[Drift]) {
+        let before = self.workspace.drift();
+        let known: HashMap<_, _> =
+            before.iter().map(|drift| ((&drift.tenant, drift.resource), drift)).collect();
+        let is_known = |drift: &Drift| {
+            known.get(&(&drift.tenant, drift.resource)).is_some_and(|before| before.is_still(drift))
+        };
+        let mut fresh = found.iter().filter(|drift| !is_known(drift));
+        let Some(Drift { tenant, resource, registry, target, .. }) = fresh.next() else { return };
+        let more = fresh.count();
+        tracing::warn!(%tenant, %resource, registry, ?target, more, "the target enforces another quota");
     }
 
     /// A quota with what holds at the target, where that is another.
@@ -131,7 +156,6 @@ impl Engine {
             repaired: false,
             found_at: self.now(),
         };
-        tracing::warn!(%tenant, %resource, registry = quota.limit, ?target, "the target enforces another quota");
         let change = QuotaChange {
             tenant: tenant.clone(),
             resource,

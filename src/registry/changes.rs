@@ -47,7 +47,7 @@ impl Registry {
         if let Some(id) = change.recommendation {
             let (record, version) = self.recommendation_with_version(id).await?;
             if !record.state.is_open() {
-                return Err(RegistryError::AlreadyDecided { id, state: record.state.name() });
+                return Err(RegistryError::AlreadyDecided { id, state: record.state.told() });
             }
             // The word of a rollout was given of the whole of it, and stands in the rollout.
             let needs_word = change.rollout.is_none();

@@ -98,7 +98,7 @@ pub enum RegistryError {
         /// Which.
         id: RecommendationId,
         /// What has become of it.
-        state: &'static str,
+        state: String,
     },
     /// There is no such request.
     #[error("find the change request {0}")]
@@ -145,7 +145,7 @@ pub enum RegistryError {
     Busy(TenantId, Resource),
     /// All changes are stopped.
     #[error(
-        "change the quota: all changes are stopped by {by} since {at} ({reason}); `plimsoll resume` lets them be made again",
+        "change quotas: all changes are stopped by {by} since {at} ({reason}); `plimsoll resume` lets them be made again",
         by = .0.by, at = .0.at, reason = .0.reason
     )]
     Paused(Pause),
@@ -155,6 +155,9 @@ pub enum RegistryError {
     /// There is already such a receiver.
     #[error("create the receiver {0}: there is one already")]
     ReceiverExists(ReceiverName),
+    /// Somebody else has changed the receiver since.
+    #[error("change the receiver {0}: somebody else has changed it meanwhile; look at it again")]
+    ReceiverMoved(ReceiverName),
     /// The receiver stands in the config.
     #[error("change the receiver {0}: it stands in the config; change it there")]
     ReceiverOfConfig(ReceiverName),

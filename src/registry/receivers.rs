@@ -29,6 +29,8 @@ pub struct ReceiverRecord {
     pub receiver: Option<Receiver>,
     /// Whether it is disabled.
     pub disabled: Option<Disabled>,
+    /// The version to be named when it is changed.
+    pub version: u64,
 }
 
 /// The form on disk. It holds the secrets in the clear: they are needed to
@@ -85,7 +87,8 @@ impl Registry {
             let stored: Stored = decode(Table::Receivers, &key, &value)?;
             let name = ReceiverName::try_from(key)?;
             let receiver = stored.settings.map(|settings| settings.named(name.clone()));
-            records.push((name, ReceiverRecord { receiver, disabled: stored.disabled }));
+            let (disabled, version) = (stored.disabled, value.version);
+            records.push((name, ReceiverRecord { receiver, disabled, version }));
         }
         Ok(records)
     }
@@ -98,27 +101,35 @@ impl Registry {
         if self.stored(&receiver.name).await?.is_some_and(|(stored, _)| stored.settings.is_some()) {
             return Err(RegistryError::ReceiverExists(receiver.name.clone()));
         }
-        self.put_receiver(receiver, AuditAction::ReceiverCreated, remark).await
+        self.put_receiver(receiver, None, AuditAction::ReceiverCreated, remark).await
     }
 
     /// Gives a receiver other settings, all of them, and sends to it again
     /// where it was disabled.
     ///
     /// # Errors
-    /// Where there is none of this name.
-    pub async fn change_receiver(&self, receiver: &Receiver, remark: Remark) -> Result<(), RegistryError> {
-        self.existing(&receiver.name).await?;
-        self.put_receiver(receiver, AuditAction::ReceiverChanged, remark).await
+    /// Where there is none of this name, or it has moved on from the version that
+    /// was `seen`.
+    pub async fn change_receiver(
+        &self,
+        receiver: &Receiver,
+        seen: Option<u64>,
+        remark: Remark,
+    ) -> Result<(), RegistryError> {
+        self.existing(&receiver.name, seen).await?;
+        self.put_receiver(receiver, seen, AuditAction::ReceiverChanged, remark).await
     }
 
     async fn put_receiver(
         &self,
         receiver: &Receiver,
+        seen: Option<u64>,
         action: AuditAction,
         remark: Remark,
     ) -> Result<(), RegistryError> {
         let found = self.stored(&receiver.name).await?;
-        let expect = found.map_or(Expect::Absent, |(_, version)| Expect::Version(version));
+        let stands = found.map(|(_, version)| version);
+        let expect = seen.or(stands).map_or(Expect::Absent, Expect::Version);
         let stored = Stored { settings: Some(StoredSettings::of(receiver)), disabled: None };
         let key = receiver.name.to_string();
         let after = serde_json::json!({"kind": receiver.kind, "wanted": receiver.wanted});
@@ -129,9 +140,15 @@ impl Registry {
     /// Removes a receiver with all that is on its way to it.
     ///
     /// # Errors
-    /// Where there is none of this name.
-    pub async fn remove_receiver(&self, name: &ReceiverName, remark: Remark) -> Result<(), RegistryError> {
-        let version = self.existing(name).await?;
+    /// Where there is none of this name, or it has moved on from the version that
+    /// was `seen`.
+    pub async fn remove_receiver(
+        &self,
+        name: &ReceiverName,
+        seen: Option<u64>,
+        remark: Remark,
+    ) -> Result<(), RegistryError> {
+        let version = self.existing(name, seen).await?;
         let expect = Expect::Version(version);
         let mut writes = vec![Write::Delete { table: Table::Receivers, key: name.to_string(), expect }];
         let prefix = format!("{name}/");
@@ -226,10 +243,15 @@ impl Registry {
         Ok(self.read(Table::Receivers, name.as_str()).await?)
     }
 
-    /// The version of a receiver that was made over the API.
-    async fn existing(&self, name: &ReceiverName) -> Result<u64, RegistryError> {
+    /// The version of a receiver that was made over the API, where it is the one
+    /// that was seen.
+    async fn existing(&self, name: &ReceiverName, seen: Option<u64>) -> Result<u64, RegistryError> {
         let found = self.stored(name).await?.filter(|(stored, _)| stored.settings.is_some());
-        found.map(|(_, version)| version).ok_or_else(|| RegistryError::NoSuchReceiver(name.clone()))
+        let (_, version) = found.ok_or_else(|| RegistryError::NoSuchReceiver(name.clone()))?;
+        match seen.is_none_or(|seen| seen == version) {
+            true => Ok(version),
+            false => Err(RegistryError::ReceiverMoved(name.clone())),
+        }
     }
 
     /// The line of the log for what is done with a receiver now.

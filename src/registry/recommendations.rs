@@ -185,7 +185,7 @@ impl Registry {
     ) -> Result<RecommendationRecord, RegistryError> {
         let (record, version) = self.recommendation_with_version(id).await?;
         if !record.state.is_open() {
-            return Err(RegistryError::AlreadyDecided { id, state: record.state.name() });
+            return Err(RegistryError::AlreadyDecided { id, state: record.state.told() });
         }
         let at = self.now();
         let event = AuditEvent {
@@ -230,7 +230,7 @@ impl Registry {
     ) -> Result<RecommendationRecord, RegistryError> {
         let (record, version) = self.recommendation_with_version(id).await?;
         if !record.state.is_open() {
-            return Err(RegistryError::AlreadyDecided { id, state: record.state.name() });
+            return Err(RegistryError::AlreadyDecided { id, state: record.state.told() });
         }
         let Recommendation { tenant, resource, current, proposed, .. } = &record.recommendation;
         let (about, limits) = ((Some(tenant.clone()), Some(*resource)), [current, proposed]);

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::pause::unless_paused;
 use super::{Registry, RegistryError, Remark, append_audit, decode, put, resource_key};
 use crate::domain::quota::checked_limit;
 use crate::domain::rollout::TemplateAndTier;
 use crate::domain::{
     Actor, ApplyMode, AssignedTemplate, AuditAction, AuditEvent, Cadence, Quota, Resource, Tenant, TenantId,
-    Tier,
+    Tier, Timestamp,
 };
 use crate::ports::{Expect, Order, StoreError, Table, Write};
 
@@ -56,8 +55,27 @@ pub struct TenantEdit {
     pub seen: Option<u64>,
 }
 
+impl NewTenant {
+    /// The tenant, as registered at an instant.
+    pub fn to_tenant(&self, at: Timestamp) -> Tenant {
+        Tenant {
+            name: self.name.clone().unwrap_or_else(|| self.id.to_string()),
+            id: self.id.clone(),
+            tier: self.tier,
+            provider: self.provider.clone(),
+            region: self.region.clone(),
+            apply_mode: self.apply_mode,
+            cadence: None,
+            changes_per_day: None,
+            template: self.template.clone(),
+            created_at: at,
+        }
+    }
+}
+
 impl TenantEdit {
-    fn made_of(self, before: &Tenant) -> Tenant {
+    /// A tenant as it is to be.
+    pub fn made_of(self, before: &Tenant) -> Tenant {
         Tenant {
             id: before.id.clone(),
             name: self.name.unwrap_or_else(|| before.name.clone()),
@@ -85,18 +103,7 @@ impl Registry {
         request_id: Option<String>,
     ) -> Result<Tenant, RegistryError> {
         let now = self.now();
-        let tenant = Tenant {
-            name: new.name.unwrap_or_else(|| new.id.to_string()),
-            id: new.id,
-            tier: new.tier,
-            provider: new.provider,
-            region: new.region,
-            apply_mode: new.apply_mode,
-            cadence: None,
-            changes_per_day: None,
-            template: new.template,
-            created_at: now,
-        };
+        let tenant = new.to_tenant(now);
         let mut quotas = BTreeMap::new();
         let key = tenant.id.to_string();
         let mut writes = vec![put(Table::Tenants, key, Expect::Absent, &tenant)?];
@@ -159,7 +166,8 @@ impl Registry {
     /// Changes a tenant, and gives it as it is since.
     ///
     /// # Errors
-    /// Where there is none of this id, or it has moved on.
+    /// Where there is none of this id, it has moved on, or its plan is to change
+    /// while all changes are stopped.
     pub async fn edit_tenant(
         &self,
         id: &TenantId,
@@ -169,7 +177,7 @@ impl Registry {
         let (before, version) = self.tenant_with_version(id).await?;
         still(id, edit.seen, version)?;
         let after = edit.made_of(&before);
-        self.write_tenant((&before, version), after, Vec::new(), remark).await
+        self.write_tenant((&before, version), after, remark).await
     }
 
     /// Gives a tenant a template and a tier, where it stands on `from`, and says
@@ -192,22 +200,15 @@ impl Registry {
             return Ok(stands_on(to));
         }
         let after = Tenant { template: Some(to.template.clone()), tier: to.tier, ..before.clone() };
-        match self.write_tenant((&before, version), after, vec![unless_paused()], remark).await {
-            Err(RegistryError::Store(StoreError::Conflict { table: Table::Pause, .. })) => {
-                let pause = self.pause().await?;
-                Err(pause.map_or(RegistryError::TenantMoved(id.clone()), RegistryError::Paused))
-            }
-            outcome => outcome.map(|_| true),
-        }
+        self.write_tenant((&before, version), after, remark).await.map(|_| true)
     }
 
-    /// Writes a tenant as it is to be, with `others` and its lines in the audit
-    /// log: one of its own where the tier changes.
+    /// Writes a tenant as it is to be, with its lines in the audit log: one of
+    /// its own where the tier changes. A pause stops changes of its plan.
     async fn write_tenant(
         &self,
         (before, version): (&Tenant, u64),
         after: Tenant,
-        others: Vec<Write>,
         remark: Remark,
     ) -> Result<Tenant, RegistryError> {
         let json = |what: &Tenant| serde_json::json!(what);
@@ -223,17 +224,20 @@ impl Registry {
             let tiers = [before.tier, after.tier].map(|tier| serde_json::json!(tier));
             lines.push((AuditAction::TierChanged, tiers));
         }
-        let mut writes = others;
-        writes.push(put(Table::Tenants, after.id.to_string(), Expect::Version(version), &after)?);
+        let mut writes = vec![put(Table::Tenants, after.id.to_string(), Expect::Version(version), &after)?];
         for (action, words) in lines {
             let about = (Some(after.id.clone()), None);
             writes.push(append_audit(&self.event(action, about, words, remark.clone()))?);
         }
-        match self.commit(writes).await {
-            Err(StoreError::Conflict { table: Table::Tenants, .. }) => {
+        let outcome = match before.has_the_plan_of(&after) {
+            true => self.commit(writes).await.map_err(RegistryError::from),
+            false => self.commit_unless_paused(writes).await,
+        };
+        match outcome {
+            Err(RegistryError::Store(StoreError::Conflict { .. })) => {
                 Err(RegistryError::TenantMoved(after.id))
             }
-            outcome => Ok(outcome.map(|()| after)?),
+            outcome => outcome.map(|()| after),
         }
     }
 
@@ -241,7 +245,7 @@ impl Registry {
     ///
     /// # Errors
     /// Where there is none of this id, it has moved on from the version that was
-    /// seen, or one of its quotas is being changed.
+    /// seen, one of its quotas is being changed, or all changes are stopped.
     pub async fn remove_tenant(
         &self,
         id: &TenantId,
@@ -271,7 +275,7 @@ impl Registry {
         writes.extend(self.end_requests(id).await?);
         let (about, words) = ((Some(id.clone()), None), [serde_json::json!(tenant), serde_json::Value::Null]);
         writes.push(append_audit(&self.event(AuditAction::TenantRemoved, about, words, remark))?);
-        Ok(self.commit(writes).await?)
+        self.commit_unless_paused(writes).await
     }
 
     /// All quotas of a tenant, in the order of [`Resource::ALL`].

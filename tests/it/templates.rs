@@ -221,7 +221,7 @@ async fn a_person_keeps_templates_at_the_command_line() {
     )
     .unwrap();
     let said = refused(&daemon, &["update", "gold.yaml"]);
-    assert!(said.contains("WHITE_LABEL"), "{said}");
+    assert!(said.contains("WHITE_LABEL") && said.contains("line ") && said.contains("column "), "{said}");
     let text = wrote(&daemon, &["export", "gold"]).replace("cpu_cores: 10", "cpu_cores: 11");
     std::fs::write(daemon.folder().join("gold.yaml"), text).unwrap();
     assert!(wrote(&daemon, &["update", "gold.yaml", "--version", "1"]).contains("gold@2 was written"));

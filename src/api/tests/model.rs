@@ -226,6 +226,7 @@ fn foretold(act: &Act, model: &Model, world: &World) -> (u16, Model) {
             next.quotas.insert(*tenant, Known { limit: 8.0, generation: 1, before: None, changed });
             201
         }
+        Act::Remove(tenant) if model.paused && model.quotas.contains_key(tenant) => 409,
         Act::Remove(tenant) => match next.quotas.remove(tenant) {
             Some(known) => {
                 next.left.insert(*tenant, known.changed);

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::Tier;
@@ -20,7 +20,7 @@ const MOST_HOURS: f64 = 1e6;
 const MOST_MINUTES: u64 = 365 * 24 * 60;
 
 /// Something that is wrong with a template.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
     /// The line of the text that was sent, from 1; `null` where it was no text.
     pub line: Option<u64>,

@@ -79,6 +79,9 @@ pub struct KnownReceiver {
     pub origin: Origin,
     /// Whether it is disabled.
     pub disabled: Option<Disabled>,
+    /// The version to be named when it is changed; `None` where it stands in the
+    /// config.
+    pub version: Option<u64>,
 }
 
 /// Who is told, and how: what may change while the deliverer runs.
@@ -161,13 +164,14 @@ impl Deliverer {
         let mut known = BTreeMap::new();
         for receiver in &self.means().receivers {
             let disabled = records.remove(&receiver.name).and_then(|record| record.disabled);
-            let found = KnownReceiver { receiver: receiver.clone(), origin: Origin::Config, disabled };
+            let found =
+                KnownReceiver { receiver: receiver.clone(), origin: Origin::Config, disabled, version: None };
             known.insert(receiver.name.clone(), found);
         }
         for (name, record) in records {
             if let Some(receiver) = record.receiver {
-                known
-                    .insert(name, KnownReceiver { receiver, origin: Origin::Api, disabled: record.disabled });
+                let (disabled, version) = (record.disabled, Some(record.version));
+                known.insert(name, KnownReceiver { receiver, origin: Origin::Api, disabled, version });
             }
         }
         Ok(known)
@@ -186,9 +190,14 @@ impl Deliverer {
     /// where it is new.
     ///
     /// # Errors
-    /// Where it stands in the config, or there are too many of them or of its
-    /// replicas.
-    pub async fn put(&self, receiver: &Receiver, remark: Remark) -> Result<bool, RegistryError> {
+    /// Where it stands in the config, it is not the version that was `seen`, or
+    /// there are too many of them or of its replicas.
+    pub async fn put(
+        &self,
+        receiver: &Receiver,
+        seen: Option<u64>,
+        remark: Remark,
+    ) -> Result<bool, RegistryError> {
         let (replicas, most) = (receiver.replicas.len(), self.means().settings.max_replicas);
         if replicas > most {
             return Err(RegistryError::TooManyReplicas(replicas, most));
@@ -196,7 +205,8 @@ impl Deliverer {
         let known = self.receivers().await?;
         match known.get(&receiver.name).map(|known| known.origin) {
             Some(Origin::Config) => Err(RegistryError::ReceiverOfConfig(receiver.name.clone())),
-            Some(Origin::Api) => self.registry.change_receiver(receiver, remark).await.map(|()| false),
+            Some(Origin::Api) => self.registry.change_receiver(receiver, seen, remark).await.map(|()| false),
+            None if seen.is_some() => Err(RegistryError::NoSuchReceiver(receiver.name.clone())),
             None => {
                 let made = known.values().filter(|known| known.origin == Origin::Api).count();
                 if made >= self.means().settings.max_receivers {
@@ -210,10 +220,16 @@ impl Deliverer {
     /// Removes a receiver.
     ///
     /// # Errors
-    /// Where there is none of this name, or it stands in the config.
-    pub async fn remove(&self, name: &ReceiverName, remark: Remark) -> Result<(), RegistryError> {
+    /// Where there is none of this name, it stands in the config, or it is not
+    /// the version that was `seen`.
+    pub async fn remove(
+        &self,
+        name: &ReceiverName,
+        seen: Option<u64>,
+        remark: Remark,
+    ) -> Result<(), RegistryError> {
         match self.receiver(name).await?.origin {
-            Origin::Api => self.registry.remove_receiver(name, remark).await,
+            Origin::Api => self.registry.remove_receiver(name, seen, remark).await,
             Origin::Config => Err(RegistryError::ReceiverOfConfig(name.clone())),
         }
     }
