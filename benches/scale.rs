@@ -29,6 +29,11 @@ use plimsoll::series::{Frame, UsageSeries};
 use plimsoll::store::{DiskKind, DiskSettings, DiskStore, FileShelf, ParquetHistory};
 use plimsoll::target::RegistryTarget;
 use plimsoll::telemetry::Metrics;
+use tikv_jemallocator::Jemalloc;
+
+/// The daemon's.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 const HOUR: i64 = 3600;
 /// Any Monday.

@@ -186,6 +186,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::TooManyReceivers(_)
             | RegistryError::ReceiverIsDisabled(..)
             | RegistryError::WouldOvertake(..)
+            | RegistryError::WouldNotEnd(..)
             | RegistryError::TemplateExists(_)
             | RegistryError::HasSecondFactor
             | RegistryError::NoSecondFactor

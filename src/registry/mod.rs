@@ -176,6 +176,11 @@ pub enum RegistryError {
     /// Sending it now would turn the order round.
     #[error("send the dead letter {1} to {0} again: it has taken a later notice of the same incident since")]
     WouldOvertake(ReceiverName, u64),
+    /// Sending it now would open what nobody ends.
+    #[error(
+        "send the dead letter {1} to {0} again: its incident is over, and its end will not be told there; look at it in GET /v1/incidents"
+    )]
+    WouldNotEnd(ReceiverName, u64),
     /// There is no such token.
     #[error("find the token {0}")]
     NoSuchToken(String),

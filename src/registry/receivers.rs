@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::outbox::{DeadLetter, Delivery, delivery_key, removal};
 use super::{Registry, RegistryError, Remark, append_audit, decode, put};
 use crate::domain::{
-    Actor, AuditAction, AuditEvent, Receiver, ReceiverKind, ReceiverName, Timestamp, Wanted,
+    Actor, AuditAction, AuditEvent, IncidentId, Receiver, ReceiverKind, ReceiverName, Timestamp, Wanted,
 };
 use crate::ports::{Expect, Order, Table, Write};
 
@@ -208,8 +208,8 @@ impl Registry {
     /// Queues a dead letter again.
     ///
     /// # Errors
-    /// Where there is none of this number, or the receiver has taken a later
-    /// notice of the same subject.
+    /// Where there is none of this number, the receiver has taken a later notice
+    /// of the same subject, or it would be told of a beginning and of no end.
     pub async fn send_again(
         &self,
         name: &ReceiverName,
@@ -225,6 +225,9 @@ impl Registry {
         if last.is_some_and(|last| last.number > number) {
             return Err(RegistryError::WouldOvertake(name.clone(), number));
         }
+        if dead.delivery.notice.kind.goes_on() && self.is_over_unsaid(name, &dead.delivery).await? {
+            return Err(RegistryError::WouldNotEnd(name.clone(), number));
+        }
         let delivery = Delivery { attempts: 0, due_at: self.now(), last_error: None, ..dead.delivery };
         let tenant = delivery.notice.tenant.clone();
         let after = serde_json::json!({"receiver": name, "number": number, "notice": delivery.notice.id});
@@ -237,6 +240,28 @@ impl Registry {
         ];
         self.commit(writes).await?;
         Ok(delivery)
+    }
+
+    /// Whether the incident that a notice tells of is over, and nothing later of
+    /// it is there for the receiver: who was told of no beginning is told of no end.
+    async fn is_over_unsaid(&self, name: &ReceiverName, of: &Delivery) -> Result<bool, RegistryError> {
+        let Ok(id) = of.notice.subject.parse::<IncidentId>() else { return Ok(false) };
+        match self.incident(id).await {
+            Ok((incident, _)) if incident.resolved_at.is_none() => return Ok(false),
+            Ok(_) | Err(RegistryError::NoSuchIncident(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let prefix = format!("{name}/");
+        let is_later = |one: &Delivery| one.number > of.number && one.notice.subject == of.notice.subject;
+        for (key, value) in
+            self.store.scan(Table::Deliveries, &prefix, None, Order::Upwards, usize::MAX).await?
+        {
+            if is_later(&decode(Table::Deliveries, &key, &value)?) {
+                return Ok(false);
+            }
+        }
+        let dead = self.dead_letters(Some(name), None, usize::MAX).await?;
+        Ok(!dead.iter().any(|one| is_later(&one.delivery)))
     }
 
     async fn stored(&self, name: &ReceiverName) -> Result<Option<(Stored, u64)>, RegistryError> {

@@ -154,6 +154,39 @@ async fn an_incident_is_told_after_a_kill_between_its_writing_and_its_delivery()
     assert!(!known[0]["told_at"].is_null());
 }
 
+/// A receiver that was away while an incident began and ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beginning_of_what_is_over_is_not_sent_again() {
+    let begin = now();
+    let mut prometheus = Prometheus::start(&a_fault(begin, begin - 30..i64::MAX)).await;
+    let listener = Listener::start(&[]).await;
+    listener.otherwise(Answer::Status(500));
+    let receiver = format!(
+        "retry_waits = [\"20ms\"]\n[receivers.hook]\nkind = \"standard_webhooks\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n",
+        listener.url
+    );
+    let config = config_for(&prometheus.url, &format!("{FAST}{receiver}"))
+        .replace("retries = 1", "retries = 1\nstep = \"1s\"");
+    let daemon = Daemon::start(&config).await;
+    let caller = Caller::of(&daemon);
+    let acme = json!({"id": "acme", "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1"});
+    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    let given_up =
+        || async { caller.get("/v1/dead-letters").await.1["items"].as_array().unwrap().len() == 1 };
+    caller.wait_until("its beginning is given up", given_up).await;
+    prometheus.start_again_with(&a_fault(begin, begin - 30..now())).await;
+    let over = || async { !incidents(&caller, "state=resolved").await.is_empty() };
+    caller.wait_until("the incident is resolved", over).await;
+    listener.otherwise(Answer::Status(204));
+    let tried = listener.posted().len();
+    let (_, dead) = caller.get("/v1/dead-letters").await;
+    let path = format!("/v1/dead-letters/hook/{}/send-again", dead["items"][0]["number"]);
+    let (status, problem) = caller.post(&path, &json!({})).await;
+    let told = problem["detail"].as_str().unwrap();
+    assert!(status == 409 && told.contains("its end will not be told there"), "{problem:#}");
+    assert_eq!(listener.posted().len(), tried, "nothing is opened that nobody ends");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn silences_and_markers_are_kept_listed_and_lifted() {
     let prometheus = Prometheus::start(&daily_usage("acme", 1, 2.0)).await;

@@ -29,7 +29,7 @@ use crate::domain::{
 };
 use crate::ports::StoreError;
 use crate::registry::{AlertBudget, IncidentWrite, RegistryError};
-use crate::series::Frame;
+use crate::series::{Frame, UsageSeries};
 use crate::telemetry;
 use findings::Case;
 use lifecycle::{Change, Found};
@@ -265,9 +265,16 @@ impl Engine {
                 (format!("tenants of the tier {own}"), alike.collect())
             }
         };
-        let alike: Vec<&TenantId> = alike.into_iter().filter(|other| *other != tenant).collect();
+        // Of who is not measured, or is silent, nobody knows whether it moved.
+        let (now, settings) = (self.now(), self.settings());
+        let is_measured = |other: &TenantId| {
+            let last = frame.series.get(other).and_then(UsageSeries::last_sample);
+            last.is_some_and(|(at, _)| now.since(at) <= settings.incidents.longest_silence(frame.step))
+        };
+        let alike: Vec<&TenantId> =
+            alike.into_iter().filter(|other| *other != tenant && is_measured(other)).collect();
         let glances = self.workspace.glances.read();
-        let rules = self.settings().incidents.run_rules();
+        let rules = settings.incidents.run_rules();
         let moved = |other: &&&TenantId| {
             let key = SeriesKey { tenant: (**other).clone(), resource };
             glances.get(&key).is_some_and(|glance| glance.run(rules).is_some())

@@ -10,7 +10,8 @@ use super::Settings;
 use super::explain::number;
 use super::lifecycle::Change;
 use crate::domain::{
-    Finding, Incident, Notice, NoticeKind, Resource, Severity, Silence, Step, TenantId, Timestamp, Untold,
+    Finding, FindingKind, Incident, Notice, NoticeKind, Resource, Severity, Silence, Step, TenantId,
+    Timestamp, Untold,
 };
 use crate::registry::AlertBudget;
 
@@ -134,6 +135,21 @@ pub(super) fn summary(
     }
 }
 
+/// What an incident of no resource is of.
+fn matters_of(incident: &Incident) -> String {
+    let matter = |kind: FindingKind| match kind {
+        FindingKind::SlaBreach => "what it is promised",
+        FindingKind::MeterUsedUp => "what it is granted",
+        FindingKind::RolledBack => "a change that was rolled back",
+        FindingKind::CostAnomaly | FindingKind::BudgetOverrun => "its cost",
+        _ => "its usage",
+    };
+    let mut matters: Vec<&str> = incident.findings.iter().map(|finding| matter(finding.kind)).collect();
+    matters.sort_unstable();
+    matters.dedup();
+    matters.join(" and ")
+}
+
 fn notice(incident: &Incident, kind: NoticeKind, why: Option<&str>, now: Timestamp, id: Uuid) -> Notice {
     let what = match kind {
         NoticeKind::IncidentResolved => "is over",
@@ -141,7 +157,7 @@ fn notice(incident: &Incident, kind: NoticeKind, why: Option<&str>, now: Timesta
         _ => "is open",
     };
     let resources: Vec<&str> = incident.resources.iter().map(|resource| resource.name()).collect();
-    let about = if resources.is_empty() { "its cost".to_owned() } else { resources.join(", ") };
+    let about = if resources.is_empty() { matters_of(incident) } else { resources.join(", ") };
     let mut text = texts(incident);
     if let Some(why) = why {
         text = format!("It got worse: {why}. {text}");
