@@ -25,7 +25,7 @@ pub struct Detect {
     /// timestamp, value; - for standard input as CSV
     #[arg(long, short)]
     input: PathBuf,
-    /// The file to write, .csv or .parquet; - for standard output as CSV
+    /// The file to write, .csv, .parquet or .json; - for standard output as CSV
     #[arg(long, short)]
     output: PathBuf,
 }

@@ -289,7 +289,8 @@ fn show_one(incident: &Value, out: &mut impl Write) -> anyhow::Result<()> {
             let upper = foreseen["upper"].as_f64().unwrap_or(f64::NAN);
             writeln!(out, "  the forecast {said}: a peak of at most {upper:.2} in that hour")?;
         }
-        if let Some(hours) = finding["headroom_hours"].as_f64() {
+        let lasts = finding["ended_at"].is_null();
+        if let Some(hours) = finding["headroom_hours"].as_f64().filter(|_| lasts) {
             match hours > 0.0 {
                 true => writeln!(out, "  the quota is reached in {hours:.1} hours at this rate")?,
                 false => writeln!(out, "  the quota is reached")?,

@@ -133,6 +133,11 @@ impl Engine {
                 return Ok(());
             }
             let change = approved.item();
+            // Most have ended since the list was read. They are not marked: who asks
+            // for the next change in that moment would be told to try again.
+            if self.parts.registry.open_change(&change.tenant, change.resource).await?.as_ref() != Some(&approved) {
+                continue;
+            }
             // Whoever began it in this process also ends it.
             let Some(_under_way) = UnderWay::mark(self, change) else { continue };
             // It may have ended since the list was read; then telling the
