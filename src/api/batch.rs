@@ -94,6 +94,9 @@ pub async fn approve(
     if !(0.0..=1.0).contains(&least_confidence) {
         return Err(Problem::unprocessable("least_confidence is a share from 0 to 1"));
     }
+    if most == Some(0) {
+        return Err(Problem::unprocessable("most is at least 1"));
+    }
     let tenants = if tenants.is_empty() { caller.tenants().to_vec() } else { tenants };
     for tenant in &tenants {
         state.engine.registry().tenant(tenant).await?;

@@ -100,6 +100,7 @@ pub struct TenantChange {
         (status = 201, body = Tenant, headers(("Location", description = "where it is"))),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such template"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "A quota is outside of the tier's floor and ceiling"),
     ))]
 pub async fn create(
     State(state): State<ApiState>,

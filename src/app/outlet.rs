@@ -67,7 +67,7 @@ allowed_networks = ["127.0.0.0/8", "::1/128"]
 /// machine's own addresses as well.
 ///
 /// # Errors
-/// Never, as long as [`DEMO`] is a config.
+/// Never, as long as what stands here is a config.
 pub fn demo_receivers() -> anyhow::Result<Outlet> {
     Ok(Outlet::of(&Config::from_text(DEMO, Path::new("the demo's config"), &|_| None)?))
 }

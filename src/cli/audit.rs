@@ -103,7 +103,7 @@ pub fn run(arguments: &Audit, out: &mut impl Write) -> anyhow::Result<bool> {
         What::Verify { input, checkpoints, key, form } => {
             let report = verify(server, input.as_deref(), checkpoints.as_deref(), key.as_deref())?;
             if !form.show(&as_answer(&report), out)? {
-                tell(&report, checkpoints.is_some(), out)?;
+                tell(&report, report.checkpoints > 0, out)?;
             }
             return Ok(report.findings.is_empty());
         }

@@ -135,7 +135,9 @@ impl Engine {
             let change = approved.item();
             // Most have ended since the list was read. They are not marked: who asks
             // for the next change in that moment would be told to try again.
-            if self.parts.registry.open_change(&change.tenant, change.resource).await?.as_ref() != Some(&approved) {
+            if self.parts.registry.open_change(&change.tenant, change.resource).await?.as_ref()
+                != Some(&approved)
+            {
                 continue;
             }
             // Whoever began it in this process also ends it.

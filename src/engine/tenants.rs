@@ -5,6 +5,7 @@
 //! could be both of two people anyway.
 
 use super::Engine;
+use crate::domain::policy::judge_for_person;
 use crate::domain::{QuotaChange, Resource, Role, Tenant, TenantId, WhyTwo};
 use crate::registry::{NewTenant, RegistryError, Remark, TenantEdit};
 
@@ -57,8 +58,8 @@ impl Engine {
     /// plan's, in each resource's unit: each is judged as a change from there.
     ///
     /// # Errors
-    /// Where there is one of this id, a quota is impossible, or `wished` is not
-    /// for this role to say.
+    /// Where there is one of this id, a quota is impossible or outside of the
+    /// tier's floor and ceiling, or `wished` is not for this role to say.
     pub async fn register_tenant(
         &self,
         mut new: NewTenant,
@@ -78,6 +79,12 @@ impl Engine {
         let tenant = new.to_tenant(self.now());
         if let Some(because) = (!changes.is_empty()).then(|| self.why_role(&tenant, &changes)) {
             permit(&tenant.id, role, because)?;
+        }
+        for change in changes.iter().map(|change| as_change(&tenant, *change)) {
+            let verdict = judge_for_person(&change, tenant.tier, change.parent_generation, None, self.now());
+            if !verdict.is_clean() {
+                return Err(RegistryError::Refused(verdict).into());
+            }
         }
         new.quotas.extend(wished);
         Ok(self.parts.registry.create_tenant(new, remark.by, remark.request_id).await?)
@@ -137,21 +144,23 @@ impl Engine {
     /// Why changes of a tenant's quotas, each from one limit to another, ask for
     /// more than an operator.
     fn why_role(&self, tenant: &Tenant, changes: &[(Resource, f64, f64)]) -> WhyRole {
-        let two = changes.iter().find_map(|(resource, from, to)| {
-            let change = QuotaChange {
-                tenant: tenant.id.clone(),
-                resource: *resource,
-                parent_generation: 0,
-                from: *from,
-                to: *to,
-                recommendation: None,
-                rollout: None,
-                rolls_back: false,
-                reason: String::new(),
-            };
-            self.needs_two(tenant, &change)
-        });
+        let two = changes.iter().find_map(|change| self.needs_two(tenant, &as_change(tenant, *change)));
         two.map_or(WhyRole::Quotas, WhyRole::Two)
+    }
+}
+
+/// A change of a quota from one limit to another, as the rules judge it.
+fn as_change(tenant: &Tenant, (resource, from, to): (Resource, f64, f64)) -> QuotaChange {
+    QuotaChange {
+        tenant: tenant.id.clone(),
+        resource,
+        parent_generation: 0,
+        from,
+        to,
+        recommendation: None,
+        rollout: None,
+        rolls_back: false,
+        reason: String::new(),
     }
 }
 

@@ -56,8 +56,11 @@ async fn what_reaches_quotas_is_for_those_who_decide_on_them() {
     let needs = Some((Role::Approver, WhyRole::Quotas));
     assert_eq!(asked(engine.remove_tenant(&acme(), None, as_operator, me()).await), needs);
     assert_eq!(asked(engine.edit_tenant(&acme(), to_tier(Tier::Free), as_operator, me()).await), needs);
-    let wished = BTreeMap::from([(CPU, 40.0)]);
+    let wished = BTreeMap::from([(CPU, 30.0)]);
     assert_eq!(asked(engine.register_tenant(globex(), wished.clone(), as_operator, me()).await), needs);
+    let outside = BTreeMap::from([(CPU, 99_999.0)]);
+    let refused = engine.register_tenant(globex(), outside, Role::Admin, me()).await.unwrap_err();
+    assert!(matches!(refused, TenantError::Registry(RegistryError::Refused(_))), "{refused}");
     // What its plan gives, and what leaves the plan alone, is for operators.
     let planned = BTreeMap::from([(CPU, Tier::Premium.default_quota(CPU))]);
     assert_eq!(asked(engine.register_tenant(globex(), planned, as_operator, me()).await), None);
@@ -66,7 +69,7 @@ async fn what_reaches_quotas_is_for_those_who_decide_on_them() {
     assert_eq!(asked(engine.remove_tenant(&acme(), None, Role::Approver, me()).await), None);
     let again = NewTenant { id: acme(), ..globex() };
     engine.register_tenant(again, wished, Role::Approver, me()).await.unwrap();
-    assert_eq!(engine.registry().quota(&acme(), CPU).await.unwrap().limit, 40.0);
+    assert_eq!(engine.registry().quota(&acme(), CPU).await.unwrap().limit, 30.0);
 }
 
 #[tokio::test]
@@ -78,7 +81,7 @@ async fn one_person_gets_round_two_neither_by_another_tier_nor_by_making_it_anew
     let one = Role::Approver;
     assert_eq!(asked(engine.edit_tenant(&acme(), to_tier(Tier::Standard), one, me()).await), needs);
     assert_eq!(asked(engine.remove_tenant(&acme(), None, one, me()).await), needs);
-    let wished = BTreeMap::from([(CPU, 40.0)]);
+    let wished = BTreeMap::from([(CPU, 30.0)]);
     assert_eq!(asked(engine.register_tenant(globex(), wished, one, me()).await), needs);
     assert_eq!(asked(engine.register_tenant(globex(), BTreeMap::new(), one, me()).await), None);
     assert_eq!(asked(engine.edit_tenant(&acme(), to_tier(Tier::Standard), Role::Admin, me()).await), None);
