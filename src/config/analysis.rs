@@ -175,21 +175,8 @@ impl Anomaly {
                 0.5,
                 0.0..=1_000.0,
             ),
-            ignore_drops: read_ignored(
-                &mut section,
-                Key::new(
-                    "ignore_drops",
-                    "Resources of which a drop is no news, as when somebody tidies up. Of all others it is.",
-                    LIST,
-                )
-                .default("[\"storage_gb\", \"cache_size_mb\"]"),
-                vec![Resource::StorageGb, Resource::CacheSizeMb],
-            ),
-            ignore_rises: read_ignored(
-                &mut section,
-                Key::new("ignore_rises", "Resources of which a rise is no news.", LIST).default("[]"),
-                Vec::new(),
-            ),
+            ignore_drops: read_ignored(&mut section, ignore_drops(), DROPS_IGNORED),
+            ignore_rises: read_ignored(&mut section, ignore_rises(), &[]),
             longest_hold: section.duration(
                 "longest_hold",
                 "How long a fault that goes on, however steady, is kept from being learned as usual. After \
@@ -202,8 +189,18 @@ impl Anomaly {
 }
 
 const LIST: &str = "a list of resources";
+const DROPS_IGNORED: &[Resource] = &[Resource::StorageGb, Resource::CacheSizeMb];
 
-fn read_ignored(section: &mut Section<'_, '_>, key: Key, default: Vec<Resource>) -> Vec<Resource> {
+fn ignore_drops() -> Key {
+    let about = "Resources of which a drop is no news, as when somebody tidies up. Of all others it is.";
+    Key::new("ignore_drops", about, LIST).default("[\"storage_gb\", \"cache_size_mb\"]")
+}
+
+fn ignore_rises() -> Key {
+    Key::new("ignore_rises", "Resources of which a rise is no news.", LIST).default("[]")
+}
+
+fn read_ignored(section: &mut Section<'_, '_>, key: Key, default: &[Resource]) -> Vec<Resource> {
     let read = |value: &DeValue<'_>| {
         let mend = "write it like [\"storage_gb\"]; the resources are those of [resources]";
         let wrong = |what: String| Complaint::new(what, mend);
@@ -214,5 +211,5 @@ fn read_ignored(section: &mut Section<'_, '_>, key: Key, default: Vec<Resource>)
         };
         list.iter().map(name).collect::<Result<Vec<_>, _>>()
     };
-    section.take(key, read).unwrap_or(default)
+    section.take(key, read).unwrap_or_else(|| default.to_vec())
 }

@@ -131,8 +131,8 @@ pub struct Tenant {
 impl Tenant {
     /// Whether the same bounds, settings and prices hold for another's quotas.
     pub fn has_the_plan_of(&self, other: &Tenant) -> bool {
-        let plan = |of: &Tenant| (of.tier, of.template.clone(), of.provider.clone(), of.region.clone());
-        plan(self) == plan(other)
+        let Tenant { tier, template, provider, region, .. } = self;
+        (tier, template, provider, region) == (&other.tier, &other.template, &other.provider, &other.region)
     }
 }
 

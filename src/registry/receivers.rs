@@ -98,10 +98,14 @@ impl Registry {
     /// # Errors
     /// Where there is one of this name.
     pub async fn create_receiver(&self, receiver: &Receiver, remark: Remark) -> Result<(), RegistryError> {
-        if self.stored(&receiver.name).await?.is_some_and(|(stored, _)| stored.settings.is_some()) {
-            return Err(RegistryError::ReceiverExists(receiver.name.clone()));
-        }
-        self.put_receiver(receiver, None, AuditAction::ReceiverCreated, remark).await
+        let expect = match self.stored(&receiver.name).await? {
+            Some((Stored { settings: Some(_), .. }, _)) => {
+                return Err(RegistryError::ReceiverExists(receiver.name.clone()));
+            }
+            Some((_, version)) => Expect::Version(version),
+            None => Expect::Absent,
+        };
+        self.put_receiver(receiver, expect, AuditAction::ReceiverCreated, remark).await
     }
 
     /// Gives a receiver other settings, all of them, and sends to it again
@@ -116,20 +120,17 @@ impl Registry {
         seen: Option<u64>,
         remark: Remark,
     ) -> Result<(), RegistryError> {
-        self.existing(&receiver.name, seen).await?;
-        self.put_receiver(receiver, seen, AuditAction::ReceiverChanged, remark).await
+        let expect = Expect::Version(self.existing(&receiver.name, seen).await?);
+        self.put_receiver(receiver, expect, AuditAction::ReceiverChanged, remark).await
     }
 
     async fn put_receiver(
         &self,
         receiver: &Receiver,
-        seen: Option<u64>,
+        expect: Expect,
         action: AuditAction,
         remark: Remark,
     ) -> Result<(), RegistryError> {
-        let found = self.stored(&receiver.name).await?;
-        let stands = found.map(|(_, version)| version);
-        let expect = seen.or(stands).map_or(Expect::Absent, Expect::Version);
         let stored = Stored { settings: Some(StoredSettings::of(receiver)), disabled: None };
         let key = receiver.name.to_string();
         let after = serde_json::json!({"kind": receiver.kind, "wanted": receiver.wanted});

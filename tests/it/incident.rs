@@ -29,6 +29,22 @@ fn a_fault(begin: i64, fault: Range<i64>) -> String {
     openmetrics([("tenant_cpu_cores", "gauge", vec![("tenant=\"acme\"".to_owned(), samples)])])
 }
 
+/// A daemon that watches acme there and tells the listener of it, with further
+/// settings of notices.
+async fn daemon_telling(listener: &Listener, prometheus: &Prometheus, notify: &str) -> (Daemon, Caller) {
+    let receiver = format!(
+        "[receivers.hook]\nkind = \"standard_webhooks\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n",
+        listener.url
+    );
+    let config = config_for(&prometheus.url, &format!("{FAST}{notify}{receiver}"))
+        .replace("retries = 1", "retries = 1\nstep = \"1s\"");
+    let daemon = Daemon::start(&config).await;
+    let caller = Caller::of(&daemon);
+    let acme = json!({"id": "acme", "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1"});
+    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    (daemon, caller)
+}
+
 /// What `plimsoll incident` writes.
 fn command(daemon: &Daemon, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
@@ -53,16 +69,7 @@ async fn a_fault_in_prometheus_is_told_with_a_signature_and_so_is_its_end() {
     let begin = now();
     let mut prometheus = Prometheus::start(&a_fault(begin, begin - 30..i64::MAX)).await;
     let listener = Listener::start(&[]).await;
-    let receiver = format!(
-        "[receivers.hook]\nkind = \"standard_webhooks\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n",
-        listener.url
-    );
-    let config = config_for(&prometheus.url, &format!("{FAST}{receiver}"))
-        .replace("retries = 1", "retries = 1\nstep = \"1s\"");
-    let mut daemon = Daemon::start(&config).await;
-    let caller = Caller::of(&daemon);
-    let acme = json!({"id": "acme", "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1"});
-    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    let (mut daemon, caller) = daemon_telling(&listener, &prometheus, "").await;
     let unusual = "tenant=acme&kind=unusual_usage";
     caller
         .wait_until("an incident is open", || async { !incidents(&caller, unusual).await.is_empty() })
@@ -128,16 +135,7 @@ async fn an_incident_is_told_after_a_kill_between_its_writing_and_its_delivery()
     let prometheus = Prometheus::start(&a_fault(begin, begin - 30..i64::MAX)).await;
     let listener = Listener::start(&[]).await;
     listener.otherwise(Answer::Hang);
-    let receiver = format!(
-        "[receivers.hook]\nkind = \"standard_webhooks\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n",
-        listener.url
-    );
-    let config = config_for(&prometheus.url, &format!("{FAST}{receiver}"))
-        .replace("retries = 1", "retries = 1\nstep = \"1s\"");
-    let mut daemon = Daemon::start(&config).await;
-    let caller = Caller::of(&daemon);
-    let acme = json!({"id": "acme", "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1"});
-    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    let (mut daemon, caller) = daemon_telling(&listener, &prometheus, "").await;
     // It is written down with its notice before anything is sent.
     let first = listener.wait_for(1).await.remove(0);
     daemon.kill();
@@ -161,16 +159,7 @@ async fn the_beginning_of_what_is_over_is_not_sent_again() {
     let mut prometheus = Prometheus::start(&a_fault(begin, begin - 30..i64::MAX)).await;
     let listener = Listener::start(&[]).await;
     listener.otherwise(Answer::Status(500));
-    let receiver = format!(
-        "retry_waits = [\"20ms\"]\n[receivers.hook]\nkind = \"standard_webhooks\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n",
-        listener.url
-    );
-    let config = config_for(&prometheus.url, &format!("{FAST}{receiver}"))
-        .replace("retries = 1", "retries = 1\nstep = \"1s\"");
-    let daemon = Daemon::start(&config).await;
-    let caller = Caller::of(&daemon);
-    let acme = json!({"id": "acme", "tier": "PREMIUM", "provider": "aws", "region": "eu-central-1"});
-    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    let (_daemon, caller) = daemon_telling(&listener, &prometheus, "retry_waits = [\"20ms\"]\n").await;
     let given_up =
         || async { caller.get("/v1/dead-letters").await.1["items"].as_array().unwrap().len() == 1 };
     caller.wait_until("its beginning is given up", given_up).await;

@@ -95,6 +95,26 @@ impl Model {
         self.requests.iter_mut().filter(|asked| asked.tenant == tenant).for_each(|asked| asked.waits = false);
     }
 
+    /// What an approval is answered with, by one who may approve; what it does is done here.
+    fn foretell_approval(&mut self, who: usize, request: usize) -> u16 {
+        let Some(place) = self.request(request) else { return 404 };
+        let asked = self.requests[place].clone();
+        match self.tenants.get(&asked.tenant) {
+            Some(known) if asked.waits && known.generation == asked.generation => {
+                if known.tier == GUARDED && who == asked.by {
+                    return 403;
+                }
+                if self.paused {
+                    return 409;
+                }
+                self.requests[place].waits = false;
+                self.change(asked.tenant, asked.limit);
+                200
+            }
+            _ => 409,
+        }
+    }
+
     /// What an act is answered with; what it does is done here.
     fn foretell(&mut self, who: usize, act: &Act) -> u16 {
         let role = PEOPLE[who].1;
@@ -146,24 +166,7 @@ impl Model {
                 }
             },
             Act::Approve { .. } | Act::Reject { .. } | Act::Resume if role < Role::Approver => 403,
-            Act::Approve { request } => {
-                let Some(place) = self.request(*request) else { return 404 };
-                let asked = self.requests[place].clone();
-                match known(&asked.tenant) {
-                    Some(known) if asked.waits && known.generation == asked.generation => {
-                        if known.tier == GUARDED && who == asked.by {
-                            return 403;
-                        }
-                        if self.paused {
-                            return 409;
-                        }
-                        self.requests[place].waits = false;
-                        self.change(asked.tenant, asked.limit);
-                        200
-                    }
-                    _ => 409,
-                }
-            }
+            Act::Approve { request } => self.foretell_approval(who, *request),
             Act::Reject { request } => match self.request(*request) {
                 None => 404,
                 Some(place) if !self.requests[place].waits => 409,

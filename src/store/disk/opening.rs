@@ -7,13 +7,14 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
 use super::blobs::Blobs;
 use super::inspect::{self, Inspected};
 use super::layout::{Layout, wait_until_free};
-use super::rewrite::Room;
+use super::rewrite::{self, Room};
 use super::tally::Tally;
 use super::tree::{DiskKind, Pair, Tree, Writes, each};
 use super::{DiskSettings, io_error, seal};
@@ -168,11 +169,8 @@ fn rewrite(
     settings: &DiskSettings,
     tree: Arc<dyn Tree>,
 ) -> Result<Arc<dyn Tree>, StoreError> {
-    files::remove_folder(&layout.fresh()).map_err(io_error)?;
-    let fresh = layout.kind().open(&layout.fresh(), settings.cache_bytes)?;
-    let mut filling = Filling::new(&*fresh);
-    each(&*tree, |place, raw| filling.put(place, Some(raw)))?;
-    filling.end()?;
+    // Nobody is there yet who could stop it.
+    let fresh = rewrite::copy(layout, settings.cache_bytes, &*tree, &AtomicBool::new(false))?;
     drop((fresh, tree));
     wait_until_free(&layout.file())?;
     layout.swap(&layout.replaced()).map_err(io_error)?;

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use super::layout::Layout;
 use super::opening::Filling;
+use super::snapshot::Changes;
 use super::tree::{Tree, Writes, each};
 use super::{DiskSettings, io_error};
 use crate::ports::StoreError;
@@ -67,7 +68,7 @@ pub(super) struct Rewriting {
     copying: JoinHandle<Result<Fresh, StoreError>>,
     stop: Arc<AtomicBool>,
     /// What was changed since it began.
-    changed: Writes,
+    changes: Changes,
 }
 
 impl Rewriting {
@@ -82,12 +83,12 @@ impl Rewriting {
         let copying = thread::Builder::new().name("store-rewrite".to_owned());
         let copying =
             copying.spawn(move || copy(&layout, cache_bytes, &*tree, &stopped)).map_err(io_error)?;
-        Ok(Rewriting { copying, stop, changed: Writes::new() })
+        Ok(Rewriting { copying, stop, changes: Changes::watched() })
     }
 
     /// Notes what was written to the values that are copied.
     pub fn note(&mut self, written: &Writes) {
-        self.changed.extend(written.iter().map(|(place, raw)| (place.clone(), raw.clone())));
+        self.changes.note(written.clone());
     }
 
     /// Whether the copy waits for the changes.
@@ -99,7 +100,7 @@ impl Rewriting {
     pub fn finish(self) -> Result<Fresh, StoreError> {
         let broken = |_| StoreError::Io("the thread that rewrites the store broke off".to_owned());
         let fresh = self.copying.join().map_err(broken)??;
-        fresh.tree.apply(&self.changed)?;
+        fresh.tree.apply(&self.changes.noted()?)?;
         fresh.tree.sync()?;
         Ok(fresh)
     }
@@ -115,7 +116,13 @@ impl Rewriting {
     }
 }
 
-fn copy(layout: &Layout, cache_bytes: u64, tree: &dyn Tree, stop: &AtomicBool) -> Result<Fresh, StoreError> {
+/// Writes all values anew, durably, where fresh ones are made.
+pub(super) fn copy(
+    layout: &Layout,
+    cache_bytes: u64,
+    tree: &dyn Tree,
+    stop: &AtomicBool,
+) -> Result<Fresh, StoreError> {
     files::remove_folder(&layout.fresh()).map_err(io_error)?;
     let fresh = layout.kind().open(&layout.fresh(), cache_bytes)?;
     let mut filling = Filling::new(&*fresh);

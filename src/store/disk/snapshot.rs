@@ -31,6 +31,26 @@ pub(super) enum Changes {
 }
 
 impl Changes {
+    /// Noted from now on.
+    pub fn watched() -> Changes {
+        Changes::Noted(Writes::new(), 0)
+    }
+
+    /// All that was noted.
+    ///
+    /// # Errors
+    /// Where it became too much.
+    pub fn noted(self) -> Result<Writes, StoreError> {
+        match self {
+            Changes::Noted(writes, _) => Ok(writes),
+            Changes::Unwatched | Changes::TooMany => Err(StoreError::Io(format!(
+                "more than {} MB were written while all was read; take it at a quieter time, or to a \
+                 faster place",
+                NOTED_AT_MOST >> 20
+            ))),
+        }
+    }
+
     /// What was noted; nothing more is from now on.
     fn take(&mut self) -> Changes {
         std::mem::take(self)
@@ -83,7 +103,7 @@ impl<'a> Noting<'a> {
         if !matches!(*changes, Changes::Unwatched) {
             return Err(StoreError::Busy);
         }
-        *changes = Changes::Noted(Writes::new(), 0);
+        *changes = Changes::watched();
         Ok(Noting { shared, is_over: false })
     }
 
@@ -133,14 +153,8 @@ impl DiskStore {
             // Files of values stay while it is held.
             let view = shared.view.read();
             let view = view.as_ref().ok_or(StoreError::Closed)?;
-            let Changes::Noted(writes, _) = noting.end() else {
-                return Err(StoreError::Io(format!(
-                    "more than {} MB were written while all was read; take it at a quieter time, or to a \
-                     faster place",
-                    NOTED_AT_MOST >> 20
-                )));
-            };
-            let pairs = writes.into_iter().map(|(place, raw)| (place, raw.unwrap_or_default()));
+            let pairs =
+                noting.end().noted()?.into_iter().map(|(place, raw)| (place, raw.unwrap_or_default()));
             Part::of(view, pairs.collect(), true)
         };
         show(part)
