@@ -105,6 +105,9 @@ listen_address = "{address}"
 token = "{TOKEN}"
 [log]
 format = "json"
+# So small that it is full at once: what grows then is something else.
+[store]
+cache = "8MiB"
 [prometheus]
 url = "{prometheus}"
 step = "1m"

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::{Meter, Notice, QuotaChange, Receiver, Resource, Step, TenantId, TimeRange, Timestamp};
+use crate::security::AddressError;
 use crate::series::Frame;
 
 #[cfg(test)]
@@ -557,6 +558,13 @@ pub trait Notifier: Send + Sync {
         telling: Telling<'_>,
         now: Timestamp,
     ) -> Result<(), DeliveryError>;
+
+    /// Whether a receiver may be told at its address, as far as the address
+    /// itself says it: a name is looked up only when it is told.
+    ///
+    /// # Errors
+    /// Where it may not.
+    fn check_address(&self, receiver: &Receiver) -> Result<(), AddressError>;
 
     /// Whether a receiver takes files.
     fn takes_files(&self, receiver: &Receiver) -> bool;

@@ -2,7 +2,7 @@
 //! with the role that the route asks for, from where the tenant allows, and
 //! with a second factor where its template asks for one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -246,6 +246,37 @@ impl Caller {
         self.check_tenants(state, ids).await.map(drop)
     }
 
+    /// Those of some tenants that the caller may not act for with this request,
+    /// each with why; it acts for the others. A code of a second factor is used
+    /// up only where the request is `meant`.
+    ///
+    /// # Errors
+    /// 403 where the code is wrong.
+    pub async fn kept_from(
+        &self,
+        state: &ApiState,
+        ids: &BTreeSet<TenantId>,
+        meant: bool,
+    ) -> Result<BTreeMap<TenantId, String>, Problem> {
+        let (mut kept_from, mut asked) = (BTreeMap::new(), false);
+        for id in ids {
+            match self.check_tenant(state, id).await {
+                Ok(true) if self.code.is_none() => {
+                    kept_from.insert(id.clone(), NO_CODE.to_owned());
+                }
+                Ok(needs_code) => asked |= needs_code,
+                Err(problem) if problem.is(StatusCode::FORBIDDEN) => {
+                    kept_from.insert(id.clone(), problem.detail().to_owned());
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        if asked && meant {
+            self.check_code(state).await?;
+        }
+        Ok(kept_from)
+    }
+
     /// Whether any of some tenants, all of which the caller reaches, asks for a
     /// second factor.
     async fn check_tenants(
@@ -299,10 +330,7 @@ impl Caller {
 
     async fn check_code(&self, state: &ApiState) -> Result<(), Problem> {
         let Some(code) = &self.code else {
-            return Err(forbidden(
-                "the tenant's template asks for a second factor: send the code of your authenticator as \
-                 X-TOTP-Code; POST /v1/token/second-factor sets one up",
-            ));
+            return Err(forbidden(NO_CODE));
         };
         self.use_code(state, code).await
     }
@@ -325,6 +353,10 @@ impl Caller {
         Err(forbidden("this code is wrong, or was used already; wait for the next"))
     }
 }
+
+/// What is missing where a second factor is asked for.
+const NO_CODE: &str = "the tenant's template asks for a second factor: send the code of your authenticator as \
+                       X-TOTP-Code; POST /v1/token/second-factor sets one up";
 
 /// Where a caller is whose address nobody knows.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

@@ -1,5 +1,7 @@
 //! Many recommendations approved at once, after a dry run.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -75,7 +77,7 @@ pub struct Batch {
 
 /// Approve many recommendations. Each is judged and carried out as if it were approved alone: what needs two people waits
 /// for a second one, and what is refused does not keep the others back. The code of a second factor counts for all of
-/// one request.
+/// one request; without one those are refused whose tenants ask for it.
 #[utoipa::path(post, path = "/v1/recommendations/approve", tag = "recommendations", security(("token" = [])),
     params(DryRun),
     request_body = BatchToApprove,
@@ -101,23 +103,22 @@ pub async fn approve(
     for tenant in &tenants {
         state.engine.registry().tenant(tenant).await?;
     }
+    caller.reach_all(&state, &tenants).await?;
     let chosen = Chosen { tenants, tier, resource, direction, least_confidence };
     let mut records = state.engine.chosen(&chosen).await?;
     let most = most.unwrap_or(usize::MAX).clamp(1, state.settings.max_page);
     let left = records.len().saturating_sub(most);
     records.truncate(most);
-    let concerned: Vec<TenantId> =
+    let concerned: BTreeSet<TenantId> =
         records.iter().map(|record| record.recommendation.tenant.clone()).collect();
-    match dry_run {
-        true => caller.reach_all(&state, &concerned).await?,
-        false => caller.admit_all(&state, &concerned).await?,
-    }
+    let kept_from = caller.kept_from(&state, &concerned, !dry_run).await?;
     let mut items = Vec::with_capacity(records.len());
     for record in &records {
         let remark = caller.remark(comment.clone());
-        let word = match dry_run {
-            true => state.engine.try_word(record, remark).await,
-            false => state.engine.give_word(record, remark).await,
+        let word = match kept_from.get(&record.recommendation.tenant) {
+            Some(why) => (BatchOutcome::Refused, Some(why.clone())),
+            None if dry_run => state.engine.try_word(record, remark).await,
+            None => state.engine.give_word(record, remark).await,
         };
         items.push(item(record, word));
     }

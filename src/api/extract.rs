@@ -16,7 +16,7 @@ use super::problem::Problem;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DryRun {
-    /// Only say what would come of it; nothing is changed then, and no second factor is asked for.
+    /// Only say what would come of it; nothing is changed then, and no code of a second factor is used up.
     #[serde(default)]
     pub dry_run: bool,
 }

@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Caller;
-use super::extract::Body;
+use super::extract::{Body, Query};
 use super::problem::Problem;
-use super::reason::Reason;
+use super::reason::{Reason, WhyRemoved};
 use crate::domain::Pause;
 
 /// Whether all changes are stopped.
@@ -47,6 +47,7 @@ pub async fn put(
 
 /// Let changes of quotas be made again.
 #[utoipa::path(delete, path = "/v1/pause", tag = "quotas", security(("token" = [])),
+    params(WhyRemoved),
     responses(
         (status = 204, description = "Changes are made"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "Somebody else switched it at the same time"),
@@ -54,8 +55,9 @@ pub async fn put(
 pub async fn remove(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
+    Query(why): Query<WhyRemoved>,
 ) -> Result<StatusCode, Problem> {
-    state.engine.registry().resume_changes(caller.remark(None)).await?;
+    state.engine.registry().resume_changes(caller.remark(why.reason)).await?;
     state.engine.metrics().paused(false);
     state.engine.wake();
     Ok(StatusCode::NO_CONTENT)

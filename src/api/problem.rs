@@ -77,6 +77,11 @@ impl Problem {
         self.status == status.as_u16()
     }
 
+    /// What went wrong, in words.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Templates that can't be, with all that is wrong with them.
     pub fn faulty(faults: Vec<Fault>) -> Self {
         let words: Vec<String> = faults.iter().map(Fault::to_string).collect();
@@ -192,7 +197,7 @@ impl From<RegistryError> for Problem {
             | RegistryError::NoSecondFactor
             | RegistryError::TooManyTemplates(_)
             | RegistryError::Store(StoreError::Conflict { .. }) => Problem::new(StatusCode::CONFLICT, detail),
-            RegistryError::TooManyReplicas(..) => Problem::unprocessable(detail),
+            RegistryError::TooManyReplicas(..) | RegistryError::Address(_) => Problem::unprocessable(detail),
             RegistryError::Refused(verdict) => {
                 let moved = verdict.objections.iter().any(|one| matches!(one, Objection::QuotaMoved { .. }));
                 let late = verdict.objections.iter().any(|one| matches!(one, Objection::Expired { .. }));
@@ -247,7 +252,8 @@ impl From<RolloutError> for Problem {
                 Problem::unprocessable(detail)
             }
             RolloutError::TooMany(_)
-            | RolloutError::Taken { .. }
+            | RolloutError::Taken(_)
+            | RolloutError::Refused(_)
             | RolloutError::SamePersonTwice(_)
             | RolloutError::NotNow { .. } => Problem::new(StatusCode::CONFLICT, detail),
             RolloutError::Registry(error) => error.into(),

@@ -14,6 +14,7 @@ use super::analysis::Items;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::problem::Problem;
+use super::reason::WhyRemoved;
 use crate::domain::{Marker, MarkerKind, Resource, Silence, TenantId, Timestamp};
 
 /// Which silences or markers are asked for.
@@ -115,7 +116,7 @@ pub async fn silence(
 
 /// Lift a silence.
 #[utoipa::path(delete, path = "/v1/silences/{id}", tag = "incidents", security(("token" = [])),
-    params(("id" = Uuid, Path, description = "The silence's id")),
+    params(("id" = Uuid, Path, description = "The silence's id"), WhyRemoved),
     responses(
         (status = 200, body = Silence),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -125,8 +126,9 @@ pub async fn lift(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
+    Query(why): Query<WhyRemoved>,
 ) -> Result<Json<Silence>, Problem> {
-    Ok(Json(state.engine.registry().lift_silence(id, caller.remark(None)).await?))
+    Ok(Json(state.engine.registry().lift_silence(id, caller.remark(why.reason)).await?))
 }
 
 /// List markers of deploys and maintenance, the oldest first.
@@ -174,7 +176,7 @@ pub async fn mark(
 
 /// Strike a marker out.
 #[utoipa::path(delete, path = "/v1/markers/{id}", tag = "incidents", security(("token" = [])),
-    params(("id" = Uuid, Path, description = "The marker's id")),
+    params(("id" = Uuid, Path, description = "The marker's id"), WhyRemoved),
     responses(
         (status = 204, description = "It is gone"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -184,8 +186,9 @@ pub async fn unmark(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
+    Query(why): Query<WhyRemoved>,
 ) -> Result<StatusCode, Problem> {
-    state.engine.registry().remove_marker(id, caller.remark(None)).await?;
+    state.engine.registry().remove_marker(id, caller.remark(why.reason)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

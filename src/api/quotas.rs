@@ -162,7 +162,7 @@ pub async fn get(
     params(
         ("id" = String, Path, description = "The tenant's id"),
         ("resource" = Resource, Path),
-        ("If-Match" = String, Header, description = "The generation that was seen, in quotes"),
+        ("If-Match" = String, Header, description = "The generation that was seen, in quotes; `*` for whichever stands"),
     ),
     request_body = QuotaToSet,
     responses(
@@ -203,7 +203,7 @@ pub async fn put(
     params(
         ("id" = String, Path, description = "The tenant's id"),
         ("resource" = Resource, Path),
-        ("If-Match" = String, Header, description = "The generation that was seen, in quotes"),
+        ("If-Match" = String, Header, description = "The generation that was seen, in quotes; `*` for whichever stands"),
     ),
     request_body = Reason,
     responses(

@@ -2,7 +2,7 @@
 //! audit log for others to read.
 
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
 
@@ -14,6 +14,15 @@ pub struct Reason {
     #[schema(min_length = 1)]
     #[serde(alias = "comment")]
     reason: String,
+}
+
+/// Why something is removed, which takes no body.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct WhyRemoved {
+    /// Why; it stands in the audit log.
+    pub reason: Option<String>,
 }
 
 impl Reason {

@@ -15,6 +15,7 @@ use super::etag::{if_match_given, tag, unchanged};
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, no_place, place};
 use super::problem::Problem;
+use super::reason::WhyRemoved;
 use crate::domain::{Receiver, ReceiverKind, ReceiverName, Wanted};
 use crate::engine::{KnownReceiver, Origin};
 use crate::registry::Disabled;
@@ -207,6 +208,7 @@ pub async fn put(
     params(
         ("name" = String, Path, description = "The receiver's name"),
         ("If-Match" = Option<String>, Header, description = "The version that was seen, in quotes; left out, whichever stands"),
+        WhyRemoved,
     ),
     responses(
         (status = 204, description = "It is gone"),
@@ -218,10 +220,11 @@ pub async fn remove(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<ReceiverName>,
+    Query(why): Query<WhyRemoved>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let seen = seen(&state, &headers, &name).await?;
-    state.deliverer.remove(&name, seen, caller.remark(None)).await?;
+    state.deliverer.remove(&name, seen, caller.remark(why.reason)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

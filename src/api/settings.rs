@@ -10,6 +10,7 @@ use super::extract::Path;
 use super::problem::Problem;
 use crate::domain::template::{Enforcement, Extends, Origin, Resolved, Setting};
 use crate::domain::{Meter, Quota, Tenant, TenantId, Tier};
+use crate::engine::Engine;
 
 /// Where the violation budget stands.
 const BUDGET: &str = "monitoring_config.sla_targets.violation_budget";
@@ -55,22 +56,29 @@ pub async fn get(
             (registry.resolved(&record).await?, Some(newest))
         }
     };
-    let counted = state.engine.meters();
-    let mut items = resolved.values();
-    for setting in &mut items {
-        hold_against(setting, &quotas);
-        let is_uncounted =
-            Meter::ALL.iter().any(|meter| meter.setting() == setting.path && !counted.contains(meter));
-        if is_uncounted || setting.path == AVAILABILITY && !state.engine.watches_availability() {
-            setting.enforcement = Enforcement::DeclaredOnly;
-        }
-    }
+    let mut items = values(&state.engine, &resolved);
+    items.iter_mut().for_each(|setting| hold_against(setting, &quotas));
     if !items.iter().any(|setting| setting.path == BUDGET) {
         items.push(promised(&state, &tenant));
         items.sort_by(|a, b| a.path.cmp(&b.path));
     }
     let template = tenant.template.map(|one| Extends { name: one.name, version: Some(one.version) });
     Ok(Json(TenantSettings { tenant: tenant.id, tier: tenant.tier, template, newest_version, items }))
+}
+
+/// Every value of a template or a tier. What the daemon sees to only where its
+/// config says how is declared only where it does not say so.
+pub(super) fn values(engine: &Engine, resolved: &Resolved) -> Vec<Setting> {
+    let counted = engine.meters();
+    let mut items = resolved.values();
+    for setting in &mut items {
+        let is_uncounted =
+            Meter::ALL.iter().any(|meter| meter.setting() == setting.path && !counted.contains(meter));
+        if is_uncounted || setting.path == AVAILABILITY && !engine.watches_availability() {
+            setting.enforcement = Enforcement::DeclaredOnly;
+        }
+    }
+    items
 }
 
 /// Puts the quota that stands in the place of the one that the tenant began

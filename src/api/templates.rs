@@ -15,6 +15,8 @@ use super::etag::{if_match, tag, unchanged};
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
+use super::reason::WhyRemoved;
+use super::settings::values;
 use crate::domain::template::{Difference, Fault, Setting, Template, differences};
 use crate::domain::{TemplateName, Tier};
 use crate::registry::{Standing, TemplateRecord, TemplateWritten};
@@ -47,15 +49,6 @@ pub struct TemplateChanged {
     tenants_behind: usize,
     /// What the change does not do.
     note: &'static str,
-}
-
-/// Why a template is removed.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct RemovalQuery {
-    /// Why; it stands in the audit log.
-    reason: Option<String>,
 }
 
 /// Why a template is written.
@@ -168,7 +161,7 @@ pub async fn get(
 #[utoipa::path(put, path = "/v1/templates/{name}", tag = "templates", security(("token" = [])),
     params(
         ("name" = String, Path, description = "The template's name"),
-        ("If-Match" = String, Header, description = "The version that was seen, in quotes"),
+        ("If-Match" = String, Header, description = "The version that was seen, in quotes; `*` for whichever stands"),
         WriteQuery,
     ),
     request_body = Template,
@@ -228,8 +221,8 @@ pub async fn clone(
 #[utoipa::path(delete, path = "/v1/templates/{name}", tag = "templates", security(("token" = [])),
     params(
         ("name" = String, Path, description = "The template's name"),
-        ("If-Match" = String, Header, description = "The version that was seen, in quotes"),
-        RemovalQuery,
+        ("If-Match" = String, Header, description = "The version that was seen, in quotes; `*` for whichever stands"),
+        WhyRemoved,
     ),
     responses(
         (status = 204, description = "It is gone"),
@@ -242,13 +235,13 @@ pub async fn remove(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<TemplateName>,
-    Query(query): Query<RemovalQuery>,
+    Query(why): Query<WhyRemoved>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let allowed = if_match(&headers)?;
     let registry = state.engine.registry();
     let seen = allowed.choose(registry.template(&name).await?.version);
-    registry.remove_template(&name, seen, caller.remark(query.reason)).await?;
+    registry.remove_template(&name, seen, caller.remark(why.reason)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -312,7 +305,7 @@ pub async fn diff(
 
 async fn view(state: &ApiState, record: TemplateRecord) -> Result<TemplateView, Problem> {
     let resolved = state.engine.registry().resolved(&record).await?;
-    Ok(TemplateView { record, tier: resolved.tier, values: resolved.values() })
+    Ok(TemplateView { record, tier: resolved.tier, values: values(&state.engine, &resolved) })
 }
 
 async fn write_one(
@@ -355,7 +348,7 @@ pub(super) async fn changed(
         let (name, version) = (&record.template.name, record.version);
         let behind = tenants.iter().filter_map(|tenant| tenant.template.as_ref());
         let tenants_behind = behind.filter(|one| one.name == *name && one.version < version).count();
-        let view = TemplateView { record, tier: resolved.tier, values: resolved.values() };
+        let view = TemplateView { record, tier: resolved.tier, values: values(&state.engine, &resolved) };
         TemplateChanged { view, differences, tenants_behind, note: TENANTS_STAY }
     };
     Ok(written.into_iter().map(told).collect())

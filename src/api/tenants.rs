@@ -15,6 +15,7 @@ use super::etag::{if_match_given, tag, unchanged};
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
+use super::reason::WhyRemoved;
 use crate::domain::template::{Extends, Resolved};
 use crate::domain::{ApplyMode, AssignedTemplate, Cadence, Resource, Tenant, TenantId, Tier, TierFit};
 use crate::engine::TenantError;
@@ -274,6 +275,7 @@ pub async fn tier_fit(
     params(
         ("id" = String, Path, description = "The tenant's id"),
         ("If-Match" = Option<String>, Header, description = "The version that was seen, in quotes; left out, whichever stands"),
+        WhyRemoved,
     ),
     responses(
         (status = 204, description = "It is gone"),
@@ -285,10 +287,11 @@ pub async fn remove(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<TenantId>,
+    Query(why): Query<WhyRemoved>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let seen = seen(&state, &headers, &id).await?;
-    let removed = state.engine.remove_tenant(&id, seen, caller.role(), caller.remark(None)).await;
+    let removed = state.engine.remove_tenant(&id, seen, caller.role(), caller.remark(why.reason)).await;
     removed.map_err(|error| refused(error, seen))?;
     state.engine.wake();
     Ok(StatusCode::NO_CONTENT)

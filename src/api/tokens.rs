@@ -15,6 +15,7 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery};
 use super::problem::Problem;
+use super::reason::WhyRemoved;
 use crate::domain::{Role, TenantId};
 use crate::registry::{NewToken, TokenView};
 use crate::security::{SecondFactor, Token};
@@ -132,7 +133,7 @@ fn life(state: &ApiState, wished: Option<&str>) -> Result<Duration, Problem> {
 
 /// Revoke a token: it lets nobody in from now on. Its name stays in the audit log.
 #[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "tokens", security(("token" = [])),
-    params(("id" = String, Path, description = "The token's id")),
+    params(("id" = String, Path, description = "The token's id"), WhyRemoved),
     responses(
         (status = 200, body = TokenView),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -142,13 +143,14 @@ pub async fn revoke(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    Query(why): Query<WhyRemoved>,
 ) -> Result<Json<TokenView>, Problem> {
-    Ok(Json(state.engine.registry().revoke_token(&id, caller.remark(None)).await?))
+    Ok(Json(state.engine.registry().revoke_token(&id, caller.remark(why.reason)).await?))
 }
 
 /// Take a token's second factor away, where its bearer has lost it.
 #[utoipa::path(delete, path = "/v1/tokens/{id}/second-factor", tag = "tokens", security(("token" = [])),
-    params(("id" = String, Path, description = "The token's id")),
+    params(("id" = String, Path, description = "The token's id"), WhyRemoved),
     responses(
         (status = 200, body = TokenView),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -158,8 +160,9 @@ pub async fn reset_second_factor(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    Query(why): Query<WhyRemoved>,
 ) -> Result<Json<TokenView>, Problem> {
-    Ok(Json(state.engine.registry().reset_second_factor(&id, caller.remark(None)).await?))
+    Ok(Json(state.engine.registry().reset_second_factor(&id, caller.remark(why.reason)).await?))
 }
 
 /// Read what the caller's own token may do.

@@ -26,6 +26,11 @@ enum Form {
 }
 
 impl Output {
+    /// Whether people are to read the answer.
+    pub fn is_for_people(&self) -> bool {
+        self.output == Form::Table
+    }
+
     /// Writes the answer for machines, if that was asked for; `false` where
     /// people are to read it.
     ///

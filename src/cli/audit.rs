@@ -1,6 +1,7 @@
 //! `plimsoll audit`: the audit log of a running daemon, and whether it is as
 //! it was written.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use super::answer::{self, Output};
 use super::client::{Server, given};
 use crate::domain::TenantId;
 use crate::registry::{AuditReport, Cut, Inspection, NumberedAuditEvent};
-use crate::security::{Verifier, notes};
+use crate::security::{Checkpoint, CheckpointError, Verifier, notes};
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -51,7 +52,8 @@ enum What {
     /// Hold the log against itself and against signed checkpoints
     ///
     /// Finds lines that were edited, left out, moved or cut off. Ends with 1
-    /// where it finds any.
+    /// where it finds any, or a checkpoint has no good signature, and with 2
+    /// where a file or the key can't be used.
     Verify {
         /// An export as jsonl; without it the running daemon is asked
         #[arg(short, long)]
@@ -71,7 +73,10 @@ enum What {
         form: Output,
     },
     /// Show the key that checkpoints are verified with; keep it elsewhere
-    Key,
+    Key {
+        #[command(flatten)]
+        form: Output,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -89,6 +94,11 @@ pub fn run(arguments: &Audit, out: &mut impl Write) -> anyhow::Result<bool> {
     match &arguments.what {
         What::List { tenant, limit, form } => list(server, tenant.as_ref(), *limit, form, out)?,
         What::Export { format, output } if output == Path::new("-") => export(server, *format, out)?,
+        // Elsewhere -o names a form.
+        What::Export { output, .. } if ["json", "jsonl", "yaml", "csv"].map(Path::new).contains(&&**output) => {
+            let what = format!("write to a file named {0}; -o names a file here, --format {0} a form", output.display());
+            return Err(BadUsage(what).into());
+        }
         What::Export { format, output } => {
             let mut file = File::create(output).with_context(|| output.display().to_string())?;
             export(server, *format, &mut file)?;
@@ -99,7 +109,12 @@ pub fn run(arguments: &Audit, out: &mut impl Write) -> anyhow::Result<bool> {
                 write!(out, "{}", field(&checkpoint, "note"))?;
             }
         }
-        What::Key => writeln!(out, "{}", field(&newest(server)?, "key"))?,
+        What::Key { form } => {
+            let checkpoint = newest(server)?;
+            if !form.show(&json!({ "key": checkpoint["key"] }), out)? {
+                writeln!(out, "{}", field(&checkpoint, "key"))?;
+            }
+        }
         What::Verify { input, checkpoints, key, form } => {
             let report = verify(server, input.as_deref(), checkpoints.as_deref(), key.as_deref())?;
             if !form.show(&as_answer(&report), out)? {
@@ -229,11 +244,7 @@ fn verify(
     };
     let signed = match (checkpoints, key) {
         (Some(file), Some(key)) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("failed to read {}", file.display()))?;
-            let verifier = Verifier::parse(key)?;
-            let signed: Result<Vec<_>, _> = notes(&text).iter().map(|note| verifier.read(note)).collect();
-            signed.with_context(|| format!("failed to use {}", file.display()))?
+            signed_in(file, &Verifier::parse(key).map_err(|error| BadUsage(error.to_string()))?)?
         }
         (Some(_), None) => {
             return Err(BadUsage("verify checkpoints without the --key that signed them".to_owned()).into());
@@ -243,27 +254,55 @@ fn verify(
     let mut first = None;
     let mut cut = None;
     read(input, |line| {
+        let Some(line) = line else { return Ok(()) };
         let first = *first.get_or_insert(line.number);
         let one = Cut::of(&line.event).filter(|one| one.through + 1 == first);
         cut = cut.take().or(one);
         Ok(())
     })?;
     let mut inspection = Inspection::new(cut.as_ref(), signed);
-    read(input, |line| Ok(inspection.take(&line)?))?;
+    read(input, |line| match line {
+        Some(line) => Ok(inspection.take(&line)?),
+        None => {
+            inspection.take_unreadable();
+            Ok(())
+        }
+    })?;
     Ok(inspection.end())
 }
 
-fn read(input: &Path, mut take: impl FnMut(NumberedAuditEvent) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let file = File::open(input).with_context(|| format!("failed to open {}", input.display()))?;
-    for (index, text) in BufReader::new(file).lines().enumerate() {
-        let line = serde_json::from_str(&text?).map_err(|error| {
-            BadUsage(format!(
-                "read line {} of {}: {error}; is it an export as jsonl?",
-                index + 1,
-                input.display()
-            ))
-        })?;
-        take(line)?;
+/// The checkpoints in a file, each with a good signature.
+fn signed_in(file: &Path, verifier: &Verifier) -> anyhow::Result<Vec<Checkpoint>> {
+    let named = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| BadUsage(format!("read {named}: {error}")))?;
+    let notes = notes(&text);
+    if notes.is_empty() {
+        return Err(BadUsage(format!("find a checkpoint in {named}")).into());
+    }
+    let read = |note: &String| match verifier.read(note) {
+        Err(error @ CheckpointError::Signature(_)) => Err(anyhow::Error::from(error)),
+        Err(error) => Err(BadUsage(format!("use {named}: failed to {error}")).into()),
+        Ok(checkpoint) => Ok(checkpoint),
+    };
+    notes.iter().map(read).collect()
+}
+
+/// Reads an export line by line; `None` is one that can't be read. Where not
+/// even the first can, it is no export.
+fn read(
+    input: &Path,
+    mut take: impl FnMut(Option<NumberedAuditEvent>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let bad = |error: &dyn Display| BadUsage(format!("read {}: {error}", input.display()));
+    let file = File::open(input).map_err(|error| bad(&error))?;
+    for (index, text) in BufReader::new(file).split(b'\n').enumerate() {
+        match serde_json::from_slice(&text.map_err(|error| bad(&error))?) {
+            Ok(line) => take(Some(line))?,
+            Err(error) if index == 0 => {
+                return Err(bad(&format!("{error} in its first line; is it an export as jsonl?")).into());
+            }
+            Err(_) => take(None)?,
+        }
     }
     Ok(())
 }

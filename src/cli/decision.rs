@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::answer;
-use super::client::{Body, Server};
+use super::client::{Body, Server, given};
 
 /// A yes.
 #[derive(Debug, Args)]
@@ -57,4 +57,25 @@ impl Decision {
         let body = Body::Json(json!({ "reason": self.reason }));
         server.send_body(Method::POST, &path, &[], &answer::code(self.code.as_deref()), body)
     }
+}
+
+/// Why something is removed, where one says so.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Why; it stands in the audit log
+    #[arg(long, visible_alias = "comment")]
+    reason: Option<String>,
+}
+
+impl Why {
+    /// As the query says it.
+    pub fn query(&self) -> Vec<(&'static str, String)> {
+        given([("reason", self.reason.clone())])
+    }
+}
+
+/// Whether an answer says that a second person must approve.
+pub fn awaits_second(answer: &Value) -> bool {
+    let state = ["/state/state", "/state/kind"].into_iter().find_map(|at| answer.pointer(at)?.as_str());
+    matches!(state, Some("waiting" | "awaits_second"))
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::BadUsage;
 use super::answer::{self, Output, columns, given, items, word};
 use super::client::{self, Server};
+use super::decision::Why;
 use crate::domain::{MarkerKind, Resource, TenantId, Timestamp};
 
 /// The command's arguments.
@@ -101,7 +102,11 @@ enum Silence {
     /// List silences that hold now or later
     List,
     /// Lift a silence
-    Lift { id: String },
+    Lift {
+        id: String,
+        #[command(flatten)]
+        why: Why,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,7 +131,11 @@ enum Marker {
     /// List markers that hold now or later
     List,
     /// Strike a marker out
-    Remove { id: String },
+    Remove {
+        id: String,
+        #[command(flatten)]
+        why: Why,
+    },
 }
 
 const SILENCE: [(&str, &str); 6] = [
@@ -186,8 +195,8 @@ fn call(arguments: &Incident) -> anyhow::Result<Value> {
             server.call(Method::POST, &path, &[], Some(&body))
         }
         What::Silence(Silence::List) => server.call(Method::GET, "/v1/silences", &active, None),
-        What::Silence(Silence::Lift { id }) => {
-            server.call(Method::DELETE, &format!("/v1/silences/{}", checked(id)?), &[], None)
+        What::Silence(Silence::Lift { id, why }) => {
+            server.call(Method::DELETE, &format!("/v1/silences/{}", checked(id)?), &why.query(), None)
         }
         What::Silence(Silence::Add { tenant, resource, length, reason }) => {
             let body = given(json!({
@@ -196,8 +205,8 @@ fn call(arguments: &Incident) -> anyhow::Result<Value> {
             server.call(Method::POST, "/v1/silences", &[], Some(&body))
         }
         What::Marker(Marker::List) => server.call(Method::GET, "/v1/markers", &active, None),
-        What::Marker(Marker::Remove { id }) => {
-            server.call(Method::DELETE, &format!("/v1/markers/{}", checked(id)?), &[], None)
+        What::Marker(Marker::Remove { id, why }) => {
+            server.call(Method::DELETE, &format!("/v1/markers/{}", checked(id)?), &why.query(), None)
         }
         What::Marker(Marker::Add { kind, tenant, from, length, text }) => {
             let seconds = length.map(|length| length.as_secs());

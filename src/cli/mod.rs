@@ -3,7 +3,8 @@
 //!
 //! A command that fails gives one line on standard error, and nothing of its
 //! output is left behind. The process ends with 2 where the command line or
-//! the input is at fault, with 1 for anything else.
+//! the input is at fault, with 1 for anything else, and with 3 where what was
+//! asked for waits for a second person.
 
 mod answer;
 mod audit;
@@ -140,6 +141,7 @@ pub struct BadUsage(pub String);
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
 const BAD_INPUT: u8 = 2;
+const WAITS: u8 = 3;
 
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> ExitCode {
@@ -188,10 +190,19 @@ fn dispatch(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
             }
         }
         Command::Tenant(arguments) => tenant::run(&arguments, out)?,
-        Command::Quota(arguments) => quota::run(&arguments, out)?,
-        Command::Recommendation(arguments) => recommendation::run(&arguments, out)?,
+        Command::Quota(arguments) => {
+            let waits = quota::run(&arguments, out)?;
+            return Ok(if waits { WAITS } else { DONE });
+        }
+        Command::Recommendation(arguments) => {
+            let waits = recommendation::run(&arguments, out)?;
+            return Ok(if waits { WAITS } else { DONE });
+        }
         Command::Token(arguments) => token::run(&arguments, out)?,
-        Command::Rollout(arguments) => rollout::run(&arguments, out)?,
+        Command::Rollout(arguments) => {
+            let waits = rollout::run(&arguments, out)?;
+            return Ok(if waits { WAITS } else { DONE });
+        }
         Command::Pause(arguments) => pause::run(&arguments, out)?,
         Command::Resume(arguments) => pause::resume(&arguments, out)?,
         Command::Completions { shell } => {

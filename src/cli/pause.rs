@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Output, word};
 use super::client::{Body, Server};
+use super::decision::Why;
 
 const PATH: &str = "/v1/pause";
 
@@ -31,6 +32,8 @@ pub struct Resume {
     server: Server,
     #[command(flatten)]
     output: Output,
+    #[command(flatten)]
+    why: Why,
 }
 
 /// Stops all changes, or says whether they are stopped.
@@ -53,7 +56,7 @@ pub fn run(arguments: &Pause, out: &mut impl Write) -> anyhow::Result<()> {
 /// # Errors
 /// Where the daemon can't be reached or refuses.
 pub fn resume(arguments: &Resume, out: &mut impl Write) -> anyhow::Result<()> {
-    arguments.server.call(Method::DELETE, PATH, &[], None)?;
+    arguments.server.call(Method::DELETE, PATH, &arguments.why.query(), None)?;
     say(&json!({ "paused": null }), &arguments.output, out)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Output, columns};
 use super::client::{Body, Server, given};
-use super::decision::{Approval, Decision};
+use super::decision::{Approval, Decision, awaits_second};
 use crate::domain::{Resource, TenantId};
 
 /// The command's arguments.
@@ -85,16 +85,21 @@ enum What {
     },
 }
 
-/// Runs the command.
+/// Runs the command; gives whether what it asks for waits for a second person.
 ///
 /// # Errors
 /// Where the daemon can't be reached or refuses.
-pub fn run(arguments: &Quota, out: &mut impl Write) -> anyhow::Result<()> {
+pub fn run(arguments: &Quota, out: &mut impl Write) -> anyhow::Result<bool> {
     let Quota { server, output, what } = arguments;
     let answer = call(server, what)?;
-    if output.show(&answer, out)? {
-        return Ok(());
+    let waits = matches!(what, What::Set { .. }) && awaits_second(&answer);
+    if !output.show(&answer, out)? {
+        show(what, answer, out)?;
     }
+    Ok(waits)
+}
+
+fn show(what: &What, answer: Value, out: &mut impl Write) -> anyhow::Result<()> {
     if !answer["parent_generation"].is_null() || matches!(what, What::Requests { .. }) {
         return requests(answer, what, out);
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Output, columns, items, word};
 use super::client::{Body, Server, given};
-use super::decision::{Approval, Decision};
+use super::decision::{Approval, Decision, awaits_second};
 use crate::domain::{Resource, TenantId, Tier};
 
 /// The command's arguments.
@@ -123,16 +123,21 @@ const COLUMNS: [(&str, &str); 9] = [
     ("state", "/state/state"),
 ];
 
-/// Runs the command.
+/// Runs the command; gives whether what it asks for waits for a second person.
 ///
 /// # Errors
 /// Where the daemon can't be reached or refuses.
-pub fn run(arguments: &Recommendation, out: &mut impl Write) -> anyhow::Result<()> {
+pub fn run(arguments: &Recommendation, out: &mut impl Write) -> anyhow::Result<bool> {
     let Recommendation { server, output, what } = arguments;
     let answer = call(server, what)?;
-    if output.show(&answer, out)? {
-        return Ok(());
+    let waits = matches!(what, What::Approve(_)) && awaits_second(&answer);
+    if !output.show(&answer, out)? {
+        show(what, answer, out)?;
     }
+    Ok(waits)
+}
+
+fn show(what: &What, answer: Value, out: &mut impl Write) -> anyhow::Result<()> {
     match what {
         What::List { .. } => columns(&answer, &COLUMNS, out),
         What::Get { .. } | What::Reject(_) => columns(&json!({ "items": [answer] }), &COLUMNS, out),

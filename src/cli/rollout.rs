@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::BadUsage;
 use super::answer::{self, Output, columns, word};
 use super::client::{Body, Server};
-use super::decision::Decision;
+use super::decision::{Decision, awaits_second};
 use crate::domain::template::Extends;
 use crate::domain::{Resource, TenantId, Tier};
 
@@ -137,16 +137,21 @@ const MOVES: [(&str, &str); 6] = [
     ("outcome", "/outcome"),
 ];
 
-/// Runs the command.
+/// Runs the command; gives whether what it asks for waits for a second person.
 ///
 /// # Errors
 /// Where the daemon can't be reached or refuses.
-pub fn run(arguments: &Rollout, out: &mut impl Write) -> anyhow::Result<()> {
+pub fn run(arguments: &Rollout, out: &mut impl Write) -> anyhow::Result<bool> {
     let Rollout { server, output, what } = arguments;
     let answer = call(server, what)?;
-    if output.show(&answer, out)? {
-        return Ok(());
+    let waits = matches!(what, What::Create(create) if !create.dry_run) && awaits_second(&answer);
+    if !output.show(&answer, out)? {
+        show(what, answer, out)?;
     }
+    Ok(waits)
+}
+
+fn show(what: &What, answer: Value, out: &mut impl Write) -> anyhow::Result<()> {
     if matches!(what, What::List) {
         return columns(&answer, &COLUMNS, out);
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::BadUsage;
 use super::answer::{self, Output, items, word};
 use super::client::{Body, ClientError, Server, given};
+use super::decision::Why;
 use crate::domain::template::Extends;
 use crate::domain::{TemplateName, Tier};
 
@@ -83,9 +84,8 @@ enum What {
     Remove {
         /// The template
         name: TemplateName,
-        /// Why; it stands in the audit log
-        #[arg(long)]
-        reason: Option<String>,
+        #[command(flatten)]
+        why: Why,
     },
     /// List the versions of a template, the newest first
     Versions {
@@ -130,14 +130,19 @@ impl How {
     }
 }
 
+const NO_FORM: &str = "export in another form: an export is the YAML that import takes, without --output; template get \
+                       --output json shows one template";
+
 /// Runs the command.
 ///
 /// # Errors
 /// Where the daemon can't be reached or refuses.
 pub fn run(arguments: &Template, out: &mut impl Write) -> anyhow::Result<()> {
     let Template { server, output, what } = arguments;
-    if let What::Export { templates } = what {
-        return export(server, templates, out);
+    match what {
+        What::Export { templates } if output.is_for_people() => return export(server, templates, out),
+        What::Export { .. } => return Err(BadUsage(NO_FORM.to_owned()).into()),
+        _ => {}
     }
     let answer = call(server, what)?;
     if output.show(&answer, out)? {
@@ -182,12 +187,11 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
             let query = given([("from", text(from)), ("to", text(to))]);
             server.call(Method::GET, &format!("/v1/templates/{name}/diff"), &query, None)
         }
-        What::Remove { name, reason } => {
+        What::Remove { name, why } => {
             let path = format!("/v1/templates/{name}");
             let found = get(path.clone())?;
-            let query = given([("reason", reason.clone())]);
             let tag = format!("\"{}\"", found["version"]);
-            server.send_body(Method::DELETE, &path, &query, &[("if-match", tag)], Body::Nothing)
+            server.send_body(Method::DELETE, &path, &why.query(), &[("if-match", tag)], Body::Nothing)
         }
         What::Export { .. } => Ok(Value::Null),
     }

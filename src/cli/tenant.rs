@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::BadUsage;
 use super::answer::{self, Output, columns, given, word};
 use super::client::{Body, Server};
+use super::decision::Why;
 use crate::domain::template::Extends;
 use crate::domain::{ApplyMode, Cadence, Resource, TenantId, Tier};
 
@@ -43,6 +44,8 @@ enum What {
         /// The version that you saw (`tenant get`); refused where it has changed since
         #[arg(long)]
         if_version: Option<u64>,
+        #[command(flatten)]
+        why: Why,
         /// The code of your second factor, where the template asks for one
         #[arg(long)]
         code: Option<String>,
@@ -202,9 +205,9 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
         What::Settings { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/settings"), &[], None),
         What::Meters { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/meters"), &[], None),
         What::Sla { id } => server.call(Method::GET, &format!("/v1/tenants/{id}/sla"), &[], None),
-        What::Remove { id, if_version, code } => {
-            let headers = seen(*if_version, code.as_deref());
-            server.send_body(Method::DELETE, &format!("/v1/tenants/{id}"), &[], &headers, Body::Nothing)
+        What::Remove { id, if_version, why, code } => {
+            let (path, headers) = (format!("/v1/tenants/{id}"), seen(*if_version, code.as_deref()));
+            server.send_body(Method::DELETE, &path, &why.query(), &headers, Body::Nothing)
         }
         What::Create(new) => {
             let quotas: serde_json::Map<String, Value> =

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::BadUsage;
 use super::answer::{Output, columns, items, word};
 use super::client::Server;
+use super::decision::Why;
 use crate::domain::{Role, TenantId};
 
 /// The command's arguments.
@@ -47,6 +48,8 @@ enum What {
     Revoke {
         /// Its id or, where only one has it, its name
         token: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Show what your own token may do
     Show,
@@ -61,6 +64,8 @@ enum What {
     ResetFactor {
         /// The token's id or, where only one has it, its name
         token: String,
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -131,13 +136,13 @@ fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
                 "reason": reason});
             server.call(Method::POST, "/v1/tokens", &[], Some(&body))
         }
-        What::Revoke { token } => {
+        What::Revoke { token, why } => {
             let path = format!("/v1/tokens/{}", id_of(server, token)?);
-            server.call(Method::DELETE, &path, &[], None)
+            server.call(Method::DELETE, &path, &why.query(), None)
         }
-        What::ResetFactor { token } => {
+        What::ResetFactor { token, why } => {
             let path = format!("/v1/tokens/{}/second-factor", id_of(server, token)?);
-            server.call(Method::DELETE, &path, &[], None)
+            server.call(Method::DELETE, &path, &why.query(), None)
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Store {
     pub group_size: usize,
     /// How often a write is tried, to know that the disk still takes one.
     pub probe_interval: Duration,
+    /// Memory for what was read of the state, in bytes.
+    pub cache: u64,
     /// How many times its live size the state may take up on disk.
     pub compact_ratio: f64,
 }
@@ -82,6 +84,12 @@ impl Store {
                 "How often a small write is tried; `/-/ready` turns red when the disk refuses it.",
                 Duration::from_secs(10),
                 Duration::from_millis(100)..=Duration::from_secs(3600),
+            ),
+            cache: section.size(
+                "cache",
+                "Memory for what was read of the state on disk, on top of what the system keeps.",
+                64 << 20,
+                1 << 20..=64 << 30,
             ),
             compact_ratio: section.number(
                 "compact_ratio",

@@ -12,7 +12,7 @@ use super::NotifierSettings;
 use super::message::Message;
 use crate::domain::{self, Timestamp};
 use crate::ports::DeliveryError;
-use crate::security::{Addresses, check_url};
+use crate::security::{AddressError, Addresses, check_url};
 use crate::telemetry::{self, causes};
 
 /// How much of an answer stands in a message about it, in characters.
@@ -47,7 +47,7 @@ impl Http {
     /// Posts a message; any answer of 2xx means that it was taken.
     pub async fn post(&self, url: &str, message: &Message, now: Timestamp) -> Result<(), DeliveryError> {
         let url = check_url(url).map_err(|error| failed(format!("can't {error}")))?;
-        self.check_literal(&url)?;
+        self.check_literal(&url).map_err(|error| failed(format!("can't {error}")))?;
         let request = self.client.post(url).header(CONTENT_TYPE, message.content_type);
         let mut request = telemetry::with_trace(request);
         for (name, value) in &message.headers {
@@ -58,13 +58,14 @@ impl Http {
         self.judge(response, now).await
     }
 
-    /// An address that stands in the URL itself is never looked up.
-    fn check_literal(&self, url: &reqwest::Url) -> Result<(), DeliveryError> {
+    /// Whether a URL may be posted to. An address that stands in the URL itself
+    /// is never looked up.
+    ///
+    /// # Errors
+    /// Where it is no URL, or the address in it may not be connected to.
+    pub fn check_literal(&self, url: &reqwest::Url) -> Result<(), AddressError> {
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        match host.parse::<IpAddr>() {
-            Ok(address) => self.addresses.check(address).map_err(|error| failed(format!("can't {error}"))),
-            Err(_) => Ok(()),
-        }
+        host.parse().map_or(Ok(()), |address: IpAddr| self.addresses.check(address))
     }
 
     async fn judge(&self, response: Response, now: Timestamp) -> Result<(), DeliveryError> {

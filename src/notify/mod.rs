@@ -26,7 +26,7 @@ pub use http::SetupError;
 
 use crate::domain::{Notice, Receiver, ReceiverKind, Timestamp};
 use crate::ports::{DeliveryError, Notifier, Telling};
-use crate::security::{Addresses, shown_url};
+use crate::security::{AddressError, Addresses, check_url, shown_url};
 use http::Http;
 use message::Message;
 
@@ -155,6 +155,15 @@ impl Messenger {
 
 #[async_trait]
 impl Notifier for Messenger {
+    fn check_address(&self, receiver: &Receiver) -> Result<(), AddressError> {
+        // Only whoever runs the daemon names folders and mail servers.
+        if receiver.kind.is_of_config() {
+            return Ok(());
+        }
+        let urls = std::iter::once(&receiver.url).chain(&receiver.replicas);
+        urls.map(|url| self.http.check_literal(&check_url(url.expose_secret())?)).collect()
+    }
+
     async fn deliver(
         &self,
         receiver: &Receiver,

@@ -58,6 +58,7 @@ use crate::domain::{
     Resource, RolloutId, TemplateName, TenantId, Timestamp, Verdict,
 };
 use crate::ports::{Batch, Clock, Expect, Order, Store, StoreError, StoreHealth, Table, Versioned, Write};
+use crate::security::AddressError;
 
 /// How many records a filtered listing reads at once.
 const SCAN_CHUNK: usize = 256;
@@ -167,6 +168,9 @@ pub enum RegistryError {
     /// A receiver may have fewer replicas.
     #[error("take {0} replicas: notify.max_replicas allows {1}")]
     TooManyReplicas(usize, usize),
+    /// A receiver may not be told at this address.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// There is no such dead letter.
     #[error("find the dead letter {1} of the receiver {0}")]
     NoSuchDeadLetter(ReceiverName, u64),

@@ -286,7 +286,7 @@ impl Metrics {
         );
         registry.register(
             "incident_feedback",
-            "What people said of incidents, by whether they were ones",
+            "What people said of incidents, by whether they were ones; a word that is changed counts again",
             self.feedback.clone(),
         );
     }

@@ -1,5 +1,6 @@
 //! What people's approvals and rejections do at the real daemon.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
@@ -135,6 +136,22 @@ async fn many_are_approved_at_once_after_a_dry_run() {
     assert_eq!((outcomes(&one).len(), &one["left"]), (1, &json!(1)), "{one:#}");
     assert_eq!(ann.post(trial, &json!({"tenants": ["nobody"]})).await.0, 404);
     assert_eq!(ann.post(trial, &json!({"least_confidence": 7})).await.0, 422);
+
+    let follow = async |template: &str, mfa: bool| {
+        let security = json!({"mfa_required": mfa});
+        let body = json!({"name": template, "tier": "PREMIUM", "security_config": security});
+        assert_eq!(admin.post("/v1/templates", &body).await.0, 201);
+        let moved = Some(json!({"template": template}));
+        assert_eq!(admin.call(Method::PATCH, "/v1/tenants/acme", None, moved.as_ref()).await.unwrap().0, 200);
+    };
+    follow("strict", true).await;
+    for way in [trial, path] {
+        let (status, kept) = ann.post(way, &json!({})).await;
+        assert_eq!(status, 200, "{kept:#}");
+        assert_eq!(outcomes(&kept), [("cpu_cores", "refused"), ("memory_gb", "refused")], "{kept:#}");
+        assert!(kept["items"][0]["why"].as_str().unwrap().contains("X-TOTP-Code"), "{kept:#}");
+    }
+    follow("open", false).await;
 
     let (status, first) = ann.post(path, &json!({"comment": "all of it"})).await;
     assert_eq!(status, 200, "{first:#}");

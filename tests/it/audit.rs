@@ -69,6 +69,8 @@ async fn a_log_is_verified_by_what_left_the_host() {
         ([&lines[..1], &lines[2..]].concat().join("\n"), "line 2 is missing"),
         ([lines[1], lines[0], lines[2]].join("\n"), "stands behind line"),
         (lines[..1].join("\n"), "the end is cut off"),
+        (whole[..whole.len() - 9].to_owned(), "can't be read"),
+        (format!("{}\n?\n{}\n", lines[0], lines[2..].join("\n")), "line 2 is missing"),
     ];
     for (text, finding) in cases {
         let tampered = daemon.folder().join("tampered.jsonl");
@@ -77,6 +79,11 @@ async fn a_log_is_verified_by_what_left_the_host() {
         assert_eq!(found.status.code(), Some(1), "{}", said(&found));
         assert!(said(&found).contains(finding), "{finding}: {}", said(&found));
     }
+    for input in [path(&checkpoints), "no-such-file.jsonl"] {
+        assert_eq!(verify(input).status.code(), Some(2), "{input} is no export");
+    }
+    let strange = audit(&daemon, &["verify", "--checkpoints", path(&export), "--key", &key]);
+    assert_eq!(strange.status.code(), Some(2), "{}", said(&strange));
     let sheet = said(&audit(&daemon, &["export", "--format", "csv"]));
     assert_eq!(sheet.lines().count(), lines.len() + 1, "{sheet}");
     assert!(sheet.lines().nth(1).unwrap().contains(",tenant_created,") || sheet.contains("token_created"));
@@ -89,5 +96,6 @@ async fn a_log_is_verified_by_what_left_the_host() {
     let other = daemon.folder().join("forged.txt");
     std::fs::write(&other, forged).unwrap();
     let refused = audit(&daemon, &["verify", "--checkpoints", path(&other), "--key", &key]);
-    assert!(!refused.status.success() && said(&refused).contains("signature"), "{}", said(&refused));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("signature"), "{}", said(&refused));
 }

@@ -39,6 +39,13 @@ async fn what_is_used_up_is_an_incident_until_a_template_grants_more() {
     assert_eq!((&state["left"], &state["used_up"]), (&json!(0.0), &json!(true)));
     assert_eq!(held_by(&caller, GRANT).await, "enforced");
     assert_eq!(held_by(&caller, "ai_config.model_training_quota_hours").await, "declared_only");
+    // What nobody counts is only declared, also where its template is read.
+    let (_, template) = caller.get("/v1/templates/gold").await;
+    assert_eq!(enforcement(&template["values"], GRANT), "enforced");
+    assert_eq!(
+        enforcement(&template["values"], "ai_config.model_training_quota_hours"),
+        "declared_only"
+    );
     let open = || async {
         let (_, page) = caller.get("/v1/incidents?kind=meter_used_up&tenant=acme&state=open").await;
         page["items"].as_array().unwrap().len()

@@ -232,6 +232,9 @@ async fn no_receiver_reaches_the_daemons_neighbours_unless_it_may() {
         assert_eq!((status, outcome["taken"].as_bool()), (200, Some(false)), "{outcome:#}");
         assert!(outcome["error"].as_str().unwrap().contains("no public address"), "{outcome:#}");
     }
+    let (status, refused) =
+        caller.put("/v1/receivers/new", None, &json!({"kind": "slack", "url": listener.url})).await;
+    assert!(status == 422 && refused["detail"].as_str().unwrap().contains("allowed_networks"), "{refused:#}");
     assert!(listener.posted().is_empty());
 }
 

@@ -78,7 +78,11 @@ fn fault(error: &serde_saphyr::Error) -> Fault {
     let place = error.location();
     let text = error.without_snippet().to_string();
     // The parser ends its message with the place, which is given on its own.
-    let what = text.split(" at line ").next().unwrap_or(&text).trim().to_owned();
+    let what = match text.split(" at line ").next().unwrap_or(&text).trim() {
+        // All counts of a template are of this type, which says nothing to people.
+        what if what.contains("u64") => "must be a whole number that is not negative".to_owned(),
+        what => what.to_owned(),
+    };
     Fault {
         line: place.map(|place| place.line()),
         column: place.map(|place| place.column()),

@@ -202,6 +202,7 @@ impl Deliverer {
         if replicas > most {
             return Err(RegistryError::TooManyReplicas(replicas, most));
         }
+        self.means().notifier.check_address(receiver)?;
         let known = self.receivers().await?;
         match known.get(&receiver.name).map(|known| known.origin) {
             Some(Origin::Config) => Err(RegistryError::ReceiverOfConfig(receiver.name.clone())),

@@ -68,7 +68,22 @@ impl Engine {
         match first {
             _ if rollout.has_waiting() => Ok(()),
             Some(first) => Err(RolloutError::Taken(first)),
-            None => Err(RolloutError::Empty),
+            None => Err(nothing_left(rollout)),
         }
+    }
+}
+
+/// Why a rollout has nothing to do: what stands against its first change, or
+/// that there is none.
+fn nothing_left(rollout: &Rollout) -> RolloutError {
+    let refused = rollout.changes.iter().filter_map(|one| match &one.outcome {
+        Outcome::Refused { why } => Some(format!("{} of {} is refused: {why}", one.resource, one.tenant)),
+        _ => None,
+    });
+    let refused: Vec<String> = refused.collect();
+    match &refused[..] {
+        [] => RolloutError::Empty,
+        [only] => RolloutError::Refused(only.clone()),
+        [first, others @ ..] => RolloutError::Refused(format!("{first} (and {} more)", others.len())),
     }
 }

@@ -87,6 +87,9 @@ pub enum RolloutError {
     /// All of it is in others.
     #[error("begin the rollout: {0}, and nothing else would change")]
     Taken(String),
+    /// A rule stands against all of it.
+    #[error("begin the rollout: {0}, and nothing else would change")]
+    Refused(String),
     /// A share or a batch that can't be.
     #[error("plan the rollout: {0}")]
     BadStrategy(&'static str),

@@ -56,6 +56,11 @@ pub enum Finding {
         /// Its number.
         number: u64,
     },
+    /// What stands there is no line of a log.
+    Unreadable {
+        /// The number of the line before; 0 where none could be read.
+        after: u64,
+    },
     /// The lines up to here are not those that were signed for.
     NotAsSigned {
         /// How many lines were signed for.
@@ -80,6 +85,9 @@ impl fmt::Display for Finding {
                 write!(f, "line {number} does not follow from the line before: one of the two was changed")
             }
             Finding::Edited { number } => write!(f, "line {number} was changed: its hash is of another text"),
+            Finding::Unreadable { after } => {
+                write!(f, "what stands behind line {after} can't be read: it was cut off or written over")
+            }
             Finding::NotAsSigned { size } => {
                 write!(
                     f,
@@ -168,12 +176,21 @@ impl Inspection {
         Ok(())
     }
 
+    /// Takes in what should be a line and is none.
+    pub fn take_unreadable(&mut self) {
+        self.find(Finding::Unreadable { after: self.before.0 });
+    }
+
     /// What was found, once the last line was taken in.
     pub fn end(mut self) -> Report {
         let lines = self.before.0;
-        if let Some(size) = self.checkpoints.first().map(|one| one.size) {
-            self.report.checkpoints += self.checkpoints.len();
-            self.find(Finding::Truncated { size, lines });
+        self.report.checkpoints += self.checkpoints.len();
+        // Where a line is missing further up, no later one stands in its place
+        // of the tree; the end is there all the same.
+        match self.checkpoints.first().map(|one| one.size) {
+            Some(size) if size > lines => self.find(Finding::Truncated { size, lines }),
+            Some(size) if !self.has_differed() => self.find(Finding::NotAsSigned { size }),
+            _ => {}
         }
         self.report
     }
@@ -182,12 +199,15 @@ impl Inspection {
     fn compare(&mut self) {
         while let Some(next) = self.checkpoints.pop_if(|one| one.size == self.tree.size()) {
             self.report.checkpoints += 1;
-            // After one that differs all do.
-            let differed = |one: &Finding| matches!(one, Finding::NotAsSigned { .. });
-            if next.root != self.tree.root() && !self.report.findings.iter().any(differed) {
+            if next.root != self.tree.root() && !self.has_differed() {
                 self.find(Finding::NotAsSigned { size: next.size });
             }
         }
+    }
+
+    /// Whether the log differs from a checkpoint; after one that differs all do.
+    fn has_differed(&self) -> bool {
+        self.report.findings.iter().any(|one| matches!(one, Finding::NotAsSigned { .. }))
     }
 
     fn find(&mut self, finding: Finding) {

@@ -44,6 +44,7 @@ const FORMS: [Form; 2] = [
 
 const WANTED: &str = "unique_id, ds, y or timestamp, value";
 const TIME_MEND: &str = "use integer steps in the whole column, or times such as 2026-11-23T05:00:00Z";
+const NAME_MEND: &str = "name the series in each of its rows";
 const VALUE_MEND: &str = "use a finite number, or nothing for a gap";
 const USAGE_MEND: &str = "usage is never below zero; use nothing for a gap, or the rate of a counter";
 
@@ -59,7 +60,16 @@ impl Samples {
             .find(|form| form.id.is_none_or(there) && there(form.time) && there(form.value))
             .ok_or_else(|| table.missing(WANTED))?;
         let ids = || match form.id {
-            Some(name) => Ok(read_ids(table.plain(name)?.as_ref(), table.rows())),
+            Some(name) => {
+                let (ids, series) = read_ids(table.plain(name)?.as_ref(), table.rows());
+                match ids.iter().position(|id| id.trim().is_empty()) {
+                    None => Ok((ids, series)),
+                    Some(nameless) => {
+                        let row = series.iter().position(|index| *index == nameless).unwrap_or_default();
+                        Err(table.bad_cell(row, name, &ids[nameless], NAME_MEND))
+                    }
+                }
+            }
             // One series has the name of its column of values.
             None => Ok((vec![form.value.to_owned()], vec![0; table.rows()])),
         };

@@ -234,6 +234,10 @@ impl Default for Receivers {
 
 #[async_trait]
 impl Notifier for Receivers {
+    fn check_address(&self, _receiver: &Receiver) -> Result<(), AddressError> {
+        Ok(())
+    }
+
     async fn deliver(
         &self,
         receiver: &Receiver,
