@@ -139,7 +139,7 @@ pub fn disk_settings(config: &Config) -> DiskSettings {
         group_size: config.store.group_size,
         probe_interval: config.store.probe_interval,
         compact_ratio: config.store.compact_ratio,
-        cache_bytes: config.store.cache,
+        cache_bytes: u64::try_from(config.store.cache).unwrap_or(u64::MAX),
         ..DiskSettings::default()
     }
 }

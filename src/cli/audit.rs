@@ -95,8 +95,13 @@ pub fn run(arguments: &Audit, out: &mut impl Write) -> anyhow::Result<bool> {
         What::List { tenant, limit, form } => list(server, tenant.as_ref(), *limit, form, out)?,
         What::Export { format, output } if output == Path::new("-") => export(server, *format, out)?,
         // Elsewhere -o names a form.
-        What::Export { output, .. } if ["json", "jsonl", "yaml", "csv"].map(Path::new).contains(&&**output) => {
-            let what = format!("write to a file named {0}; -o names a file here, --format {0} a form", output.display());
+        What::Export { output, .. }
+            if ["json", "jsonl", "yaml", "csv"].map(Path::new).contains(&&**output) =>
+        {
+            let what = format!(
+                "write to a file named {0}; -o names a file here, --format {0} a form",
+                output.display()
+            );
             return Err(BadUsage(what).into());
         }
         What::Export { format, output } => {

@@ -30,7 +30,7 @@ pub struct Store {
     /// How often a write is tried, to know that the disk still takes one.
     pub probe_interval: Duration,
     /// Memory for what was read of the state, in bytes.
-    pub cache: u64,
+    pub cache: usize,
     /// How many times its live size the state may take up on disk.
     pub compact_ratio: f64,
 }

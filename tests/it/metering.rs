@@ -42,10 +42,7 @@ async fn what_is_used_up_is_an_incident_until_a_template_grants_more() {
     // What nobody counts is only declared, also where its template is read.
     let (_, template) = caller.get("/v1/templates/gold").await;
     assert_eq!(enforcement(&template["values"], GRANT), "enforced");
-    assert_eq!(
-        enforcement(&template["values"], "ai_config.model_training_quota_hours"),
-        "declared_only"
-    );
+    assert_eq!(enforcement(&template["values"], "ai_config.model_training_quota_hours"), "declared_only");
     let open = || async {
         let (_, page) = caller.get("/v1/incidents?kind=meter_used_up&tenant=acme&state=open").await;
         page["items"].as_array().unwrap().len()

@@ -259,7 +259,10 @@ async fn what_cannot_be_is_said_in_the_plan() {
     };
     assert!(refused(Strategy::AllAtOnce, 8.0).await.contains("no quota would change"));
     let above = refused(Strategy::AllAtOnce, 1e6).await;
-    assert!(above.contains("cpu_cores of ") && above.contains("ceiling") && above.contains("and 5 more"), "{above}");
+    assert!(
+        above.contains("cpu_cores of ") && above.contains("ceiling") && above.contains("and 5 more"),
+        "{above}"
+    );
     assert!(refused(Strategy::Canary { share: 1.5 }, 6.0).await.contains("between 0 and 1"));
     assert!(refused(Strategy::Rolling { batch: 0 }, 6.0).await.contains("at least one tenant"));
     let few = RolloutSettings { max_changes: 5, ..RolloutSettings::default() };

@@ -43,7 +43,10 @@ fn both_forms_are_read_with_gaps_and_in_any_order() {
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
     for (text, expected) in [
-        ("unique_id,ds,y\na,1,1\n,2,2\n", "read \"\" in column unique_id at line 3 of usage.csv; name the series"),
+        (
+            "unique_id,ds,y\na,1,1\n,2,2\n",
+            "read \"\" in column unique_id at line 3 of usage.csv; name the series",
+        ),
         ("unique_id,ds,y\na,1,1\na,2,two\n", "read \"two\" in column y at line 3 of usage.csv; use a finite"),
         ("unique_id,ds,y\n\n\na,1,1\na,2,inf\n", "column y at line 5"),
         ("unique_id,ds,y\na,1,1\na,x,1\n", "read \"x\" in column ds at line 3"),
