@@ -172,7 +172,7 @@ pub fn run(arguments: &Incident, out: &mut impl Write) -> anyhow::Result<()> {
         What::Silence(_) => {
             Ok(writeln!(out, "silence {} until {}", word(&answer["id"]), word(&answer["until"]))?)
         }
-        What::Marker(Marker::Remove { id }) => Ok(writeln!(out, "struck out {id}")?),
+        What::Marker(Marker::Remove { id, .. }) => Ok(writeln!(out, "struck out {id}")?),
         What::Marker(Marker::Add { .. }) => {
             Ok(writeln!(out, "marker {} until {}", word(&answer["id"]), word(&answer["until"]))?)
         }

@@ -160,8 +160,8 @@ impl Notifier for Messenger {
         if receiver.kind.is_of_config() {
             return Ok(());
         }
-        let urls = std::iter::once(&receiver.url).chain(&receiver.replicas);
-        urls.map(|url| self.http.check_literal(&check_url(url.expose_secret())?)).collect()
+        let mut urls = std::iter::once(&receiver.url).chain(&receiver.replicas);
+        urls.try_for_each(|url| self.http.check_literal(&check_url(url.expose_secret())?))
     }
 
     async fn deliver(

@@ -20,8 +20,11 @@ fn gold(requests: u64) -> Value {
 }
 
 async fn held_by(caller: &Caller, path: &str) -> Value {
-    let (_, settings) = caller.get("/v1/tenants/acme/settings").await;
-    let all = settings["items"].as_array().unwrap();
+    enforcement(&caller.get("/v1/tenants/acme/settings").await.1["items"], path)
+}
+
+fn enforcement(values: &Value, path: &str) -> Value {
+    let all = values.as_array().unwrap();
     all.iter().find(|one| one["path"] == path).unwrap()["enforcement"].clone()
 }
 

@@ -18,6 +18,7 @@ use crate::ports::{
     Clock, DeliveryError, Fetched, History, HistoryError, Notifier, QuotaTarget, SourceError, TargetError,
     Telling, UsageSource,
 };
+use crate::security::AddressError;
 use crate::series::{Frame, UsageSeries};
 
 pub const RESOURCES: [Resource; 2] = [Resource::CpuCores, Resource::MemoryGb];
