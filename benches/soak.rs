@@ -3,7 +3,7 @@
 //! then, scheduled reports, checkpoints, quotas in files, promises, and callers
 //! who poll, change, approve, silence and look at the dashboard all the time. It
 //! prints the memory, the files and the threads that the daemon holds over
-//! time, and each warning and error of its log with how often it came.
+//! time, and of the memory what the program itself holds, and each warning and error of its log with how often it came.
 //!
 //!   cargo bench --profile release --bench soak -- [--minutes 60] [--tenants 25]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement ends where it can't go on")]
@@ -243,15 +243,24 @@ async fn call(daemon: Arc<Daemon>, answers: Arc<Answers>, tenants: u64, until: I
     }
 }
 
-/// What the process holds: KiB of memory, open files, threads.
-fn held(id: u32) -> [f64; 3] {
+/// What the process holds: KiB of memory, open files, threads, and KiB that the
+/// program itself holds.
+async fn held(daemon: &Daemon) -> [f64; 4] {
+    let id = daemon.id();
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let figure = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse::<f64>().ok()
     };
     let files = std::fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count);
-    [figure("VmRSS:").unwrap_or(0.0), files as f64, figure("Threads:").unwrap_or(0.0)]
+    let metrics = daemon.http().get(format!("{}/metrics", daemon.url)).send().await;
+    let metrics = match metrics {
+        Ok(answer) => answer.text().await.unwrap_or_default(),
+        Err(_) => String::new(),
+    };
+    let allocated = metrics.lines().find_map(|line| line.strip_prefix("process_allocated_memory_bytes "));
+    let allocated = allocated.and_then(|bytes| bytes.parse::<f64>().ok()).unwrap_or(0.0);
+    [figure("VmRSS:").unwrap_or(0.0), files as f64, figure("Threads:").unwrap_or(0.0), allocated / 1024.0]
 }
 
 /// Each warning and error of a log in JSON, with how often it came.
@@ -303,7 +312,7 @@ async fn soak() {
     let mut seen = Vec::new();
     while Instant::now() < end {
         tokio::time::sleep(LOOK_EVERY.min(end - Instant::now())).await;
-        seen.push(held(daemon.id()));
+        seen.push(held(&daemon).await);
         // A receiver is down for a minute in every ten.
         let look = looks.fetch_add(1, Ordering::Relaxed);
         receiver.otherwise(Answer::Status(if look % 60 < 54 { 204 } else { 503 }));
@@ -313,12 +322,14 @@ async fn soak() {
     }
     println!("ran for {:.0} min", begin.elapsed().as_secs_f64() / 60.0);
     for (quarter, looks) in seen.chunks(seen.len().div_ceil(4).max(1)).enumerate() {
-        let [memory, files, threads] = [0, 1, 2]
+        let [memory, files, threads, allocated] = [0, 1, 2, 3]
             .map(|which| stats::median(&looks.iter().map(|one| one[which]).collect::<Vec<_>>()).unwrap());
         println!(
-            "quarter {}: median {:.0} MiB resident, {files:.0} files, {threads:.0} threads",
+            "quarter {}: median {:.0} MiB resident, {:.1} MiB of them the program's own, {files:.0} files, \
+             {threads:.0} threads",
             quarter + 1,
-            memory / 1024.0
+            memory / 1024.0,
+            allocated / 1024.0
         );
     }
     for ((what, status), count) in answers.0.lock().unwrap().iter() {

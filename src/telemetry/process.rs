@@ -1,6 +1,7 @@
 //! What the process takes of its machine, under the names that Prometheus'
 //! client libraries use. Read from /proc when it is asked for; where there is
-//! none, nothing is said.
+//! none, nothing is said. What the program itself holds of its memory comes
+//! from the allocator.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
+use tikv_jemalloc_ctl::{epoch, stats};
 
 /// Ticks a second of what /proc counts: 100 on every architecture that Linux
 /// runs on today, whatever the kernel's own clock does.
@@ -54,8 +56,22 @@ impl Taken {
     }
 }
 
+/// Bytes that the program holds; the rest of what is resident is code, stacks,
+/// pages of files, and what the allocator keeps to give out again.
+fn allocated() -> Option<u64> {
+    // The figures are those of the last epoch.
+    epoch::advance().ok()?;
+    Some(stats::allocated::read().ok()? as u64)
+}
+
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        if let Some(bytes) = allocated() {
+            let about = "Memory that the program holds, without what its allocator keeps";
+            let name = "process_allocated_memory";
+            let gauge = encoder.encode_descriptor(name, about, Some(&Unit::Bytes), MetricType::Gauge)?;
+            ConstGauge::new(bytes as f64).encode(gauge)?;
+        }
         let Some(taken) = Taken::now() else { return Ok(()) };
         let about = "Time on the processors, of user and system together";
         let cpu =

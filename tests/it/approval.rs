@@ -137,22 +137,6 @@ async fn many_are_approved_at_once_after_a_dry_run() {
     assert_eq!(ann.post(trial, &json!({"tenants": ["nobody"]})).await.0, 404);
     assert_eq!(ann.post(trial, &json!({"least_confidence": 7})).await.0, 422);
 
-    let follow = async |template: &str, mfa: bool| {
-        let security = json!({"mfa_required": mfa});
-        let body = json!({"name": template, "tier": "PREMIUM", "security_config": security});
-        assert_eq!(admin.post("/v1/templates", &body).await.0, 201);
-        let moved = Some(json!({"template": template}));
-        assert_eq!(admin.call(Method::PATCH, "/v1/tenants/acme", None, moved.as_ref()).await.unwrap().0, 200);
-    };
-    follow("strict", true).await;
-    for way in [trial, path] {
-        let (status, kept) = ann.post(way, &json!({})).await;
-        assert_eq!(status, 200, "{kept:#}");
-        assert_eq!(outcomes(&kept), [("cpu_cores", "refused"), ("memory_gb", "refused")], "{kept:#}");
-        assert!(kept["items"][0]["why"].as_str().unwrap().contains("X-TOTP-Code"), "{kept:#}");
-    }
-    follow("open", false).await;
-
     let (status, first) = ann.post(path, &json!({"comment": "all of it"})).await;
     assert_eq!(status, 200, "{first:#}");
     assert_eq!(outcomes(&first), [("cpu_cores", "awaits_second"), ("memory_gb", "applied")], "{first:#}");
@@ -166,4 +150,32 @@ async fn many_are_approved_at_once_after_a_dry_run() {
     let (_, audit) = admin.get("/v1/audit?tenant=acme").await;
     let changed = audit["items"].as_array().unwrap().iter().filter(|line| line["action"] == "quota_changed");
     assert_eq!(changed.count(), 2, "{audit:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lacks_a_second_factor_is_refused_where_one_is_asked_for_and_nowhere_else() {
+    let of_globex = "label_replace(max by (tenant) (tenant_cpu_cores), \\\"tenant\\\", \\\"globex\\\", \\\"\\\", \\\"\\\")";
+    let memory = format!("[resources.memory_gb]\nexpression = \"{of_globex}\"\n");
+    let (_prometheus, _daemon, admin) = acme(&memory).await;
+    let tenant = json!({"id": "globex", "tier": "PREMIUM", "apply_mode": "review"});
+    assert_eq!(admin.post("/v1/tenants", &tenant).await.0, 201);
+    let both = || async {
+        let (_, page) = admin.get("/v1/recommendations?state=proposed").await;
+        page["items"].as_array().unwrap().len() == 2
+    };
+    admin.wait_until("both recommendations wait", both).await;
+    let strict = json!({"name": "strict", "tier": "PREMIUM", "security_config": {"mfa_required": true}});
+    assert_eq!(admin.post("/v1/templates", &strict).await.0, 201);
+    let follow = Some(json!({"template": "strict"}));
+    assert_eq!(admin.call(Method::PATCH, "/v1/tenants/acme", None, follow.as_ref()).await.unwrap().0, 200);
+    let ann = person(&admin, "ann").await;
+    let ways = [("?dry_run=true", "would_apply"), ("", "applied")];
+    for (way, outcome) in ways {
+        let (status, batch) = ann.post(&format!("/v1/recommendations/approve{way}"), &json!({})).await;
+        assert_eq!(status, 200, "{batch:#}");
+        assert_eq!(outcomes(&batch), [("cpu_cores", "refused"), ("memory_gb", outcome)], "{batch:#}");
+        let items = batch["items"].as_array().unwrap();
+        let refused = items.iter().find(|one| one["tenant"] == "acme").unwrap();
+        assert!(refused["why"].as_str().unwrap().contains("X-TOTP-Code"), "{refused:#}");
+    }
 }

@@ -268,7 +268,12 @@ fn foretold(act: &Act, model: &Model, world: &World) -> (u16, Model) {
                 .map(|(tenant, _)| *tenant)
                 .collect();
             changes.iter().for_each(|tenant| next.change(*tenant, *limit));
-            if changes.is_empty() { 422 } else { 201 }
+            match changes.is_empty() {
+                false => 201,
+                // A rule stands against all of it, or there is nothing to change.
+                true if model.quotas.values().any(|known| known.limit != *limit) => 409,
+                true => 422,
+            }
         }
         Act::TakeBack => {
             let Some((_, changed)) = &world.rollout else { return (404, next) };

@@ -16,6 +16,15 @@ const BUDGETS: RangeInclusive<f64> = 0.0001..=0.5;
 const LONGEST_TEXT: usize = 1_000;
 /// More than the hours of any month on a thousand machines.
 const MOST_HOURS: f64 = 1e6;
+/// The codes of ISO 3166-1 alpha-2 that are given out, as of 2024.
+const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS \
+                         BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE \
+                         EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM \
+                         HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC \
+                         LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA \
+                         NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW \
+                         SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO \
+                         TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 /// A year, in minutes.
 const MOST_MINUTES: u64 = 365 * 24 * 60;
 
@@ -85,6 +94,14 @@ fn security(settings: &Settings, faults: &mut Vec<Fault>) {
     if security.audit_logging == Some(false) {
         let what = "can't be false: what can't be audited does not happen";
         faults.push(Fault::at("security_config.audit_logging", what));
+    }
+    let countries = security.geo_restrictions.iter().flatten();
+    for country in countries.filter(|country| !COUNTRIES.split(' ').any(|code| code == country.as_str())) {
+        let what = format!(
+            "names {}, which is no country of ISO 3166-1; write its two letters, such as DE",
+            country.as_str()
+        );
+        faults.push(Fault::at("security_config.geo_restrictions", what));
     }
     let Some(level) = security.level else { return };
     let promises = [

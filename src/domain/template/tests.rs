@@ -85,7 +85,7 @@ fn what_is_wrong_is_named_with_its_line_and_column() {
         ("security_config:\n  audit_logging: false", "line 4, column 18", "what can't be audited"),
         ("security_config:\n  ip_whitelist: [10.0.0.1/8]", "line 4, column 18", "10.20.0.0/16"),
         ("security_config:\n  geo_restrictions: [Germany]", "line 4, column 22", "two capital letters"),
-        ("security_config:\n  geo_restrictions: [DE, ZZ]", "line 4, column 26", "two capital letters"),
+        ("security_config:\n  geo_restrictions: [DE, ZZ]", "line 4, column 21", "names ZZ"),
         ("ai_config:\n  model_training_quota_hours: -1", "line 4, column 31", "from 0 to"),
         ("ai_config:\n  inference_requests_per_day: 1.5", "line 4, column 31", "a whole number that"),
         ("disaster_recovery:\n  recovery_point_minutes: -1", "line 4, column 27", "a whole number that"),
