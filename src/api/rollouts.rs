@@ -15,7 +15,7 @@ use super::extract::{Body, DryRun, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
 use super::reason::Reason;
-use crate::domain::rollout::{Comparison, Rollout, Strategy, WatchLimits, Watched};
+use crate::domain::rollout::{Comparison, Evidence, Rollout, Strategy, WatchLimits, Watched};
 use crate::domain::{RolloutId, TenantId};
 use crate::engine::{RolloutWish, Steer, Take};
 
@@ -127,9 +127,8 @@ pub async fn get(
     Path(id): Path<RolloutId>,
 ) -> Result<Json<RolloutView>, Problem> {
     let (rollout, _) = state.engine.registry().rollout(id).await?;
-    let watched = state.engine.watched(&rollout).await.map_err(|error| Problem::internal(&error))?;
-    let compared = state.engine.compare_rollout(&rollout).await;
-    let comparison = compared.map_err(|error| Problem::internal(&error))?;
+    let evidence = state.engine.evidence(&rollout).await.map_err(|error| Problem::internal(&error))?;
+    let Evidence { watched, comparison } = evidence;
     Ok(Json(RolloutView { rollout, watched, comparison }))
 }
 

@@ -17,9 +17,9 @@ pub struct Summary {
     tenants: usize,
     /// Recommendations that wait for a decision.
     waiting: usize,
-    /// What the quotas that would change cost a month now; `null` without prices.
+    /// A month at the quotas that stand; `null` without prices.
     cost_now: Option<Money<PerMonth>>,
-    /// What they would cost.
+    /// A month at the recommended quotas, and those that stand where none is.
     cost_then: Option<Money<PerMonth>>,
     /// The difference.
     saving: Option<Money<PerMonth>>,
@@ -58,8 +58,8 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
     let (registry, workspace) = (state.engine.registry(), state.engine.workspace());
     let (_, rows) = state.fleet.rows(&state).await?;
     let changing = || rows.iter().flat_map(|row| &row.quotas).filter(|quota| quota.recommendation.is_some());
-    let cost_now = sum(changing().filter_map(|quota| quota.cost_now))?;
-    let cost_then = sum(changing().filter_map(|quota| quota.cost_recommended))?;
+    let cost_now = sum(rows.iter().filter_map(|row| row.cost_now))?;
+    let cost_then = sum(rows.iter().filter_map(|row| row.cost_recommended))?;
     let saving = cost_now.zip(cost_then).map(|(now, then)| now.minus(&then)).transpose()?;
     let problems = workspace.source_problems().into_iter().map(|(resource, problem)| SourceProblemView {
         resource,

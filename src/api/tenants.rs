@@ -38,12 +38,10 @@ pub struct TenantToCreate {
     /// `gold@3`; it gives the quotas in the place of the tier.
     #[schema(value_type = Option<String>)]
     template: Option<Extends>,
-    /// The provider whose prices apply.
-    #[serde(default = "on_premises")]
-    provider: String,
-    /// The region whose prices apply.
-    #[serde(default = "default_region")]
-    region: String,
+    /// The provider whose prices apply; that of the config (`tenants.provider`) where it is left out.
+    provider: Option<String>,
+    /// The region whose prices apply; that of the config (`tenants.region`) where both are left out.
+    region: Option<String>,
     /// What may happen to its recommendations.
     #[serde(default = "observe")]
     apply_mode: ApplyMode,
@@ -52,14 +50,6 @@ pub struct TenantToCreate {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, f64>)]
     quotas: BTreeMap<Resource, f64>,
-}
-
-fn on_premises() -> String {
-    "on-premises".to_owned()
-}
-
-fn default_region() -> String {
-    "default".to_owned()
 }
 
 fn observe() -> ApplyMode {
@@ -115,6 +105,13 @@ pub async fn create(
         (None, None) => return Err(Problem::unprocessable("give a tier or a template")),
     };
     let quotas = resolved.settings.resource_quotas.unwrap_or_default().0;
+    let settings = state.engine.settings();
+    // A region of the config is one of its provider's.
+    let region = region.unwrap_or_else(|| match &provider {
+        Some(other) if *other != settings.provider => "default".to_owned(),
+        _ => settings.region.clone(),
+    });
+    let provider = provider.unwrap_or_else(|| settings.provider.clone());
     let new = NewTenant { id, name, tier: resolved.tier, provider, region, apply_mode, template, quotas };
     let registered = state.engine.register_tenant(new, wished, caller.role(), caller.remark(None)).await;
     let tenant = registered?;

@@ -106,6 +106,24 @@ async fn get(router: &Router, path: &str) -> (StatusCode, HeaderMap, Value) {
 }
 
 #[tokio::test]
+async fn a_tenant_that_names_no_provider_has_that_of_the_config() {
+    let aws =
+        Settings { provider: "aws".to_owned(), region: "eu-central-1".to_owned(), ..Settings::default() };
+    let (api, _) = api_with(Arc::new(MemoryStore::default()), 1, aws).await;
+    let made = async |body: Value| {
+        let (status, _, made) = call(&api, "POST", "/v1/tenants", &[], Some(body)).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        (made["provider"].clone(), made["region"].clone())
+    };
+    let none = made(json!({"id": "none", "tier": "PREMIUM"})).await;
+    assert_eq!(none, (json!("aws"), json!("eu-central-1")));
+    let other = made(json!({"id": "other", "tier": "PREMIUM", "provider": "gcp"})).await;
+    assert_eq!(other, (json!("gcp"), json!("default")), "the region of the config is one of aws");
+    let region = made(json!({"id": "region", "tier": "PREMIUM", "region": "us-east-1"})).await;
+    assert_eq!(region, (json!("aws"), json!("us-east-1")));
+}
+
+#[tokio::test]
 async fn only_health_is_open() {
     let (api, _) = api().await;
     let (_, _, document) = get(&api, "/openapi.json").await;

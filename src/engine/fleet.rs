@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 
 use super::workspace::{Assessment, AssessmentKind};
 use super::{Engine, EngineError};
+use crate::domain::applied::limit_at;
 use crate::domain::recommendation::WhatIf;
 use crate::domain::{
-    ApplyMode, Currency, Incident, IncidentId, Money, PerMonth, Quota, Recommendation, RecommendationId,
-    Resource, Severity, Step, Tenant, TenantId, Tier, Timestamp,
+    AppliedChange, ApplyMode, Currency, Incident, IncidentId, Money, PerMonth, Quota, Recommendation,
+    RecommendationId, Resource, Severity, Step, Tenant, TenantId, Tier, Timestamp, Violations,
 };
 use crate::registry::RegistryError;
 use crate::series::{Aggregate, UsageSeries, resample};
@@ -59,7 +60,8 @@ pub struct FleetQuota {
     pub stale_since: Option<Timestamp>,
     /// The largest usage that is held in memory, in the unit.
     pub peak: Option<f64>,
-    /// The share of the samples held in memory that lie above the quota.
+    /// The share of the samples held in memory that lay above the quota of their
+    /// time; what the quota that stands would have meant is another thing.
     pub violations: Option<f64>,
     /// Mean of (quota - usage) / quota over them, at least 0.
     pub slack: Option<f64>,
@@ -127,11 +129,20 @@ pub struct FleetTenant {
     pub quotas: Vec<FleetQuota>,
 }
 
+/// What the store says of a quota.
+struct KnownQuota {
+    quota: Quota,
+    /// Its changes within the usage that is held, the oldest first.
+    changes: Vec<AppliedChange>,
+    assessment: Option<Assessment>,
+    waiting: Option<Recommendation>,
+}
+
 /// What the store says of a tenant.
 struct Known {
     tenant: Tenant,
     incident: Option<OpenIncident>,
-    quotas: Vec<(Quota, Option<Assessment>, Option<Recommendation>)>,
+    quotas: Vec<KnownQuota>,
 }
 
 impl Engine {
@@ -179,13 +190,19 @@ impl Engine {
         let mut assessments: BTreeMap<Resource, Assessment> =
             self.workspace.assessments(&tenant.id).into_iter().collect();
         let mut quotas = Vec::new();
+        let since = self.now().minus(self.settings().window);
         for quota in self.parts.registry.quotas(&tenant.id).await? {
             let assessment = assessments.remove(&quota.resource);
             let mut waiting = None;
             if let Some(AssessmentKind::Change(id)) = assessment.as_ref().map(|said| &said.kind) {
                 waiting = self.parts.registry.still_waiting(*id).await?;
             }
-            quotas.push((quota, assessment, waiting));
+            // Nothing has ever changed a first generation.
+            let changes = match quota.generation {
+                1 => Vec::new(),
+                _ => self.parts.registry.applied_to(&tenant.id, quota.resource, since).await?,
+            };
+            quotas.push(KnownQuota { quota, changes, assessment, waiting });
         }
         let incident = incident.map(|one| OpenIncident {
             id: one.id,
@@ -198,10 +215,8 @@ impl Engine {
 
     fn row(&self, known: Known) -> FleetTenant {
         let Known { tenant, incident, quotas } = known;
-        let quotas: Vec<FleetQuota> = quotas
-            .into_iter()
-            .map(|(quota, assessment, waiting)| self.fleet_quota(&tenant, &quota, assessment, waiting))
-            .collect();
+        let quotas: Vec<FleetQuota> =
+            quotas.into_iter().map(|known| self.fleet_quota(&tenant, known)).collect();
         let currency = self.prices().map(|prices| prices.currency());
         let cost_now = sum(currency, quotas.iter().filter_map(|quota| quota.cost_now));
         let cost_recommended = sum(currency, quotas.iter().filter_map(|quota| quota.cost_recommended));
@@ -221,13 +236,8 @@ impl Engine {
         }
     }
 
-    fn fleet_quota(
-        &self,
-        tenant: &Tenant,
-        quota: &Quota,
-        assessment: Option<Assessment>,
-        waiting: Option<Recommendation>,
-    ) -> FleetQuota {
+    fn fleet_quota(&self, tenant: &Tenant, known: KnownQuota) -> FleetQuota {
+        let KnownQuota { quota, changes, assessment, waiting } = known;
         let frame = self.workspace.frame(quota.resource);
         let usage = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id));
         let known = usage.filter(|usage| usage.samples() > 0);
@@ -247,7 +257,7 @@ impl Engine {
             usage_at: last.map(|(at, _)| at),
             stale_since: last.map(|(at, _)| at).filter(|at| self.is_stale(*at)),
             peak: known.map(|usage| usage.values.iter().copied().fold(f64::MIN, f64::max)),
-            violations: what_if.map(|what_if| what_if.violations),
+            violations: known.and_then(|usage| violations(usage, &quota, &changes)),
             slack: what_if.map(|what_if| what_if.slack),
             outcome: assessment.as_ref().map(|said| said.kind.name()),
             reason: assessment.as_ref().and_then(|said| match &said.kind {
@@ -271,6 +281,15 @@ fn sum(
     amounts: impl Iterator<Item = Money<PerMonth>>,
 ) -> Option<Money<PerMonth>> {
     Money::sum(currency?, amounts).ok()
+}
+
+/// The share of the samples that lie above the quota of their time.
+fn violations(usage: &UsageSeries, quota: &Quota, changes: &[AppliedChange]) -> Option<f64> {
+    let above = |(index, value): (usize, &f64)| {
+        Violations::count([*value].into_iter(), limit_at(quota.limit, changes, usage.at(index)))
+    };
+    let all = usage.values.iter().enumerate().map(above);
+    all.fold(Violations::default(), Violations::plus).share()
 }
 
 fn sparkline(usage: &UsageSeries) -> Option<Sparkline> {

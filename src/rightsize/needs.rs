@@ -111,8 +111,8 @@ impl<'a> Needs<'a> {
         let unit = self.case.resource.unit();
         if let Some(guard) = self.guard {
             return vec![format!(
-                "Usage is above what was asked for more often than the budget allows, so the guard lifts the \
-                 quota to {:.1} times the highest sample, {} {unit}, until the interval ends.",
+                "What this rule would have set was exceeded more often lately than the budget allows, so until the \
+                 interval ends it asks for {:.1} times the highest sample, {} {unit}.",
                 demand::HEADROOM,
                 short(guard)
             )];

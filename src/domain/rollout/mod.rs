@@ -297,9 +297,27 @@ pub struct Rollout {
     /// Who takes it back; `null` while nobody does.
     #[serde(default)]
     pub taken_back_by: Option<Actor>,
+    /// What was seen of it when it ended or was taken back; `null` before.
+    #[serde(default)]
+    pub evidence: Option<Box<Evidence>>,
+}
+
+/// What was seen of a rollout, kept when it ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// Of the changed quotas.
+    pub watched: Watched,
+    /// The halves of an A/B test beside each other; `null` for other rollouts.
+    pub comparison: Option<Comparison>,
 }
 
 impl Rollout {
+    /// Whether nothing more is to be seen of it: it is over, or being taken
+    /// back.
+    pub fn has_been_seen(&self) -> bool {
+        self.state.is_over() || matches!(self.state, RolloutState::RollingBack { .. })
+    }
+
     /// Where it begins once it is approved.
     pub fn beginning(&self) -> RolloutState {
         match self.strategy {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Arm, Outcome, Rollout, RolloutChange, Strategy, TenantMove};
-use crate::domain::{Quota, RecommendationId, RolloutId, TenantId};
+use crate::domain::{Quota, RecommendationId, TenantId};
 
 /// What is wished for of one quota, before it is planned.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +42,9 @@ struct Places {
 }
 
 impl Places {
-    fn new<'t>(id: RolloutId, strategy: Strategy, tenants: impl Iterator<Item = &'t TenantId>) -> Self {
+    fn new<'t>(name: &str, strategy: Strategy, tenants: impl Iterator<Item = &'t TenantId>) -> Self {
         let mut order: Vec<(u64, TenantId)> =
-            tenants.map(|tenant| (lot(id, tenant), tenant.clone())).collect();
+            tenants.map(|tenant| (lot(name, tenant), tenant.clone())).collect();
         order.sort();
         order.dedup();
         let of = order.into_iter().enumerate().map(|(place, (_, tenant))| (tenant, place)).collect();
@@ -63,16 +63,16 @@ impl Places {
 
 impl Rollout {
     /// Puts wishes and tenants that get a template into stages. Which tenant
-    /// comes first is chance, and the same for the same `id`; all of a tenant
+    /// comes first is chance, and the same for the same `name`; all of a tenant
     /// changes in one stage.
     pub fn plan(
-        id: RolloutId,
+        name: &str,
         strategy: Strategy,
         wishes: Vec<Wish>,
         mut moves: Vec<TenantMove>,
     ) -> (Vec<RolloutChange>, Vec<TenantMove>) {
         let tenants = wishes.iter().map(|wish| &wish.tenant).chain(moves.iter().map(|one| &one.tenant));
-        let places = Places::new(id, strategy, tenants);
+        let places = Places::new(name, strategy, tenants);
         let mut changes: Vec<RolloutChange> = wishes.into_iter().map(|wish| planned(wish, &places)).collect();
         changes.sort_by(|a, b| (a.stage, &a.tenant, a.resource).cmp(&(b.stage, &b.tenant, b.resource)));
         for one in &mut moves {
@@ -105,10 +105,11 @@ fn planned(wish: Wish, places: &Places) -> RolloutChange {
     }
 }
 
-/// A tenant's place in the order of chance: FNV-1a over the rollout's id and the
-/// tenant's, which is the same on every machine.
-fn lot(id: RolloutId, tenant: &TenantId) -> u64 {
-    let bytes = id.0.as_bytes().iter().chain(tenant.as_str().as_bytes());
+/// A tenant's place in the order of chance: FNV-1a over the rollout's name and the
+/// tenant's id, which is the same on every machine, and in a dry run.
+fn lot(name: &str, tenant: &TenantId) -> u64 {
+    // No id holds a zero byte, so that no two pairs read alike.
+    let bytes = name.as_bytes().iter().chain(&[0]).chain(tenant.as_str().as_bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -27,7 +27,7 @@ fn rollout(strategy: Strategy, tenants: usize) -> Rollout {
         watch_seconds: 600,
         wait_seconds: 300,
         limits: WatchLimits::default(),
-        changes: Rollout::plan(id(7), strategy, wishes, Vec::new()).0,
+        changes: Rollout::plan("smaller", strategy, wishes, Vec::new()).0,
         by: Actor::Daemon,
         first: None,
         request_id: None,
@@ -37,6 +37,7 @@ fn rollout(strategy: Strategy, tenants: usize) -> Rollout {
         since: Timestamp::from_seconds(0),
         paused_by: None,
         taken_back_by: None,
+        evidence: None,
         template: None,
     }
 }
@@ -253,7 +254,7 @@ fn earlier_stages_stay_under_watch_while_a_later_one_is_applied() {
 fn a_half_without_an_alternative_keeps_its_quota() {
     let wishes =
         (0..4).map(|tenant| Wish { alternative: None, ..wish(tenant, Resource::CpuCores) }).collect();
-    let planned = Rollout::plan(id(7), Strategy::AbTest, wishes, Vec::new()).0;
+    let planned = Rollout::plan("smaller", Strategy::AbTest, wishes, Vec::new()).0;
     let kept: Vec<_> = planned.iter().filter(|change| change.outcome == Outcome::Kept).collect();
     assert_eq!(kept.len(), 2);
     assert!(kept.iter().all(|change| change.arm == Some(Arm::B) && change.to == change.from));

@@ -9,7 +9,7 @@ use super::Settings;
 use super::explain::{chart, foreseen, headroom_hours, number};
 use super::lifecycle::Found;
 use crate::anomaly::Kind;
-use crate::domain::{Finding, FindingKind, Incident, Severity, Timestamp};
+use crate::domain::{Finding, FindingKind, Incident, Quota, Severity, Timestamp};
 use crate::series::UsageSeries;
 
 /// Usage this near to the quota, as a share, stands at it.
@@ -36,8 +36,8 @@ pub(super) struct Case<'a> {
     /// The detector, where it is needed.
     pub detection: Asleep<'a>,
     pub forecast: Option<&'a ForecastRecord>,
-    /// The quota, in the resource's unit.
-    pub quota: Option<f64>,
+    /// The quota that stands.
+    pub quota: Option<&'a Quota>,
     /// Whether its source answers.
     pub source_answers: bool,
     /// The incident that is open.
@@ -75,6 +75,10 @@ impl Case<'_> {
         found.findings.extend(pinned);
     }
 
+    fn limit(&self) -> Option<f64> {
+        self.quota.map(|quota| quota.limit)
+    }
+
     fn knows(&self, kind: FindingKind) -> bool {
         let same = |finding: &Finding| finding.kind == kind && finding.resource == Some(self.key.resource);
         self.known.is_some_and(|incident| incident.open_findings().any(same))
@@ -87,7 +91,7 @@ impl Case<'_> {
             unit: self.key.resource.unit().to_owned(),
             actual: Some(actual),
             samples: self.usage.samples() as u64,
-            headroom_hours: self.quota.and_then(|quota| headroom_hours(self.usage, quota)),
+            headroom_hours: self.limit().and_then(|limit| headroom_hours(self.usage, limit)),
             chart: self.detection.as_ref().map(|detection| chart(detection, self.usage.step)),
             ..Finding::new(kind, detector, text, last_seen_at)
         }
@@ -107,7 +111,7 @@ impl Case<'_> {
         let detection = self.detection.as_ref()?;
         let (since, worst) = (run.since?, run.worst?);
         let (expected, band) = (worst.judgement.expected, worst.judgement.band);
-        let over_quota = self.quota.is_some_and(|quota| worst.value > quota);
+        let over_quota = self.limit().is_some_and(|limit| worst.value > limit);
         let critical = over_quota || run.strength >= FAR_OUT;
         // The forecast is one of peaks, which says nothing of a fall.
         let rise = self.forecast.filter(|_| worst.value > expected);
@@ -145,23 +149,30 @@ impl Case<'_> {
     }
 
     fn pinned(&self) -> Option<Finding> {
-        let quota = self.quota?;
+        let (stands, quota) = (self.quota?, self.limit()?);
         let known = self.knows(FindingKind::PinnedAtQuota);
         let from = if known { CLEAR_OF_QUOTA } else { AT_QUOTA } * quota;
         let since = self.usage.end().minus(self.settings.pinned_for);
+        // What was used before the quota was changed was held against another
+        // one. Its first is taken to have stood always.
+        let changed_at = if stands.generation > 1 { stands.changed_at } else { since };
         let lately: Vec<f64> = (0..self.usage.len())
             .rev()
-            .take_while(|index| self.usage.at(*index) >= since)
+            .take_while(|index| self.usage.at(*index) >= since.max(changed_at))
             .map(|index| self.usage.values[index])
             .filter(|value| value.is_finite())
             .collect();
         // Half of the samples may be missing.
         let wanted = self.usage.step.count_in(self.settings.pinned_for).div_ceil(2).max(1);
-        let enough = known || lately.len() >= wanted && self.usage.at(0) <= since;
+        let enough = known || lately.len() >= wanted && self.usage.at(0).max(changed_at) <= since;
         let at_quota = |value: &f64| *value >= from;
-        // Once it is said it ends only when nothing touches the quota any more.
-        let stands = if known { lately.iter().any(at_quota) } else { lately.iter().all(at_quota) };
-        if !enough || !stands {
+        // Once it is said it ends only when nothing touches the quota any more,
+        // which a quota that was just changed has to show first.
+        let lasts = match known {
+            true => lately.is_empty() || lately.iter().any(at_quota),
+            false => lately.iter().all(at_quota),
+        };
+        if !enough || !lasts {
             return None;
         }
         let (resource, unit, limit) = (self.key.resource, self.key.resource.unit(), number(quota));
@@ -182,7 +193,7 @@ impl Case<'_> {
     }
 
     fn breach(&self) -> Option<Finding> {
-        let (quota, record) = (self.quota?, self.forecast?);
+        let (quota, record) = (self.limit()?, self.forecast?);
         let dated = record.forecast.as_ref().ok()?;
         let column = dated.forecast.quantiles.nearest(self.settings.breach_quantile);
         let known = self.knows(FindingKind::ForecastBreach);
@@ -213,6 +224,9 @@ impl Case<'_> {
             // up less.
             confidence: 1.0 - level,
             headroom_hours: Some(left.as_secs_f64() / 3600.0),
+            // The forecast and the quota are those of now, however old the
+            // newest sample is: a quota that was cut since can be the cause.
+            since: self.now,
             ..self.finding(FindingKind::ForecastBreach, "forecast", text)
         })
     }
@@ -252,7 +266,13 @@ mod tests {
         UsageSeries { start: Timestamp::from_seconds(0), step: Step::FIVE_MINUTES, values: values.into() }
     }
 
-    fn found(usage: &UsageSeries, quota: f64, minutes_later: u64) -> Vec<Finding> {
+    fn found(usage: &UsageSeries, limit: f64, minutes_later: u64) -> Vec<Finding> {
+        let resource = Resource::CpuCores;
+        let quota = Quota { resource, limit, generation: 1, changed_at: usage.end(), before: None };
+        held_against(usage, &quota, minutes_later)
+    }
+
+    fn held_against(usage: &UsageSeries, quota: &Quota, minutes_later: u64) -> Vec<Finding> {
         let key = SeriesKey { tenant: "acme".parse().unwrap(), resource: Resource::CpuCores };
         let settings = Settings::default();
         let case = Case {
@@ -270,6 +290,23 @@ mod tests {
         let mut found = Found::default();
         case.look(&mut found);
         found.findings
+    }
+
+    #[test]
+    fn what_was_used_before_a_cut_is_not_held_against_it() {
+        let usage = usage(vec![4.0; 300]);
+        let cut = |minutes_ago: u64| Quota {
+            resource: Resource::CpuCores,
+            limit: 3.0,
+            generation: 2,
+            changed_at: usage.end().minus(Duration::from_secs(60 * minutes_ago)),
+            before: Some(8.0),
+        };
+        assert!(held_against(&usage, &cut(2), 0).is_empty());
+        let pinned_for = Settings::default().pinned_for.as_secs() / 60;
+        let since = held_against(&usage, &cut(pinned_for + 5), 0);
+        assert_eq!(since[0].kind, FindingKind::PinnedAtQuota);
+        assert!(since[0].since >= cut(pinned_for + 5).changed_at);
     }
 
     #[test]

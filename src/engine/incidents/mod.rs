@@ -176,7 +176,7 @@ impl Engine {
                 glance: glance.as_ref(),
                 detection: LazyCell::new(Box::new(|| self.workspace.detections.get(&key))),
                 forecast: forecast.as_deref(),
-                quota: quota.map(|quota| quota.limit),
+                quota,
                 source_answers: !round.failing.contains(&frame.resource),
                 known,
                 now: self.now(),

@@ -22,7 +22,7 @@ pub use wishes::Take;
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::policy::judge_for_person;
 use crate::domain::rollout::{
-    Outcome, Rollout, RolloutState, Strategy, TemplateChange, WatchLimits, Watched, Wish,
+    Evidence, Outcome, Rollout, RolloutState, Strategy, TemplateChange, WatchLimits, Watched, Wish,
 };
 use crate::domain::{Actor, AuditAction, FirstWord, RolloutId, Tenant, TenantId, Tier};
 use crate::ports::StoreError;
@@ -127,7 +127,7 @@ impl Engine {
         let id = self.parts.ids.rollout(now);
         let mut template = wish.template;
         let moves = template.as_mut().map(|template| std::mem::take(&mut template.moves)).unwrap_or_default();
-        let (changes, moves) = Rollout::plan(id, wish.strategy, wish.wishes, moves);
+        let (changes, moves) = Rollout::plan(&wish.name, wish.strategy, wish.wishes, moves);
         let size = changes.len().max(moves.len());
         if size > settings.max_changes {
             return Err(RolloutError::TooLarge(size, settings.max_changes));
@@ -154,6 +154,7 @@ impl Engine {
             since: now,
             paused_by: None,
             taken_back_by: None,
+            evidence: None,
         };
         let tiers: BTreeMap<TenantId, Tier> =
             rollout.moves().iter().map(|one| (one.tenant.clone(), one.to_tier)).collect();
@@ -213,8 +214,9 @@ impl Engine {
         {
             let _alone = self.rollouts.lock().await;
             let (mut rollout, version) = self.parts.registry.rollout(id).await?;
-            let before = rollout.state.name();
+            let (before, stood) = (rollout.state.name(), rollout.clone());
             let action = self.steer(&mut rollout, &steer, &remark)?;
+            self.keep_evidence(&stood, &mut rollout).await?;
             self.parts
                 .registry
                 .write_rollout(&rollout, Some(version), Some((action, before, remark)))
@@ -222,6 +224,32 @@ impl Engine {
         }
         self.advance_rollout(id).await?;
         Ok(self.parts.registry.rollout(id).await?.0)
+    }
+
+    /// Keeps what was seen of a rollout that has just ended or is taken back:
+    /// later its quotas are others, and the usage is forgotten.
+    async fn keep_evidence(&self, before: &Rollout, rollout: &mut Rollout) -> Result<(), EngineError> {
+        if rollout.has_been_seen() && rollout.evidence.is_none() {
+            let watched = self.watched(before).await?;
+            let comparison = self.compare_rollout(before).await?;
+            rollout.evidence = Some(Box::new(Evidence { watched, comparison }));
+        }
+        Ok(())
+    }
+
+    /// What was seen of a rollout: now, or when it ended.
+    ///
+    /// # Errors
+    /// Where the state can't be read.
+    pub async fn evidence(&self, rollout: &Rollout) -> Result<Evidence, EngineError> {
+        match &rollout.evidence {
+            Some(kept) => Ok((**kept).clone()),
+            None => {
+                let (watched, comparison) =
+                    (self.watched(rollout).await?, self.compare_rollout(rollout).await?);
+                Ok(Evidence { watched, comparison })
+            }
+        }
     }
 
     fn steer(
@@ -338,6 +366,7 @@ impl Engine {
             rollout.lapse(self.now());
         }
         rollout.step(&watched, self.now());
+        self.keep_evidence(&before, &mut rollout).await?;
         if rollout == before {
             return Ok(false);
         }

@@ -120,6 +120,8 @@ async fn what_does_harm_takes_itself_back_and_is_told_and_remembered() {
     let back = now_of(&engine, &rollout).await;
     let RolloutState::RolledBack { why } = &back.state else { panic!("{:?}", back.state) };
     assert!(why.contains("samples stand at the quota"), "{why}");
+    let evidence = engine.evidence(&back).await.unwrap();
+    assert!(evidence.watched.since.above > 0 && evidence.watched.tenants.len() == 6, "{evidence:?}");
     assert_eq!(limits(&engine).await, [8.0; 6]);
     pass(&engine, &clock, 1).await;
     let acme: TenantId = "acme".parse().unwrap();
