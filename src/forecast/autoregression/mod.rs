@@ -82,7 +82,8 @@ pub(super) struct Lens {
     width: f64,
     /// Between these a scaled value is looked at.
     seen: (f64, f64),
-    /// Between these a scaled forecast lies.
+    /// Between these a scaled forecast may lie at least; further out where more
+    /// was seen since.
     plausible: (f64, f64),
     /// How many steps back the changes reach that are regressed; 0 where the
     /// values themselves are.
@@ -199,10 +200,25 @@ impl View {
         }
         self.add_up(&mut paths, ends);
         let lens = &self.lens;
-        paths.mapv_inplace(|value| {
-            lens.link.invert(lens.centre + lens.width * value.clamp(lens.plausible.0, lens.plausible.1))
-        });
+        for ((least, most), mut path) in self.plausible(ends).into_iter().zip(paths.columns_mut()) {
+            path.mapv_inplace(|value| lens.link.invert(lens.centre + lens.width * value.clamp(least, most)));
+        }
         paths
+    }
+
+    /// Between which scaled values the forecasts after each of `ends` lie, which
+    /// rise: not far outside of all that was seen by then. What grows all the
+    /// time soon leaves what was seen before the first of them.
+    fn plausible(&self, ends: &[usize]) -> Vec<(f64, f64)> {
+        let (mut range, mut from) = (self.lens.plausible, 0);
+        let up_to = |end: &usize| {
+            for value in &self.scaled[from.min(*end)..*end] {
+                range = (range.0.min(value - FORECAST_WIDTHS), range.1.max(value + FORECAST_WIDTHS));
+            }
+            from = *end;
+            range
+        };
+        ends.iter().map(up_to).collect()
     }
 
     /// The scaled forecasts after `ends`. Step by step for `WIDTH` of them at once:

@@ -41,6 +41,18 @@ fn a_regression_beats_the_last_season_on_a_drifting_rhythm() {
 }
 
 #[test]
+fn what_grows_is_forecast_to_go_on_growing() {
+    // A disk that fills by a quarter in three weeks, and is known for as long.
+    let value = |hour: u32| 20.0 + f64::from(hour) * 0.01 + 0.02 * noise(hour);
+    let values: Vec<f64> = (0..504).map(value).collect();
+    let forecast = one(&values, &[24, 168], 168).unwrap();
+    for ahead in [24, 96, 168] {
+        let (found, truth) = (forecast.mean[ahead - 1], value(504 + ahead as u32 - 1));
+        assert!((found - truth).abs() < 0.2 * (truth - values[503]) + 0.05, "{ahead} ahead: {found} {truth}");
+    }
+}
+
+#[test]
 fn noise_is_covered_about_as_often_as_it_should_be() {
     let values: Vec<f64> = (0..24 * 40).map(|hour| 5.0 + noise(hour)).collect();
     let forecast = one(&values[..24 * 30], &[24], 240).unwrap();
