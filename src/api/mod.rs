@@ -178,7 +178,13 @@ impl ApiState {
 #[derive(OpenApi)]
 #[openapi(
     // What stands in queries only is not found by itself.
-    components(schemas(crate::domain::ReportFormat, crate::domain::Language)),
+    components(schemas(
+        crate::domain::ReportFormat,
+        crate::domain::Language,
+        crate::cost::ExportFormat,
+        fleet::FleetOnly,
+        fleet::FleetSort
+    )),
     info(
         title = "Plimsoll",
         description = "How much each tenant needs: recommendations with their evidence, quotas, and the audit log."
