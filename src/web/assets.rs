@@ -47,13 +47,14 @@ macro_rules! script {
 /// The one document.
 pub static PAGE: Asset = asset!("index.html", "text/html");
 
-static PARTS: [Asset; 28] = [
+static PARTS: [Asset; 30] = [
     asset!("style.css", "text/css"),
     asset!("icon.svg", "image/svg+xml"),
     script!("api.js"),
     script!("app.js"),
     script!("audit.js"),
     script!("axes.js"),
+    script!("brand.js"),
     script!("chart.js"),
     script!("decide.js"),
     script!("dom.js"),
@@ -74,6 +75,7 @@ static PARTS: [Asset; 28] = [
     script!("rollout.js"),
     script!("rollouts.js"),
     script!("tenant.js"),
+    script!("told.js"),
     script!("whatif.js"),
     script!("words.js"),
 ];

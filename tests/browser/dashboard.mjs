@@ -155,6 +155,8 @@ async function reject(rig) {
   await page.waitForSelector("dialog", { state: "detached" });
   await settled(page);
   await page.waitForFunction(() => document.querySelector("main").innerText.includes("a launch is near"));
+  const line = await page.locator("section[aria-labelledby=history-title] tr", { hasText: "a launch is near" }).innerText();
+  assert(/[\d.]+ → [\d.]+/.test(line), `what was rejected: ${line}`);
 }
 
 // A code of an authenticator (RFC 6238), some steps of 30 seconds from now.
@@ -191,7 +193,7 @@ async function secondFactor(rig) {
 }
 
 async function incidentAndSilence(rig) {
-  const { page } = rig;
+  const { page, context } = rig;
   await page.goto(`/incidents/${incident}`);
   await settled(page);
   await page.click("button:text-is('Acknowledge')");
@@ -199,17 +201,30 @@ async function incidentAndSilence(rig) {
   await page.click("dialog button.main");
   await page.waitForFunction(() => document.querySelector("main").innerText.includes("on it"));
   await page.click("button:text-is('It was real')");
+  assert((await page.locator("dialog").innerText()).includes("something was wrong"), "what it means that it was real");
   await page.click("dialog button.main");
   await page.waitForFunction(() => document.querySelector("main").innerText.includes("real, by"));
-  await page.click("button:text-is('Silence…')");
-  await page.selectOption("#silence-for", "1");
-  await page.fill("#ask-comment", "known until tonight");
-  await page.click("dialog button.main");
-  await page.waitForURL(/\/incidents(\?|$)/);
-  await page.waitForFunction(() => document.querySelector("main").innerText.includes("known until tonight"));
-  await shoot(rig, "silence");
-  await page.click("button:text-is('Lift')");
-  await page.waitForFunction(() => !document.querySelector("main").innerText.includes("known until tonight"));
+  const { tenant: whose, resources } = await (await context.request.get(`/v1/incidents/${incident}`)).json();
+  // All of the tenant unless one resource is chosen.
+  for (const resource of [null, resources[0]]) {
+    await page.goto(`/incidents/${incident}`);
+    await settled(page);
+    await page.click("button:text-is('Silence…')");
+    const offered = await page.locator("#silence-what option").evaluateAll((all) => all.map((one) => [one.value, one.selected]));
+    assert(offered.map(([value]) => value).join() === ["", ...resources].join() && offered[0][1], `what can be silenced: ${offered}`);
+    if (resource) await page.selectOption("#silence-what", resource);
+    await page.selectOption("#silence-for", "1");
+    await page.fill("#ask-comment", "known until tonight");
+    await page.click("dialog button.main");
+    await page.waitForURL(/\/incidents(\?|$)/);
+    await page.waitForFunction(() => document.querySelector("main").innerText.includes("known until tonight"));
+    const { items } = await (await context.request.get("/v1/silences?active=true")).json();
+    const made = items.find((one) => one.reason === "known until tonight" && !one.lifted_at);
+    assert(made.tenant === whose && made.resource === resource, JSON.stringify(made));
+    await shoot(rig, "silence");
+    await page.click("tr:has-text('known until tonight') button");
+    await page.waitForFunction(() => !document.querySelector("main").innerText.includes("known until tonight"));
+  }
 }
 
 // A canary is found in the list, halted, let go on and taken back.
@@ -304,12 +319,67 @@ async function ownPeople(rig) {
   assert(page.url().endsWith("/tenants/liner"), page.url());
   assert((await page.locator(".home").innerText()) === "Harbour Suite", "the tenant's own name");
   assert((await page.title()).endsWith("Harbour Suite"), await page.title());
-  assert((await page.locator("#top").evaluate((bar) => bar.style.getPropertyValue("--brand"))) === "#7a1fa2", "the tenant's own colour");
+  const colours = await page.evaluate(() => ["#top nav a[aria-current]", ".rows tbody a"].map((one) => getComputedStyle(document.querySelector(one))).map((style) => [style.color, style.borderBottomColor]));
+  assert(colours[0][1] === "rgb(122, 31, 162)" && colours[1][0] === "rgb(122, 31, 162)", `the tenant's own colour: ${colours.join(" ")}`);
   assert((await page.locator("#top nav a").allInnerTexts()).join() === "liner", "no pages of the whole fleet");
   const [loaded, wide] = await page.locator(".mark-logo").evaluate((one) => [one.complete, one.naturalWidth]);
   assert(loaded && wide === 40, `the tenant's own logo: ${wide}`);
   await shoot(rig, "own");
   await check(rig, "own");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await check(rig, "own, dark");
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.goto("/reports");
+  await settled(page);
+  const link = await page.locator("section[aria-labelledby=report-now] a").getAttribute("href");
+  assert(link.startsWith("/v1/reports/tenants/liner?"), `their own reports: ${link}`);
+  await page.goto("/models");
+  await page.waitForSelector("#nothing");
+  assert((await page.locator("#nothing").innerText()).includes("you see only liner"), "a page of the whole fleet says so");
+}
+
+// An address that leads to nothing says so, and leads back.
+async function nothing(rig) {
+  const { page, wrong } = rig;
+  await logIn(page);
+  const led = [
+    [`/tenants/${tenant}/nonsense`, "no resource of the name “nonsense”", `/tenants/${tenant}`],
+    ["/tenants/nobody-of-this-name", "no tenant of the name", "/"],
+    ["/incidents/xxx", "no incident of this name", "/incidents"],
+    ["/rollouts/xxx", "no rollout of this name", "/rollouts"],
+  ];
+  for (const [path, text, back] of led) {
+    await page.goto(path);
+    await page.waitForSelector("#nothing");
+    assert((await page.locator("#nothing").innerText()).includes(text), `${path}: ${await page.locator("#nothing").innerText()}`);
+    assert((await page.locator("#nothing a").getAttribute("href")) === back, `${path} leads back`);
+    assert(!(await page.locator("main .chart").count()), `${path} shows nothing else`);
+  }
+  await check(rig, "nothing");
+  assert(wrong.every((one) => one.includes("404")), wrong.join());
+  wrong.length = 0;
+}
+
+// A timeline that can't hold all tenants says how many more there are; those
+// with trouble now come first. Made up: the daemon's own are few.
+async function timeline(rig) {
+  const { page } = rig;
+  await logIn(page);
+  const now = Date.now();
+  const at = (hours) => new Date(now - hours * 3600e3).toISOString();
+  const item = (number) => ({
+    id: `00000000-0000-7000-8000-0000000000${number}`, tenant: `tenant-${number}`, severity: "warning", opened_at: at(number), last_seen_at: at(0), resolved_at: number < 13 ? at(1) : null,
+    acknowledged: null, resources: ["cpu_cores"], findings: [{ kind: "pinned_at_quota", severity: "warning", text: "cpu_cores stands at its quota of 4 cores; how much more is needed can't be seen." }],
+  });
+  const items = Array.from({ length: 17 }, (_, index) => item(index + 10));
+  await page.route("**/v1/incidents?*", (route) => route.fulfill({ json: { items, next: null } }));
+  await page.goto("/incidents");
+  await settled(page);
+  assert((await page.locator("#timeline-more").innerText()) === "and 3 more tenants, in the table below", await page.locator("#timeline-more").innerText());
+  const lanes = await page.locator("section[aria-labelledby=timeline] text.name").allTextContents();
+  assert(lanes.length === 14 && !lanes.includes("tenant-10") && lanes[0] === "tenant-13", `lanes: ${lanes}`);
+  assert((await page.locator(".rows tbody tr").first().innerText()).includes("CPU stands at its quota of 4 cores"), "no names of code in texts");
+  await check(rig, "a timeline of many");
 }
 
 // Reports open beside the page, look as files anywhere do, and print.
@@ -326,6 +396,8 @@ async function reports(rig) {
   await opened.waitForSelector("h1");
   assert((await opened.locator("h1").innerText()).startsWith("Report for"), "the report opens");
   await opened.close();
+  await page.selectOption("#report-language", "de");
+  assert((await link.getAttribute("href")).includes("language=de"), "a report in another language than the page's");
   // As a file that somebody was sent.
   const blank = { ...rig, page: await context.newPage() };
   for (const [name, from] of [["fleet", "/v1/reports/fleet"], ["tenant", `/v1/reports/tenants/${tenant}`]]) {
@@ -363,6 +435,10 @@ async function versions(rig) {
   await settled(page);
   const charts = await page.locator("main figure svg[aria-label]").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label")));
   assert(charts.length === 2 && charts[0].startsWith("Loss by version of CPU") && charts[1].startsWith("Coverage by version of CPU"), charts.join());
+  const marked = await page.locator("td.bad", { hasText: "intervals too narrow" }).count();
+  assert(marked === 1, `${marked} versions whose coverage is far off`);
+  const won = await page.locator("tr.chosen td.text").innerText();
+  assert(won.includes("26 % less loss than the last day carried on") && won.includes("1 % less loss than version 3"), won);
   await shoot(rig, "models-versions");
   await check(rig, "versions of models");
 }
@@ -445,4 +521,6 @@ await run("decisions", {}, async (rig) => {
 await run("halves", {}, compared);
 await run("reports", {}, reports);
 await run("versions", {}, versions);
+await run("nothing", {}, nothing);
+await run("timeline", {}, timeline);
 await run("pause", {}, pause);

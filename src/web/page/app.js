@@ -3,7 +3,8 @@
 
 import { Refusal, find, logOut, whoIsIt } from "./api.js";
 import { audit } from "./audit.js";
-import { choice, h, s, tell } from "./dom.js";
+import { paint } from "./brand.js";
+import { choice, h, nothingHere, s, tell } from "./dom.js";
 import { fleet } from "./fleet.js";
 import { incident } from "./incident.js";
 import { incidents } from "./incidents.js";
@@ -28,6 +29,8 @@ const PAGES = [
   [/^\/models$/, models],
   [/^\/audit$/, audit],
 ];
+// What is of the whole fleet is not for those who are for some tenants.
+const OF_FLEET = ["/incidents", "/rollouts", "/models", "/audit"];
 const LINKS = [["/", "nav.fleet"], ["/incidents", "nav.incidents"], ["/rollouts", "nav.rollouts"], ["/reports", "nav.reports"], ["/models", "nav.models"], ["/audit", "nav.audit"]];
 
 const main = document.getElementById("main");
@@ -74,12 +77,11 @@ function top() {
   );
 }
 
-// A WHITE_LABEL tenant's own people see its name, logo and colour in the place
-// of ours. The colour is used where no text stands, so that all stays readable.
-// Nothing is loaded from elsewhere, so a logo is shown that the template holds.
+// A WHITE_LABEL tenant's own people see its name, logo and colours in the place
+// of ours. Nothing is loaded from elsewhere, so a logo is shown that the
+// template holds.
 async function dress() {
-  const bar = document.getElementById("top");
-  bar.style.removeProperty("--brand");
+  paint();
   [brand, logo] = ["Plimsoll", null];
   if (!user || user.tenants.length !== 1) return;
   const settings = await find(`/v1/tenants/${encodeURIComponent(user.tenants[0])}/settings`).catch(() => null);
@@ -87,8 +89,16 @@ async function dress() {
   brand = value("product_name") || brand;
   const picture = value("logo_url") || "";
   if (picture.startsWith("data:image/")) logo = picture;
-  const colour = value("primary_color");
-  if (/^#[0-9a-f]{6}$/i.test(colour || "")) bar.style.setProperty("--brand", colour);
+  paint(value("primary_color"), value("accent_color"));
+}
+
+// The page at an address, for who is logged in.
+function pageAt(found, context) {
+  const { user: who } = context;
+  if (!found) return nothingHere(t("error.nothing"), "/", who?.tenants.length ? t("nav.own") : t("nav.fleet"));
+  const isOfFleet = OF_FLEET.includes(location.pathname) || location.pathname.startsWith("/rollouts/");
+  if (isOfFleet && who?.tenants.length) return nothingHere(t("error.of_fleet", { tenants: who.tenants.join(", ") }), "/", t("nav.own"));
+  return found[1](context);
 }
 
 async function leave() {
@@ -141,7 +151,7 @@ async function show({ moved = false } = {}) {
     entered: (who) => { user = who; },
   };
   try {
-    const page = found ? await found[1](context) : h("section", { class: "note" }, h("h1", null, t("error.nothing")));
+    const page = await pageAt(found, context);
     if (signal.aborted) return;
     main.replaceChildren(page);
     const title = main.querySelector("h1");

@@ -31,13 +31,14 @@ function rows(line) {
     below.hidden = !below.hidden;
     opener.setAttribute("aria-expanded", String(!below.hidden));
   } }, whole(line.number));
-  const about = line.tenant ? h("a", { href: `/tenants/${encodeURIComponent(line.tenant)}${line.resource ? `/${line.resource}` : ""}` }, line.tenant) : null;
+  const about = () => (line.tenant ? h("a", { href: `/tenants/${encodeURIComponent(line.tenant)}${line.resource ? `/${line.resource}` : ""}` }, line.tenant) : null);
   const row = h("tr", null,
     h("td", { class: "number" }, opener),
     h("td", { class: "nowrap" }, exactly(line.at)),
     h("td", { class: "mid" }, actor(line.actor)),
-    h("th", { scope: "row" }, word("action", line.action), step(line) ? h("small", null, step(line)) : null),
-    h("td", null, about, line.resource ? h("small", null, word("resource", line.resource)) : null),
+    h("th", { scope: "row" }, word("action", line.action), step(line) ? h("small", null, step(line)) : null,
+      h("small", { class: "narrow" }, h("b", null, actor(line.actor)), line.tenant ? [" · ", about()] : null, line.resource ? ` · ${word("resource", line.resource)}` : null), line.reason ? h("small", { class: "narrow" }, said(line.reason)) : null),
+    h("td", { class: "mid" }, about(), line.resource ? h("small", null, word("resource", line.resource)) : null),
     h("td", { class: "text wide" }, said(line.reason)));
   return [row, below];
 }
@@ -83,7 +84,7 @@ export async function audit({ search, signal }) {
       list.replaceChildren(h("p", { class: "note" }, t("audit.none")));
       return;
     }
-    const titles = [["audit.number", "number"], ["audit.when", ""], ["audit.who", "mid"], ["audit.what", ""], ["audit.about", ""], ["audit.why", "wide"]];
+    const titles = [["audit.number", "number"], ["audit.when", ""], ["audit.who", "mid"], ["audit.what", ""], ["audit.about", "mid"], ["audit.why", "wide"]];
     const body = h("tbody", null, page.items.map(rows));
     const sheet = h("table", { class: "rows" }, h("caption", { class: "unseen" }, t("audit.caption")), h("thead", null, h("tr", null, titles.map(([key, kind]) => h("th", { scope: "col", class: kind }, t(key))))), body);
     let { next } = page;

@@ -61,13 +61,19 @@ export function facts(pairs, kind = "facts") {
   return h("dl", { class: kind }, said.map(([term, value]) => [h("dt", null, term), h("dd", null, value)]));
 }
 
+// Says that there is nothing here, and leads to where there is something.
+export function nothingHere(text, path, name) {
+  return h("section", { class: "note", id: "nothing" }, h("h1", null, text), h("p", null, h("a", { href: path }, name)));
+}
+
 // A choice of one value out of some.
 export function choice(label, options, chosen, changed, attributes = {}) {
   const list = options.map(([value, text]) => h("option", { value, selected: value === chosen }, text));
   return h("label", { class: "field" }, h("span", null, label), h("select", { ...attributes, onchange: (event) => changed(event.target.value) }, list));
 }
 
-// Text of the daemon itself, which is English whatever the page's language is.
+// Text that people or the daemon wrote, as it is: English whatever the page's
+// language is. What only the daemon writes is shown by told.js.
 export function said(text, name = "span", attributes = {}) {
   return h(name, { lang: "en", ...attributes }, text);
 }

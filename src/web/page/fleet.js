@@ -5,7 +5,7 @@
 import { get, query } from "./api.js";
 import { sparkline } from "./chart.js";
 import { choice, h, settled } from "./dom.js";
-import { NOTHING, amount, fixed, plain, round, share, when, whole } from "./format.js";
+import { NOTHING, amount, fixed, plain, round, share, unitOf, when, whole } from "./format.js";
 import { pauseButton, pauseNote } from "./pause.js";
 import { staleNote } from "./stale.js";
 import { count, t, word } from "./words.js";
@@ -89,14 +89,14 @@ function row(one) {
   const quota = one.quotas.find((each) => each.resource === one.shown);
   const name = quota ? word("resource", quota.resource) : "";
   const spark = quota && quota.spark
-    ? sparkline({ values: quota.spark.values, limit: quota.limit, label: t("fleet.spark", { resource: name, peak: plain(quota.peak), limit: plain(quota.limit), unit: quota.unit }) })
+    ? sparkline({ values: quota.spark.values, limit: quota.limit, label: t("fleet.spark", { resource: name, peak: plain(quota.peak), limit: plain(quota.limit), unit: unitOf(quota.resource, quota.unit) }) })
     : h("span", { class: "quiet" }, t("fleet.no_usage"));
   const over = quota && quota.violations !== null && quota.violations > quota.budget;
   const number = (value, detail, kind = "") => h("td", { class: `number ${kind}` }, value, detail ? h("small", null, detail) : null);
   return h("tr", null,
     h("th", { scope: "row" }, h("a", { href: `/tenants/${encodeURIComponent(one.tenant)}${quota ? `/${quota.resource}` : ""}` }, one.name), h("small", null, one.name === one.tenant ? one.tier : `${one.tenant} · ${one.tier}`), one.incident ? h("small", { class: `narrow severity ${one.incident.severity}` }, word("severity", one.incident.severity)) : null),
     h("td", { class: "wide" }, spark, quota ? h("small", null, name) : null),
-    quota && quota.peak !== null ? number(share(quota.peak / quota.limit, 0), `${plain(quota.peak)} / ${plain(quota.limit)} ${quota.unit}`) : number(NOTHING, "", "quiet"),
+    quota && quota.peak !== null ? number(share(quota.peak / quota.limit, 0), `${plain(quota.peak)} / ${plain(quota.limit)} ${unitOf(quota.resource, quota.unit)}`) : number(NOTHING, "", "quiet"),
     number(quota ? share(quota.slack, 0) : NOTHING, "", "mid"),
     number(quota ? share(quota.violations, 2) : NOTHING, over ? t("fleet.of_budget", { budget: share(quota.budget, 2) }) : "", over ? "mid bad" : "mid"),
     number(amount(one.cost_now), "", "wide"),

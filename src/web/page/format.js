@@ -1,6 +1,6 @@
 // Numbers, shares, money and times as people of a language write them.
 
-import { spoken, t } from "./words.js";
+import { known, spoken, t } from "./words.js";
 
 const made = new Map();
 
@@ -40,12 +40,32 @@ export const round = (sum) => (sum ? `${whole(Number(sum.amount))} ${sum.currenc
 
 export const money = (sum) => (sum ? `${amount(sum)} ${sum.currency}` : NOTHING);
 
-export const withUnit = (value, unit) => (is(value) ? `${plain(value)} ${unit}` : NOTHING);
+// The unit of a resource in the reader's language; the one that is given where
+// there is no word for it.
+export const unitOf = (resource, given = "") => (resource && known("unit", resource)) || known("unit", given) || given;
+
+// The unit where it stands beside the resource's name; nothing where it is the
+// same word. Names may hold places to break at.
+export function unitBeside(resource, given) {
+  const unit = unitOf(resource, given);
+  return unit === known("resource", resource)?.replaceAll("\u00ad", "") ? "" : unit;
+}
+
+// A value in its unit; a share in percent.
+export function measure(value, resource, unit) {
+  if (unit === "share") return percent(value);
+  return is(value) ? `${plain(value)} ${unitOf(resource, unit)}`.trim() : NOTHING;
+}
 
 const date = (text) => new Date(text);
 
-export const when = (text) =>
-  text ? formatter(Intl.DateTimeFormat, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).format(date(text)) : NOTHING;
+// The form of a time that all pages use; only the audit log is exact to a
+// second. The year is said where it is another one.
+export function when(text) {
+  if (!text) return NOTHING;
+  const year = date(text).getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return formatter(Intl.DateTimeFormat, { weekday: "short", day: "numeric", month: "short", year, hour: "2-digit", minute: "2-digit" }).format(date(text));
+}
 
 export const exactly = (text) =>
   text ? formatter(Intl.DateTimeFormat, { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(date(text)) : NOTHING;

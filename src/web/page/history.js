@@ -1,7 +1,7 @@
 // What was changed and decided, as the audit log tells it.
 
 import { h, said, sheet, table } from "./dom.js";
-import { exactly, plain } from "./format.js";
+import { exactly, plain, when } from "./format.js";
 import { t, word } from "./words.js";
 
 const SHOWN = ["quota_changed", "recommendation_approved", "recommendation_rejected", "first_approval_given", "first_approval_lapsed", "change_requested", "change_request_approved", "change_request_rejected", "change_request_lapsed", "change_failed", "target_repaired"];
@@ -17,7 +17,7 @@ export function step(line) {
 export function changes(log) {
   const rows = log.filter((line) => SHOWN.includes(line.action)).map((line) =>
     h("tr", null,
-      h("td", { class: "nowrap" }, exactly(line.at)),
+      h("td", { class: "nowrap", title: exactly(line.at) }, when(line.at)),
       h("th", { scope: "row" }, word("action", line.action)),
       h("td", { class: "mid" }, actor(line.actor)),
       h("td", { class: "number" }, step(line)),

@@ -6,12 +6,14 @@ import { scale, timeMarks } from "./axes.js";
 import { fluid } from "./chart.js";
 import { ask } from "./decide.js";
 import { choice, h, s, said, settled, table } from "./dom.js";
-import { exactly, lasting, tick, when, whole } from "./format.js";
+import { lasting, tick, when, whole } from "./format.js";
 import { actor } from "./history.js";
-import { t, word } from "./words.js";
+import { told } from "./told.js";
+import { count, t, word } from "./words.js";
 
 const DAYS = 7;
 const PAGE = 100;
+// Lanes of the timeline; more would push the table out of sight.
 const LANES = 14;
 const STATES = ["open", "acknowledged", "resolved"];
 const SEVERITIES = ["info", "warning", "critical"];
@@ -35,14 +37,20 @@ function timeline(items) {
   const begin = now - DAYS * 86400e3;
   const recent = items.filter((one) => !one.resolved_at || Date.parse(one.resolved_at) > begin);
   if (!recent.length) return null;
-  const tenants = [...new Set(recent.map((one) => one.tenant))].slice(0, LANES);
+  // Those with trouble now stand first, so that none of them is left out before
+  // one that has none any more.
+  const inOrder = [...recent.filter((one) => !one.resolved_at), ...recent];
+  const all = [...new Set(inOrder.map((one) => one.tenant))];
+  const tenants = all.slice(0, LANES);
+  const others = all.length - tenants.length;
   const lane = 22;
   const height = tenants.length * lane + 28;
   const draw = (width) => lanes({ recent, tenants, begin, now, width, lane, height });
   return h("section", { class: "card", "aria-labelledby": "timeline" },
     h("h2", { id: "timeline" }, t("incidents.timeline", { days: DAYS })),
     h("ul", { class: "legend" }, SEVERITIES.slice().reverse().map((one) => h("li", null, s("svg", { class: "key", width: 22, height: 10, viewBox: "0 0 22 10", "aria-hidden": "true" }, s("rect", { class: `bar ${one}`, width: 22, height: 10, rx: 2 })), word("severity", one)))),
-    fluid(height, t("incidents.timeline_label", { days: DAYS }), draw));
+    fluid(height, t("incidents.timeline_label", { days: DAYS }), draw),
+    others ? h("p", { class: "quiet", id: "timeline-more" }, count("incidents.lanes", others, whole(others))) : null);
 }
 
 function lanes({ recent, tenants, begin, now, width, lane, height }) {
@@ -73,17 +81,21 @@ function row(one) {
   return h("tr", { class: state === "resolved" ? "over" : null },
     h("td", null, h("span", { class: `severity ${one.severity}` }, word("severity", one.severity)), h("small", null, word("state", state))),
     h("th", { scope: "row" }, h("a", { href: `/incidents/${one.id}` }, one.tenant), h("small", null, [...new Set(one.findings.map((finding) => word("kind", finding.kind)))].join(", "))),
-    h("td", { class: "text wide" }, worst ? said(worst.text) : null, others.length ? h("small", null, t("incidents.more", { count: whole(others.length) })) : null),
+    h("td", { class: "text wide" }, worst ? told(worst.text) : null, others.length ? h("small", null, t("incidents.more", { count: whole(others.length) })) : null),
     h("td", { class: "nowrap" }, when(one.opened_at)),
     h("td", { class: "number mid nowrap" }, lasted(one)));
 }
 
-// Asks for how long and why, and silences a tenant, one of its resources, or
-// all.
-export function silence({ tenant, resource, done }) {
+// Asks for how long, why, and of what, and silences a tenant, one of its
+// `resources`, or all.
+export function silence({ tenant, resources = [], done }) {
   const hours = h("select", { id: "silence-for" }, ["1", "4", "24", "168"].map((one) => h("option", { value: one, selected: one === "4" }, t(`silence.${one}`))));
   const whose = h("input", { id: "silence-tenant", value: tenant || "", autocomplete: "off", spellcheck: "false" });
+  const what = h("select", { id: "silence-what" },
+    h("option", { value: "", selected: true }, t("silence.all", { tenant })),
+    resources.map((one) => h("option", { value: one }, t("silence.only", { resource: word("resource", one) }))));
   const more = [{ name: "hours", element: hours, label: t("silence.for") }];
+  if (resources.length) more.unshift({ name: "resource", element: what, label: t("silence.what") });
   if (!tenant) more.unshift({ name: "tenant", element: whose, label: t("silence.tenant") });
   return ask({
     title: tenant ? t("silence.of", { tenant }) : t("silence.title"),
@@ -91,7 +103,7 @@ export function silence({ tenant, resource, done }) {
     commentLabel: t("silence.reason"),
     needed: true,
     more,
-    work: ({ comment, hours: long, tenant: named }) => {
+    work: ({ comment, hours: long, tenant: named, resource }) => {
       const until = new Date(Date.now() + Number(long) * 3600e3).toISOString();
       const wanted = tenant || (named || "").trim();
       return post("/v1/silences", { reason: comment, until, ...(wanted ? { tenant: wanted } : {}), ...(resource ? { resource } : {}) });
@@ -102,12 +114,12 @@ export function silence({ tenant, resource, done }) {
 function silences(items, may, again) {
   const rows = items.map((one) =>
     h("tr", null,
-      h("th", { scope: "row" }, one.tenant || t("incidents.all_tenants"), h("small", null, one.resource ? word("resource", one.resource) : t("incidents.all_resources"))),
-      h("td", { class: "text" }, said(one.reason)),
+      h("th", { scope: "row" }, one.tenant || t("incidents.all_tenants"), h("small", null, one.resource ? word("resource", one.resource) : t("incidents.all_resources")), h("small", { class: "narrow" }, said(one.reason))),
+      h("td", { class: "text wide" }, said(one.reason)),
       h("td", { class: "mid" }, actor(one.by)),
-      h("td", { class: "nowrap" }, exactly(one.until)),
+      h("td", null, when(one.until)),
       h("td", null, may ? h("button", { type: "button", "aria-label": `${t("incidents.lift")}: ${one.reason}`, onclick: () => remove(`/v1/silences/${one.id}`).then(again) }, t("incidents.lift")) : null)));
-  const titles = [[t("incidents.tenant"), ""], [t("audit.why"), ""], [t("incidents.by"), "mid"], [t("incidents.until"), ""], ["", ""]];
+  const titles = [[t("incidents.tenant"), ""], [t("audit.why"), "wide"], [t("incidents.by"), "mid"], [t("incidents.until"), ""], ["", ""]];
   return h("section", { "aria-labelledby": "silences" },
     h("div", { class: "headline" }, h("h2", { id: "silences" }, t("incidents.silences")), may ? h("button", { type: "button", onclick: () => silence({ done: again }) }, t("incidents.add_silence")) : null),
     rows.length ? h("div", { class: "sheet" }, table(t("incidents.silences"), titles.map(([title, kind]) => ({ title, kind })), rows, "rows")) : h("p", { class: "quiet" }, t("incidents.no_silences")));

@@ -2,6 +2,7 @@
 
 import { logIn } from "./api.js";
 import { h } from "./dom.js";
+import { tellOf } from "./told.js";
 import { t } from "./words.js";
 
 // Only a place on this server, so that a link can't lead elsewhere.
@@ -21,7 +22,7 @@ export async function login({ search, go, user, entered }) {
       go(target(search), { replace: true });
       return h("p");
     } catch (problem) {
-      return form(problem.message);
+      return form(tellOf(problem.message)[0]);
     }
   }
   if (user) {
@@ -32,7 +33,7 @@ export async function login({ search, go, user, entered }) {
 
   function form(message) {
     const token = h("input", { id: "token", type: "password", autocomplete: "current-password", required: true, spellcheck: "false", "aria-describedby": "login-help" });
-    const trouble = h("p", { id: "login-problem", class: "bad", role: "alert", lang: "en" }, message);
+    const trouble = h("p", { id: "login-problem", class: "bad", role: "alert" }, message);
     const enter = async (event) => {
       event.preventDefault();
       trouble.textContent = "";
@@ -40,7 +41,7 @@ export async function login({ search, go, user, entered }) {
         entered((await logIn(token.value.trim())).token);
         go(target(search), { replace: true });
       } catch (problem) {
-        trouble.textContent = problem.message;
+        [trouble.textContent] = tellOf(problem.message);
         token.select();
       }
     };

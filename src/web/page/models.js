@@ -3,25 +3,60 @@
 
 import { get } from "./api.js";
 import { timeChart } from "./chart.js";
-import { h, said, sheet, table } from "./dom.js";
+import { h, sheet, table } from "./dom.js";
 import { NOTHING, day, fixed, share, when, whole } from "./format.js";
+import { told } from "./told.js";
 import { t, word } from "./words.js";
 
 const loss = (score) => (score && score.to_seasonal_naive !== null ? score.to_seasonal_naive : null);
 const cover = (version) => (version.live && version.live.cover !== null ? version.live.cover : version.backtest ? version.backtest.cover : null);
 
-function row(version, name = null) {
+// An interval that holds far more or far fewer values than it should.
+const COVER_FROM = 0.7;
+const COVER_TO = 0.9;
+
+const lossOf = (version) => loss(version.live) ?? loss(version.backtest);
+
+// How much less a version lost than something else, in words; `ratio` is its
+// loss beside the other's.
+function beside(ratio, other) {
+  const part = Math.abs(1 - ratio);
+  if (part < 0.005) return t("models.same", { other });
+  return t(ratio < 1 ? "models.better" : "models.worse", { part: share(part, 0), other });
+}
+
+// What a version was worth beside the naive one and the next best version.
+function verdict(version, all) {
+  const own = lossOf(version);
+  if (own === null) return null;
+  const rivals = all.filter((one) => one !== version && loss(one.backtest) !== null).sort((a, b) => loss(a.backtest) - loss(b.backtest));
+  const next = loss(version.backtest) === null ? null : rivals[0];
+  return [
+    beside(own, t("models.naive")),
+    next ? beside(loss(version.backtest) / loss(next.backtest), t("models.next", { version: whole(next.version) })) : null,
+  ].filter(Boolean);
+}
+
+function coverCell(version) {
+  const part = cover(version);
+  const off = part === null ? null : part < COVER_FROM ? "narrow" : part > COVER_TO ? "wide" : null;
+  return h("td", { class: `number ${off ? "bad" : ""}` }, share(part), off ? h("small", null, t(`models.too_${off}`)) : null);
+}
+
+function row(version, all, name = null) {
   const number = (value, kind = "") => h("td", { class: `number ${kind}` }, value);
-  const worth = (score) => number(loss(score) === null ? NOTHING : fixed(loss(score), 3), loss(score) > 1 ? "bad" : "");
+  const worth = (score, kind) => number(loss(score) === null ? NOTHING : fixed(loss(score), 3), loss(score) > 1 ? `${kind} bad` : kind);
+  const named = t("models.number", { version: whole(version.version) });
+  const said = verdict(version, all) || [];
   return h("tr", { class: version.state === "champion" ? "chosen" : null },
-    h("th", { scope: "row" }, name || `v${version.version}`, h("small", null, name ? `v${version.version}` : word("modelstate", version.state))),
+    h("th", { scope: "row" }, name || named, h("small", null, name ? named : word("modelstate", version.state)), h("small", { class: "below-wide" }, said[0])),
     h("td", { class: "nowrap mid" }, when(version.fitted_at), h("small", null, `${day(version.window_from)} – ${day(version.window_to)}`)),
     number(whole(version.series), "mid"),
-    worth(version.backtest),
-    worth(version.live),
-    number(share(cover(version))),
+    worth(version.backtest, "mid"),
+    worth(version.live, ""),
+    coverCell(version),
     number(version.live ? whole(version.live.values) : NOTHING, "wide"),
-    h("td", { class: "text wide" }, said(version.reason)));
+    h("td", { class: "text wide" }, said.map((one) => h("div", null, one)), told(version.reason, "small", { class: "free" })));
 }
 
 // A figure of each version over time, live and in its backtest, beside what it
@@ -54,7 +89,7 @@ function courses(resource, versions) {
   ].map((figure, at) => (figure ? [h("h3", null, t(at ? "models.cover_title" : "models.loss_title")), figure] : null));
 }
 
-const TITLES = () => [[t("models.version"), ""], [[t("models.fitted"), h("small", null, t("models.window"))], "mid"], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
+const TITLES = () => [[t("models.version"), ""], [[t("models.fitted"), h("small", null, t("models.window"))], "mid"], [t("models.series"), "number mid"], [t("models.loss_backtest"), "number mid"], [t("models.loss_live"), "number"], [t("models.cover"), "number"], [t("models.values"), "number wide"], [t("models.why"), "wide"]];
 
 const rowsOn = (name, titles, rows) => sheet(name, table(name, titles.map(([title, kind]) => ({ title, kind })), rows, "rows"));
 
@@ -62,7 +97,7 @@ const rowsOn = (name, titles, rows) => sheet(name, table(name, titles.map(([titl
 function inUse(items) {
   const champions = items.filter((one) => one.state === "champion");
   const rows = champions.map((one) => {
-    const made = row(one, word("resource", one.resource));
+    const made = row(one, items.filter((other) => other.resource === one.resource), word("resource", one.resource));
     made.removeAttribute("class");
     return made;
   });
@@ -74,7 +109,7 @@ function versions(resource, all) {
   return h("section", { "aria-labelledby": `models-${resource}` },
     h("h2", { id: `models-${resource}` }, word("resource", resource)),
     courses(resource, all),
-    rowsOn(word("resource", resource), TITLES(), all.map((one) => row(one))));
+    rowsOn(word("resource", resource), TITLES(), all.map((one) => row(one, all))));
 }
 
 export async function models({ signal }) {
@@ -84,6 +119,7 @@ export async function models({ signal }) {
   const several = resources.filter((resource) => of(resource).length > 1);
   return h("div", null,
     h("h1", null, t("nav.models")),
+    h("p", null, t("models.mix")),
     h("p", { class: "quiet" }, t("models.text")),
     items.length ? inUse(items) : h("p", { class: "note" }, t("models.none")),
     items.length && !several.length ? h("p", { class: "quiet" }, t("models.one_version")) : null,

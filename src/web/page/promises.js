@@ -22,13 +22,14 @@ function left(promise) {
 function row(promise) {
   const number = (value, kind = "") => h("td", { class: `number ${kind}` }, value);
   const state = promise.breach || (promise.good === null ? "unmeasured" : "kept");
+  const kind = promise.breach ? "bad" : "";
   return h("tr", null,
-    h("th", { scope: "row" }, isQuota(promise) ? t("promises.quota", { resource: word("resource", promise.objective.quota) }) : t("promises.availability")),
+    h("th", { scope: "row" }, isQuota(promise) ? t("promises.quota", { resource: word("resource", promise.objective.quota) }) : t("promises.availability"), h("small", { class: `narrow ${kind}` }, word("promise", state))),
     number(percent(promise.target), "mid"),
     number(promise.good === null ? NOTHING : percent(promise.good)),
     h("td", { class: "number" }, left(promise)),
     promise.burn.map((burn) => number(burn.rate === null ? NOTHING : plain(burn.rate), burn.rate > burn.limit ? "mid bad" : "mid")),
-    h("td", { class: promise.breach ? "bad" : null }, word("promise", state)));
+    h("td", { class: `mid ${kind}` }, word("promise", state)));
 }
 
 // One line on all promises, which leads to them.
@@ -48,7 +49,7 @@ export function promisesOf(promises) {
   if (!promises.length) return null;
   const [first] = promises;
   const burns = first.burn.map((burn) => [t("promises.burn", { hours: whole(burn.window_seconds / 3600) }), "number mid"]);
-  const titles = [[t("promises.what"), ""], [t("promises.target"), "number mid"], [t("promises.good"), "number"], [t("promises.left"), "number"], ...burns, [t("promises.state"), ""]];
+  const titles = [[t("promises.what"), ""], [t("promises.target"), "number mid"], [t("promises.good"), "number"], [t("promises.left"), "number"], ...burns, [t("promises.state"), "mid"]];
   return h("section", { "aria-labelledby": "promises" },
     h("h2", { id: "promises" }, t("promises.title")),
     h("p", { class: "quiet" }, t("promises.text", { days: whole(first.period_seconds / DAY) }), promises.some((one) => !isQuota(one)) ? "" : ` ${t("promises.no_availability")}`),

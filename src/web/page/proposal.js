@@ -2,11 +2,13 @@
 
 import { post } from "./api.js";
 import { ask } from "./decide.js";
-import { facts, h, said, table, tell } from "./dom.js";
-import { amount, fixed, money, plain, share, when } from "./format.js";
+import { facts, h, table, tell } from "./dom.js";
+import { amount, fixed, money, plain, share, unitOf, when } from "./format.js";
+import { tellOf, told } from "./told.js";
 import { t, word } from "./words.js";
 
-function evidence({ evidence: rests, unit, cost }) {
+function evidence({ evidence: rests, resource, unit: given, cost }) {
+  const unit = unitOf(resource, given);
   const trial = rests.backtest;
   const policy = trial ? t(trial.proven ? "evidence.policy_held" : "evidence.policy_nearest", { policy: trial.policy, margin: plain(trial.margin) }) : null;
   const over = trial && trial.days > 0 ? t("evidence.trial", { days: plain(Math.round(trial.days)), violations: share(trial.violations, 2), slack: share(trial.slack, 0), changes: fixed(trial.changes_per_day, 1) }) : "";
@@ -16,12 +18,12 @@ function evidence({ evidence: rests, unit, cost }) {
   return h("details", { class: "evidence" },
     h("summary", null, t("evidence.title")),
     facts([
-      [t("evidence.peak"), t("evidence.peak_text", { peak: plain(rests.forecast_peak), unit, when: when(rests.peak_at), quantile: share(rests.peak_quantile, 1), model: rests.model })],
+      [t("evidence.peak"), t("evidence.peak_text", { peak: plain(rests.forecast_peak), unit, when: when(rests.peak_at), quantile: share(rests.peak_quantile, 1), model: word("model", rests.model) })],
       [t("evidence.usage"), t("evidence.usage_text", { median: plain(rests.usage_median), p95: plain(rests.usage_p95), max: plain(rests.usage_max), unit })],
-      [t("evidence.budget"), rests.budget ? said(t("evidence.budget_text", { budget: share(rests.budget, 2), because: rests.budget_because })) : null],
+      [t("evidence.budget"), rests.budget ? t("evidence.budget_text", { budget: share(rests.budget, 2), because: tellOf(rests.budget_because)[0] }) : null],
       [t("evidence.policy"), policy ? `${policy} ${over}` : null],
-      [t("evidence.confidence"), rests.confidence_because ? said(rests.confidence_because) : null],
-      [t("evidence.would_change"), rests.would_change && rests.would_change.length ? said(rests.would_change.join(" ")) : null],
+      [t("evidence.confidence"), rests.confidence_because ? told(rests.confidence_because) : null],
+      [t("evidence.would_change"), rests.would_change && rests.would_change.length ? told(rests.would_change.join(" ")) : null],
     ]),
     others.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("evidence.others") }, h("h4", null, t("evidence.others")), table(t("evidence.others"), titles.map(([title, kind]) => ({ title, kind })), others, "compare")) : null,
   );
@@ -44,9 +46,9 @@ export function proposal({ one, full, quota, recommendation, forecast, user, go 
     return h("aside", { class: "card proposal", "aria-labelledby": "proposal-title" },
       h("h3", { id: "proposal-title" }, title),
       decided ? h("p", null, t("tenant.decided_text")) : null,
-      why ? said(why, "p") : null);
+      why ? told(why, "p") : null);
   }
-  const values = { resource: word("resource", quota.resource), tenant: one.name, from: plain(recommendation.current), to: plain(recommendation.proposed), unit: recommendation.unit };
+  const values = { resource: word("resource", quota.resource), tenant: one.name, from: plain(recommendation.current), to: plain(recommendation.proposed), unit: unitOf(recommendation.resource, recommendation.unit) };
   const factor = Boolean(full.template && full.template.mfa_required);
   const here = `/tenants/${encodeURIComponent(one.tenant)}/${quota.resource}`;
   const after = (text) => { go(here, { replace: true }); tell(text); };
@@ -58,7 +60,7 @@ export function proposal({ one, full, quota, recommendation, forecast, user, go 
       factor,
       work: async ({ comment, headers }) => {
         const done = await post(`/v1/recommendations/${recommendation.id}/approve`, comment ? { comment } : {}, headers);
-        return done.quota ? t("decide.approved", { limit: plain(done.quota.limit), unit: done.quota.unit }) : t("decide.waits", { when: when(done.state.until) });
+        return done.quota ? t("decide.approved", { limit: plain(done.quota.limit), unit: values.unit }) : t("decide.waits", { when: when(done.state.until) });
       },
     }).then((text) => text && after(text));
   const reject = () =>
@@ -77,15 +79,15 @@ export function proposal({ one, full, quota, recommendation, forecast, user, go 
   return h("aside", { class: "card proposal", "aria-labelledby": "proposal-title" },
     h("h3", { id: "proposal-title" }, t("tenant.recommended")),
     h("p", { class: "change" }, t("tenant.change", values)),
-    h("p", null, worth(recommendation.cost), recommendation.no_cost_because ? said(recommendation.no_cost_because) : null),
+    h("p", null, worth(recommendation.cost), recommendation.no_cost_because ? told(recommendation.no_cost_because) : null),
     h("p", { class: "quiet" }, `${t("tenant.confidence", { confidence: fixed(recommendation.confidence, 2) })} · ${t("tenant.until", { when: when(recommendation.expires_at) })}`),
     recommendation.state.state === "awaits_second" ? h("p", null, t("tenant.first", { by: recommendation.state.by.name, when: when(recommendation.state.at) })) : null,
     may
       ? h("div", { class: "buttons" }, h("button", { type: "button", onclick: reject }, t("tenant.reject")), h("button", { type: "button", class: "main", onclick: approve }, t("tenant.approve")))
       : h("p", { class: "quiet" }, t("tenant.may_not")),
-    quota.held_back_by ? h("p", { class: "quiet" }, t("tenant.held", { why: "" }), said(quota.held_back_by)) : null,
+    quota.held_back_by ? h("p", { class: "quiet" }, t("tenant.held", { why: "" }), told(quota.held_back_by)) : null,
     h("h4", null, t("tenant.reasons")),
-    h("ul", { class: "reasons", lang: "en" }, recommendation.reasons.map((reason) => h("li", null, reason))),
+    h("ul", { class: "reasons" }, recommendation.reasons.map((reason) => told(reason, "li"))),
     evidence(recommendation),
   );
 }

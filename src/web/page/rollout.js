@@ -1,12 +1,13 @@
 // One rollout: what was seen of the changed quotas beside the rest, each stage
 // and change, and the way on or back.
 
-import { get, post } from "./api.js";
+import { find, get, post } from "./api.js";
 import { ask } from "./decide.js";
-import { facts, h, said, sheet, table } from "./dom.js";
-import { NOTHING, amount, exactly, fixed, lasting, plain, share, whole } from "./format.js";
+import { facts, h, nothingHere, said, sheet, table } from "./dom.js";
+import { NOTHING, fixed, lasting, plain, share, unitOf, when, whole } from "./format.js";
 import { actor } from "./history.js";
 import { all, badge, isOver, progress, stages } from "./rollouts.js";
+import { told } from "./told.js";
 import { t, word } from "./words.js";
 
 const SHOWN = 100;
@@ -56,16 +57,19 @@ function beside({ watched }) {
     ]));
 }
 
-// The halves of an A/B test, with intervals of 95 %.
-function halves({ comparison }) {
+// The halves of an A/B test, with intervals of 95 %, and costs in the currency
+// of the prices.
+function halves({ comparison }, currency) {
   if (!comparison) return null;
-  const written = { violations: (value) => share(value, 2), slack: (value) => share(value), cost: (value) => amount({ amount: value }), incidents: (value) => fixed(value, 2) };
-  const figure = (kind, { mean, low, high }) => h("td", { class: "number" }, written[kind](mean), low === null ? null : h("small", null, `${written[kind](low)} … ${written[kind](high)}`));
+  const written = { violations: (value) => share(value, 2), slack: (value) => share(value), cost: (value) => `${fixed(value, 2)} ${currency}`, incidents: (value) => fixed(value, 2) };
+  // A figure and its unit stay together.
+  const joined = (kind, value) => written[kind](value).replaceAll(" ", "\u00a0");
+  const figure = (kind, { mean, low, high }) => h("td", { class: "number" }, written[kind](mean), low === null ? null : h("small", null, t("rollout.interval", { low: joined(kind, low), high: joined(kind, high) })));
   const rows = Object.keys(written).filter((kind) => comparison[kind]).map((kind) => {
     const { a, b, difference } = comparison[kind];
     return h("tr", null, h("th", { scope: "row" }, t(`rollout.half_${kind}`)), figure(kind, a), figure(kind, b), figure(kind, difference));
   });
-  return h("section", { "aria-labelledby": "halves" },
+  return h("section", { class: "halves", "aria-labelledby": "halves" },
     h("h2", { id: "halves" }, t("rollout.halves")),
     h("p", { class: "quiet" }, t("rollout.halves_text")),
     rows.length ? rowsOn(t("rollout.halves"), [["", ""], ["A", "number"], ["B", "number"], [t("rollout.difference"), "number"]], rows) : h("p", { class: "note" }, t("rollout.halves_none")));
@@ -77,7 +81,7 @@ function stageRows(rollout) {
     const tenants = new Set(changes.map((one) => one.tenant)).size;
     return h("tr", { class: stage === rollout.stage && !isOver(rollout) ? "chosen" : null },
       h("th", { scope: "row" }, whole(stage + 1)),
-      h("td", { class: "number" }, whole(tenants)),
+      h("td", { class: "number mid" }, whole(tenants)),
       h("td", { class: "number" }, whole(changes.length)),
       h("td", { class: "course" }, progress(changes)));
   });
@@ -95,9 +99,9 @@ function changeRow(one) {
   return h("tr", null,
     h("th", { scope: "row" }, h("a", { href: `/tenants/${encodeURIComponent(one.tenant)}/${one.resource}` }, one.tenant), h("small", null, word("resource", one.resource))),
     h("td", { class: "number mid" }, whole(one.stage + 1), one.arm ? h("small", null, one.arm.toUpperCase()) : null),
-    h("td", { class: "number" }, `${plain(one.from)} → ${plain(one.to)}`),
-    h("td", null, word("changestate", one.outcome.kind), one.outcome.at ? h("small", null, exactly(one.outcome.at)) : null),
-    h("td", { class: "text wide" }, one.outcome.why ? said(one.outcome.why) : NOTHING));
+    h("td", { class: "number" }, `${plain(one.from)} → ${plain(one.to)}`, h("small", null, unitOf(one.resource))),
+    h("td", null, word("changestate", one.outcome.kind), one.outcome.at ? h("small", null, when(one.outcome.at)) : null),
+    h("td", { class: "text wide" }, one.outcome.why ? told(one.outcome.why) : NOTHING));
 }
 
 // A tenant that gets the template.
@@ -107,8 +111,8 @@ function moveRow({ to }) {
     h("th", { scope: "row" }, h("a", { href: `/tenants/${encodeURIComponent(one.tenant)}` }, one.tenant), h("small", null, t("rollout.template"))),
     h("td", { class: "number mid" }, whole(one.stage + 1), one.arm ? h("small", null, one.arm.toUpperCase()) : null),
     h("td", { class: "number" }, `${version(one.from, one.from_tier)} → ${version(to, one.to_tier)}`),
-    h("td", null, word("changestate", one.outcome.kind), one.outcome.at ? h("small", null, exactly(one.outcome.at)) : null),
-    h("td", { class: "text wide" }, one.outcome.why ? said(one.outcome.why) : one.tier_left_out ? t("rollout.tier_stays", { tier: one.tier_left_out }) : NOTHING));
+    h("td", null, word("changestate", one.outcome.kind), one.outcome.at ? h("small", null, when(one.outcome.at)) : null),
+    h("td", { class: "text wide" }, one.outcome.why ? told(one.outcome.why) : one.tier_left_out ? t("rollout.tier_stays", { tier: one.tier_left_out }) : NOTHING));
 }
 
 // A table that shows its first rows, and the rest when asked.
@@ -126,32 +130,42 @@ function long(name, titles, items, row) {
 // Those that suffer most stand first.
 const bySuffering = (a, b) => (part(b.since) ?? -1) - (part(a.since) ?? -1);
 
+// When the stage that is watched now has been watched for long enough.
+function watchedUntil({ state, paused_by: halted, since, watch_seconds: seconds }) {
+  if (state.kind !== "watching" || halted) return null;
+  const end = Date.parse(since) + seconds * 1000;
+  return end > Date.now() ? t("rollout.ends_in", { when: when(end), left: lasting(Date.now(), end) }) : t("rollout.ended", { when: when(end) });
+}
+
 export async function rollout({ parts: [id], signal, user, go }) {
-  const one = await get(`/v1/rollouts/${encodeURIComponent(id)}`, signal);
+  const one = await find(`/v1/rollouts/${encodeURIComponent(id)}`, signal);
+  if (!one) return nothingHere(t("rollout.missing"), "/rollouts", t("nav.rollouts"));
+  const summary = one.comparison ? await get("/v1/summary", signal) : null;
   const again = () => go(`/rollouts/${id}`, { replace: true });
   const may = ["approver", "admin"].includes(user.role);
   const { template, limits, watched } = one;
   return h("div", null,
     h("p", { class: "back" }, h("a", { href: "/rollouts" }, `← ${t("nav.rollouts")}`)),
     h("div", { class: "headline" }, h("h1", null, said(one.name)), badge(one)),
-    one.state.why ? h("p", { class: `note ${one.state.kind === "unseen" ? "" : "bad"}` }, said(one.state.why)) : null,
+    one.state.why ? h("p", { class: `note ${one.state.kind === "unseen" ? "" : "bad"}` }, told(one.state.why)) : null,
     h("div", { class: "buttons start" }, may ? buttons(one, again) : h("p", { class: "quiet" }, t("rollout.may_not"))),
     facts([
       [t("rollouts.why"), said(one.reason)],
       [t("rollout.strategy"), word("strategy", one.strategy.kind)],
       [t("rollout.template"), template ? t("rollout.version", { name: template.to.name, version: template.to.version }) : null],
       [t("rollouts.stage"), t("rollouts.stage_of", { stage: one.stage + 1, all: stages(one) })],
-      [t("rollout.stands"), `${exactly(one.since)} (${lasting(one.since)})`],
+      [t("rollout.stands"), `${when(one.since)} (${lasting(one.since)})`],
+      [t("rollout.watch_ends"), watchedUntil(one)],
       [t("rollout.watch"), t("rollout.watch_text", { time: lasting(0, one.watch_seconds * 1000), all: share(limits.violations), tenant: share(limits.tenant_violations), findings: whole(limits.incidents) })],
-      [t("rollouts.begun"), `${exactly(one.created_at)}, ${actor(one.by)}`],
-      [t("rollout.first"), one.first ? `${actor(one.first.by)}, ${exactly(one.first.at)}` : null],
+      [t("rollouts.begun"), `${when(one.created_at)}, ${actor(one.by)}`],
+      [t("rollout.first"), one.first ? `${actor(one.first.by)}, ${when(one.first.at)}` : null],
       [t("rollout.halted_by"), one.paused_by ? actor(one.paused_by) : null],
       [t("rollout.back_by"), one.taken_back_by ? actor(one.taken_back_by) : null],
     ]),
     beside(one),
-    halves(one),
+    halves(one, summary?.cost_now?.currency ?? ""),
     h("section", { "aria-labelledby": "stages" }, h("h2", { id: "stages" }, t("rollout.stages")),
-      rowsOn(t("rollout.stages"), [[t("rollouts.stage"), ""], [t("rollout.tenants"), "number"], [t("rollout.changes"), "number"], [t("rollout.outcome"), ""]], stageRows(one))),
+      rowsOn(t("rollout.stages"), [[t("rollouts.stage"), ""], [t("rollout.tenants"), "number mid"], [t("rollout.changes"), "number"], [t("rollout.outcome"), ""]], stageRows(one))),
     watched.tenants.length ? h("section", { "aria-labelledby": "by-tenant" }, h("h2", { id: "by-tenant" }, t("rollout.by_tenant")),
       long(t("rollout.by_tenant"), [[t("column.tenant"), ""], [t("rollouts.stage"), "number mid"], [t("rollout.before"), "number"], [t("rollout.since"), "number"]], [...watched.tenants].sort(bySuffering), tenantRow)) : null,
     h("section", { "aria-labelledby": "changes" }, h("h2", { id: "changes" }, t("rollout.changes")),

@@ -43,8 +43,8 @@ export function badge({ state, paused_by: halted }) {
 
 function row(one) {
   return h("tr", { class: isOver(one) ? "over" : null },
-    h("th", { scope: "row" }, h("a", { href: `/rollouts/${one.id}` }, said(one.name)), h("small", null, word("strategy", one.strategy.kind))),
-    h("td", null, badge(one)),
+    h("th", { scope: "row" }, h("a", { href: `/rollouts/${one.id}` }, said(one.name)), h("small", null, word("strategy", one.strategy.kind)), h("small", { class: "narrow" }, badge(one))),
+    h("td", { class: "mid" }, badge(one)),
     h("td", { class: "number mid" }, t("rollouts.stage_of", { stage: one.stage + 1, all: stages(one) })),
     h("td", { class: "course" }, progress(all(one))),
     h("td", { class: "nowrap mid", title: exactly(one.created_at) }, when(one.created_at), h("small", null, actor(one.by))),
@@ -53,7 +53,7 @@ function row(one) {
 
 export async function rollouts({ signal }) {
   const page = await get(`/v1/rollouts${query({ limit: PAGE })}`, signal);
-  const titles = [[t("rollouts.name"), ""], [t("rollouts.state"), ""], [t("rollouts.stage"), "number mid"], [t("rollouts.progress"), ""], [t("rollouts.begun"), "mid"], [t("rollouts.why"), "wide"]];
+  const titles = [[t("rollouts.name"), ""], [t("rollouts.state"), "mid"], [t("rollouts.stage"), "number mid"], [t("rollouts.progress"), ""], [t("rollouts.begun"), "mid"], [t("rollouts.why"), "wide"]];
   const sheet = table(t("rollouts.caption"), titles.map(([title, kind]) => ({ title, kind })), page.items.map(row), "rows");
   let { next } = page;
   const more = h("button", { type: "button", hidden: !next, onclick: async () => {

@@ -3,14 +3,15 @@
 
 import { find, get, query } from "./api.js";
 import { sparkline, timeChart } from "./chart.js";
-import { choice, facts, h, said, table } from "./dom.js";
-import { NOTHING, amount, fixed, money, plain, share, when, whole } from "./format.js";
+import { choice, facts, h, nothingHere, table } from "./dom.js";
+import { NOTHING, amount, fixed, money, plain, share, unitBeside, unitOf, when, whole } from "./format.js";
 import { changes } from "./history.js";
 import { pauseNote } from "./pause.js";
 import { promisesInShort, promisesOf } from "./promises.js";
 import { proposal } from "./proposal.js";
 import { reportLink } from "./reports.js";
 import { staleMark } from "./stale.js";
+import { told } from "./told.js";
 import { t, word } from "./words.js";
 import { whatIf } from "./whatif.js";
 
@@ -26,8 +27,8 @@ function quotaRow(tenant, quota, chosen) {
   const over = quota.violations > quota.budget;
   const number = (value, kind = "") => h("td", { class: `number ${kind}` }, value);
   return h("tr", { class: here ? "chosen" : null },
-    h("th", { scope: "row" }, h("a", { href: `/tenants/${encodeURIComponent(tenant)}/${quota.resource}`, "aria-current": here ? "true" : null }, word("resource", quota.resource)), h("small", null, quota.unit)),
-    h("td", { class: "mid" }, quota.spark ? sparkline({ values: quota.spark.values, limit: quota.limit, label: t("fleet.spark", { resource: word("resource", quota.resource), peak: plain(quota.peak), limit: plain(quota.limit), unit: quota.unit }) }) : null),
+    h("th", { scope: "row" }, h("a", { href: `/tenants/${encodeURIComponent(tenant)}/${quota.resource}`, "aria-current": here ? "true" : null }, word("resource", quota.resource)), h("small", null, unitBeside(quota.resource, quota.unit))),
+    h("td", { class: "mid" }, quota.spark ? sparkline({ values: quota.spark.values, limit: quota.limit, label: t("fleet.spark", { resource: word("resource", quota.resource), peak: plain(quota.peak), limit: plain(quota.limit), unit: unitOf(quota.resource, quota.unit) }) }) : null),
     number(plain(quota.limit)),
     number(plain(quota.peak), "mid"),
     number(share(quota.slack, 0), "mid"),
@@ -56,7 +57,7 @@ function headline(one, full, fit) {
   return [
     h("div", { class: "headline" }, h("h1", null, one.name), h("p", { class: "quiet" }, about.filter(Boolean).join(" · ")), reportLink(`/v1/reports/tenants/${encodeURIComponent(one.tenant)}`, "html", t("reports.one"))),
     open ? h("p", { class: `note severity-${open.severity}` }, h("a", { href: `/incidents/${open.id}` }, `${word("severity", open.severity)}: ${t("tenant.incident", { since: when(open.opened_at) })}`), ` (${word("state", open.state)})`) : null,
-    fit && fit.fit ? h("p", { class: "note" }, h("b", null, t("tenant.fit", { tier: fit.fit.fits })), " ", said(fit.fit.because.join(" "))) : null,
+    fit && fit.fit ? h("p", { class: "note" }, h("b", null, t("tenant.fit", { tier: fit.fit.fits })), " ", told(fit.fit.because.join(" "))) : null,
   ];
 }
 
@@ -108,8 +109,8 @@ function chartOf(parts, view, tried) {
   if (quota.recommendation) levels.push({ kind: "proposed", name: t("chart.proposed"), value: quota.proposed, from });
   if (tried !== null) levels.push({ kind: "tried", name: t("chart.slider"), value: tried, from });
   return {
-    label: t("chart.label", { resource: word("resource", quota.resource), tenant: one.name, peak: plain(quota.peak), unit: quota.unit, limit: plain(quota.limit) }),
-    unit: quota.unit,
+    label: t("chart.label", { resource: word("resource", quota.resource), tenant: one.name, peak: plain(quota.peak), unit: unitOf(quota.resource, quota.unit), limit: plain(quota.limit) }),
+    unit: unitOf(quota.resource, quota.unit),
     from,
     to,
     now,
@@ -126,6 +127,17 @@ function chartOf(parts, view, tried) {
   };
 }
 
+// A line on a rejection holds the quota, which stays; what was rejected stands
+// in the recommendation that was decided in the same instant.
+async function withRejected(lines, mine, signal) {
+  if (!lines.some((line) => line.action === "recommendation_rejected")) return lines;
+  const { items } = await get(`/v1/recommendations${query({ ...mine, state: "rejected", limit: 100 })}`, signal);
+  return lines.map((line) => {
+    const rejected = line.action === "recommendation_rejected" && items.find((one) => one.state.at === line.at);
+    return rejected ? { ...line, before: rejected.current, after: rejected.proposed } : line;
+  });
+}
+
 async function chosenQuota(one, full, quota, { signal, user, go }) {
   const path = `/v1/tenants/${encodeURIComponent(one.tenant)}/resources/${quota.resource}`;
   const mine = { tenant: one.tenant, resource: quota.resource };
@@ -139,11 +151,11 @@ async function chosenQuota(one, full, quota, { signal, user, go }) {
     get(`/v1/incidents${query({ ...mine, limit: 50 })}`, signal),
     quota.recommendation ? find(`/v1/recommendations/${quota.recommendation}`, signal) : null,
   ]);
-  const log = lines.items;
-  const title = h("h2", { id: "chosen" }, `${word("resource", quota.resource)} `, h("small", null, quota.unit));
+  const log = await withRejected(lines.items, mine, signal);
+  const title = h("h2", { id: "chosen" }, `${word("resource", quota.resource)} `, h("small", null, unitBeside(quota.resource, quota.unit)));
   const points = usage ? pointsOf(usage) : [];
   if (!points.some((point) => point.value !== null)) {
-    return h("section", { "aria-labelledby": "chosen" }, title, h("p", { class: "note" }, t("tenant.no_usage")), quota.reason ? said(quota.reason, "p") : null, changes(log));
+    return h("section", { "aria-labelledby": "chosen" }, title, h("p", { class: "note" }, t("tenant.no_usage")), quota.reason ? told(quota.reason, "p") : null, changes(log));
   }
   const spans = troubles.items.flatMap((incident) => incident.findings.filter((finding) => finding.resource === quota.resource).map((finding) => ({ kind: "trouble", from: Date.parse(finding.since), to: Date.parse(finding.ended_at || finding.last_seen_at) })));
   const parts = { one, quota, points, forecast, odd: anomalies ? anomalies.items : [], log, spans };
@@ -168,13 +180,17 @@ async function chosenQuota(one, full, quota, { signal, user, go }) {
 export async function tenant(context) {
   const { parts: [id, wanted], signal } = context;
   const path = encodeURIComponent(id);
+  const { tenants: own } = context.user;
+  if (own.length && !own.includes(id)) return nothingHere(t("error.not_yours", { tenants: own.join(", "), tenant: id }), "/", t("nav.own"));
   // Who sees some tenants only can't ask for what is of the whole fleet.
-  const pause = context.user.tenants.length ? { paused: null } : get("/v1/pause", signal);
-  const [{ paused }, one, full, fit, sla] = await Promise.all([pause, get(`/v1/fleet/${path}`, signal), get(`/v1/tenants/${path}`, signal), find(`/v1/tenants/${path}/tier-fit`, signal), get(`/v1/tenants/${path}/sla`, signal)]);
+  const pause = own.length ? { paused: null } : get("/v1/pause", signal);
+  const [{ paused }, one, full, fit, sla] = await Promise.all([pause, find(`/v1/fleet/${path}`, signal), find(`/v1/tenants/${path}`, signal), find(`/v1/tenants/${path}/tier-fit`, signal), find(`/v1/tenants/${path}/sla`, signal)]);
+  if (!one || !full || !sla) return nothingHere(t("tenant.missing", { tenant: id }), "/", t("nav.fleet"));
+  if (wanted && !one.quotas.some((quota) => quota.resource === wanted)) return nothingHere(t("tenant.no_resource", { tenant: one.name, resource: wanted }), `/tenants/${path}`, one.name);
   const measured = one.quotas.filter((quota) => quota.usage !== null);
   const others = one.quotas.filter((quota) => quota.usage === null);
   const chosen = one.quotas.find((quota) => quota.resource === wanted) || measured.find((quota) => quota.recommendation) || measured[0] || one.quotas[0];
-  const back = context.user.tenants.length ? null : h("p", { class: "back" }, h("a", { href: "/" }, `← ${t("nav.fleet")}`));
+  const back = own.length ? null : h("p", { class: "back" }, h("a", { href: "/" }, `← ${t("nav.fleet")}`));
   return h("div", null,
     back,
     headline(one, full, fit),
@@ -182,7 +198,7 @@ export async function tenant(context) {
     promisesInShort(sla.items),
     measured.length ? quotaTable(one, measured, chosen.resource) : null,
     others.length
-      ? h("details", { class: "quiet-list" }, h("summary", null, `${t("tenant.unmeasured")} (${whole(others.length)})`), facts(others.map((quota) => [word("resource", quota.resource), [`${plain(quota.limit)} ${quota.unit}`, quota.cost_now ? ` · ${money(quota.cost_now)}` : ""]])))
+      ? h("details", { class: "quiet-list" }, h("summary", null, `${t("tenant.unmeasured")} (${whole(others.length)})`), facts(others.map((quota) => [word("resource", quota.resource), [`${plain(quota.limit)} ${unitOf(quota.resource, quota.unit)}`, quota.cost_now ? ` · ${money(quota.cost_now)}` : ""]])))
       : null,
     await chosenQuota(one, full, chosen, context),
     promisesOf(sla.items),

@@ -2,7 +2,7 @@
 // here, so that a slider answers at once.
 
 import { h, table } from "./dom.js";
-import { NOTHING, day, fixed, plain, share, whole } from "./format.js";
+import { NOTHING, day, fixed, plain, share, unitOf, whole } from "./format.js";
 import { t } from "./words.js";
 
 // A sample lies above a quota where it is more than this above it, as in the
@@ -72,7 +72,7 @@ export function whatIf({ quota, points, recommendation, tried }) {
     );
   };
   const currency = () => (quota.price ? h("small", null, t("unit.per_month", { currency: quota.price.currency })) : null);
-  const titles = [["", ""], [[t("whatif.quota"), h("small", null, quota.unit)], "number"], [t("whatif.above"), "number"], [t("whatif.time"), "number mid"], [t("whatif.unused"), "number"], [[t("whatif.cost"), currency()], "number"], [[t("whatif.saving"), currency()], "number mid"]];
+  const titles = [["", ""], [[t("whatif.quota"), h("small", null, unitOf(quota.resource, quota.unit))], "number"], [t("whatif.above"), "number"], [t("whatif.time"), "number mid"], [t("whatif.unused"), "number"], [[t("whatif.cost"), currency()], "number"], [[t("whatif.saving"), currency()], "number mid"]];
   const own = h("tbody", { class: "own", "aria-live": "polite" });
   const rows = [line(t("whatif.now"), "now", quota.limit), quota.recommendation ? line(t("whatif.proposed"), "proposed", quota.proposed) : null].filter(Boolean);
   const compared = table(t("tenant.whatif"), titles.map(([title, kind]) => ({ title, kind })), rows, "compare");
@@ -81,14 +81,14 @@ export function whatIf({ quota, points, recommendation, tried }) {
   const slider = h("input", { id: "slider", type: "range", min: step, max: Math.ceil(most / step) * step, step, value: start });
   const move = (told) => {
     const limit = Number(slider.value);
-    shown.textContent = `${plain(limit)} ${quota.unit}`;
+    shown.textContent = `${plain(limit)} ${unitOf(quota.resource, quota.unit)}`;
     slider.setAttribute("aria-valuetext", shown.textContent);
     own.replaceChildren(line(t("whatif.slider"), "tried", limit));
     if (told) tried(limit);
   };
   slider.addEventListener("input", () => move(true));
   move(false);
-  return h("section", { class: "card", "aria-labelledby": "whatif-title" },
+  return h("section", { class: "card whatif", "aria-labelledby": "whatif-title" },
     h("h3", { id: "whatif-title" }, t("tenant.whatif")),
     h("p", { class: "quiet" }, t("tenant.whatif_text", { samples: whole(inside.length), from: day(from), to: day(to), budget: share(quota.budget, 2) })),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "whatif-title" }, compared),

@@ -38,7 +38,7 @@ export function count(key, number, shown = number) {
 
 // The word for a name of the API, such as a resource; the name where there is
 // none.
-export function word(kind, name) {
-  const key = `${kind}.${name}`;
-  return LANGUAGES[language][key] ?? english[key] ?? String(name).replaceAll("_", " ");
-}
+export const word = (kind, name) => known(kind, name) ?? String(name).replaceAll("_", " ");
+
+// The same; nothing where there is no word.
+export const known = (kind, name) => LANGUAGES[language][`${kind}.${name}`] ?? english[`${kind}.${name}`];
