@@ -70,7 +70,7 @@ pub fn summary(report: &TenantReport, figures: Figures) -> Vec<String> {
             let (count, when) = (figures.count(risks), figures.hours(hours));
             let parts = [
                 ("count", count.as_str()),
-                ("resource", resource.name()),
+                ("resource", figures.resource(resource)),
                 ("tenant", tenant),
                 ("when", &when),
             ];
@@ -128,7 +128,7 @@ fn quotas(report: &TenantReport, figures: Figures) -> Block {
     let rows = report.quotas.iter().map(|quota| {
         let amount = |value: f64| figures.amount(value, quota.resource);
         vec![
-            quota.resource.to_string(),
+            figures.resource(quota.resource).to_owned(),
             amount(quota.limit),
             figures.or_none(quota.recommended, amount),
             figures.or_none(quota.saving.as_ref(), |money| figures.money(money)),
@@ -146,7 +146,7 @@ fn quotas(report: &TenantReport, figures: Figures) -> Block {
 
 fn one_quota(quota: &ReportedQuota, figures: Figures) -> Vec<Block> {
     let Some(chart) = &quota.chart else { return Vec::new() };
-    let title = format!("{} ({})", quota.resource, quota.resource.unit());
+    let title = format!("{} ({})", figures.resource(quota.resource), figures.unit(quota.resource, false));
     let mut blocks = vec![
         Block::Subheading(title.clone()),
         Block::Chart(Chart::Usage {
