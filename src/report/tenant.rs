@@ -11,6 +11,8 @@ use crate::domain::{ApplyMode, Language, Step, Timestamp};
 const DAYS: usize = 8;
 /// Marks beside a chart's axis, above zero.
 const MARKS: usize = 4;
+/// What a chart's lines are, in the order of its legend.
+const LEGEND: [Word; 4] = [Word::ChartUsage, Word::ChartForecast, Word::ChartQuota, Word::ChartRecommended];
 
 /// Lays the report out.
 pub fn document(report: &TenantReport, language: Language) -> Document {
@@ -151,9 +153,10 @@ fn one_quota(quota: &ReportedQuota, figures: Figures) -> Vec<Block> {
         Block::Subheading(title.clone()),
         Block::Chart(Chart::Usage {
             title,
-            legend: [Word::ChartUsage, Word::ChartForecast, Word::ChartQuota].map(|word| figures.word(word)),
+            recommended: quota.recommended,
+            legend: LEGEND.map(|word| figures.word(word)),
             days: days(chart, figures),
-            marks: marks(chart, figures),
+            marks: marks(top(chart, quota.recommended), figures),
             chart: chart.clone(),
         }),
     ];
@@ -175,8 +178,7 @@ fn days(chart: &UsageChart, figures: Figures) -> Vec<(usize, String)> {
 }
 
 /// Round values from zero up to the top of a chart.
-fn marks(chart: &UsageChart, figures: Figures) -> Vec<(f64, String)> {
-    let top = top(chart);
+fn marks(top: f64, figures: Figures) -> Vec<(f64, String)> {
     let rough = top / MARKS as f64;
     let magnitude = 10_f64.powf(rough.log10().floor());
     let nice = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * magnitude);
@@ -189,9 +191,9 @@ fn marks(chart: &UsageChart, figures: Figures) -> Vec<(f64, String)> {
 }
 
 /// The largest value that a chart shows.
-pub fn top(chart: &UsageChart) -> f64 {
+pub fn top(chart: &UsageChart, recommended: Option<f64>) -> f64 {
     let usage = chart.usage.iter().flatten().copied();
     let forecast = chart.forecast.iter().map(|[_, _, high]| *high);
-    let all = usage.chain(forecast).chain(chart.quota.iter().copied());
+    let all = usage.chain(forecast).chain(chart.quota.iter().copied()).chain(recommended);
     all.filter(|value| value.is_finite()).fold(0.0, f64::max).max(f64::MIN_POSITIVE)
 }
