@@ -60,11 +60,16 @@ pub async fn examine(config: &Config) -> Vec<Checked> {
     let mut all = vec![around::server(config, is_running).await];
     all.extend(around::store(config, is_running).await);
     all.extend(usage::clock(config).await);
-    all.extend(usage::expressions(config).await);
+    all.extend(usage::together(usage::expressions(config).await));
     all.push(prices(config));
     all.extend(around::target(config).await);
     all.extend(around::receivers(config).await);
     all
+}
+
+/// How many there are of something, with its name.
+fn counted(count: usize, name: &str) -> String {
+    if count == 1 { format!("1 {name}") } else { format!("{count} {name}s") }
 }
 
 fn prices(config: &Config) -> Checked {

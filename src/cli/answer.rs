@@ -5,7 +5,8 @@ use std::io::Write;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::Value;
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Args)]
@@ -54,16 +55,65 @@ pub fn items(answer: &Value) -> &[Value] {
     answer["items"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A text as it is, anything else as JSON, and a dash for nothing.
+/// The decimals of a number for people, counted from its first one that says something.
+const DECIMALS: usize = 4;
+/// Numbers from this size on, and those whose first digit lies so far behind the
+/// point, are written with an exponent.
+const HUGE: f64 = 1e18;
+const TINY: f64 = 1e-9;
+
+/// A value as people read it: a text as it is, a number without digits that say
+/// nothing, an amount with its currency, lists and records in words, and a dash
+/// for nothing.
 pub fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() == 0.0) => {
-            number.as_f64().map_or_else(|| number.to_string(), |number| format!("{number:.0}"))
-        }
-        other => other.to_string(),
+        Value::Bool(is_so) => is_so.to_string(),
+        Value::Number(whole) if whole.is_i64() || whole.is_u64() => whole.to_string(),
+        Value::Number(other) => other.as_f64().map_or_else(|| other.to_string(), number),
+        Value::Array(all) if all.is_empty() => "-".to_owned(),
+        Value::Array(all) => all.iter().map(word).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => money(fields).unwrap_or_else(|| record(fields)),
     }
+}
+
+/// At most four decimals that say something, and no zeros at the end.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(TINY..HUGE).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    // 0.00012345 has three zeros before its first digit.
+    let zeros =
+        if size > 0.0 && size < 1.0 { ((-size.log10()).ceil() as usize).saturating_sub(1) } else { 0 };
+    let text = format!("{value:.*}", DECIMALS + zeros);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// An amount with its currency, with two decimals as on a bill.
+fn money(fields: &Map<String, Value>) -> Option<String> {
+    let [amount, currency] = ["amount", "currency"].map(|name| fields.get(name).and_then(Value::as_str));
+    let (amount, currency) = (amount?.parse::<Decimal>().ok()?, currency?);
+    let amount = amount.round_dp(2);
+    // No debt of nothing.
+    let amount = if amount.is_zero() { Decimal::ZERO } else { amount };
+    Some(format!("{amount:.2} {currency}"))
+}
+
+/// A record in words: a template as `gold@2`, anything else by the names of its
+/// fields. What is empty is left out.
+fn record(fields: &Map<String, Value>) -> String {
+    let (mut parts, mut told) = (Vec::new(), Vec::new());
+    if let (Some(Value::String(name)), Some(version)) = (fields.get("name"), fields.get("version")) {
+        parts.push(format!("{name}@{}", word(version)));
+        told.extend(["name", "version"]);
+    }
+    let says = |value: &Value| !matches!(value, Value::Null) && *value != Value::Array(Vec::new());
+    let rest = fields.iter().filter(|(name, value)| !told.contains(&name.as_str()) && says(value));
+    parts.extend(rest.map(|(name, value)| format!("{} {}", name.replace('_', " "), word(value))));
+    if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
 }
 
 /// A table with these headings.
@@ -130,5 +180,64 @@ fn origin(origin: &Value) -> String {
         Some("template") => format!("template {}@{}", field("name"), field("version")),
         Some("config") => format!("config {}", field("key")),
         _ => field("kind"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_carry_no_digits_that_say_nothing() {
+        for (value, shown) in [
+            (json!(0.999_000_000_000_000_1), "0.999"),
+            (json!(-1.000_000_000_000_222), "-1"),
+            (json!(0.993_772_911_690_966_9), "0.9938"),
+            (json!(12_345.678_901), "12345.6789"),
+            (json!(0.000_123_456), "0.0001235"),
+            (json!(0.001), "0.001"),
+            (json!(2.5e-7), "0.00000025"),
+            (json!(1.5e-12), "1.500e-12"),
+            (json!(150_000.0), "150000"),
+            (json!(1e15), "1000000000000000"),
+            (json!(2e18), "2.000e18"),
+            (json!(-0.0), "0"),
+            (json!(0), "0"),
+            (json!(u64::MAX), "18446744073709551615"),
+        ] {
+            assert_eq!(word(&value), shown, "{value}");
+        }
+    }
+
+    #[test]
+    fn small_records_are_told_in_words() {
+        for (value, shown) in [
+            (json!({"quota": "cpu_cores"}), "quota cpu_cores"),
+            (json!({"amount": "20.5", "currency": "USD"}), "20.50 USD"),
+            (json!({"amount": "-0.0049", "currency": "EUR", "per": "month"}), "0.00 EUR"),
+            (
+                json!({"name": "gold", "version": 2, "violation_budget": 0.002, "mfa_required": true,
+                    "alert_receivers": ["pager", "chat"], "ip_whitelist": [], "availability_percent": null}),
+                "gold@2, alert receivers pager, chat, mfa required true, violation budget 0.002",
+            ),
+            (json!(["DE", "FR"]), "DE, FR"),
+            (json!([]), "-"),
+            (json!({}), "-"),
+            (json!(null), "-"),
+        ] {
+            assert_eq!(word(&value), shown, "{value}");
+        }
+    }
+
+    #[test]
+    fn machines_get_every_digit() {
+        let answer = json!({"confidence": 0.993_772_911_690_966_9});
+        for (form, shown) in [(Form::Json, "0.9937729116909669"), (Form::Yaml, "0.9937729116909669")] {
+            let mut out = Vec::new();
+            assert!(Output { output: form }.show(&answer, &mut out).unwrap());
+            assert!(String::from_utf8(out).unwrap().contains(shown));
+        }
     }
 }

@@ -154,11 +154,18 @@ fn list(
             event.actor.to_string(),
             name(&event.action)?,
             on.collect::<Vec<_>>().join(" "),
-            event.reason,
+            without_id(&event.reason).to_owned(),
         ]);
     }
     writeln!(out, "{sheet}")?;
     Ok(())
+}
+
+/// A reason without the id of the incident that it begins with: it says nothing
+/// to people, and `--output json` has it.
+fn without_id(reason: &str) -> &str {
+    let behind = reason.strip_prefix("incident ").and_then(|rest| rest.split_once(": "));
+    behind.filter(|(id, _)| id.parse::<uuid::Uuid>().is_ok()).map_or(reason, |(_, why)| why)
 }
 
 fn name(action: &impl serde::Serialize) -> anyhow::Result<String> {
@@ -340,4 +347,18 @@ fn tell(report: &AuditReport, beside_checkpoints: bool, out: &mut impl Write) ->
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_spared_the_id_of_an_incident() {
+        let reason = "incident 01a227af-ea8a-745b-be67-675da2d63c24: CPU rose: much";
+        assert_eq!(without_id(reason), "CPU rose: much");
+        for other in ["incident at night: all was down", "they asked for it"] {
+            assert_eq!(without_id(other), other);
+        }
+    }
 }

@@ -106,7 +106,7 @@ const BATCH: [(&str, &str); 8] = [
     ("resource", "/resource"),
     ("now", "/from"),
     ("recommended", "/to"),
-    ("saving a month", "/saving/amount"),
+    ("saving a month", "/saving"),
     ("outcome", "/outcome"),
     ("why", "/why"),
 ];
@@ -119,7 +119,7 @@ const COLUMNS: [(&str, &str); 9] = [
     ("recommended", "/proposed"),
     ("unit", "/unit"),
     ("confidence", "/confidence"),
-    ("saving a month", "/cost/saving/amount"),
+    ("saving a month", "/cost/saving"),
     ("state", "/state/state"),
 ];
 
@@ -145,9 +145,7 @@ fn show(what: &What, answer: Value, out: &mut impl Write) -> anyhow::Result<()> 
             columns(&answer, &BATCH, out)?;
             let saving = match &answer["saving"] {
                 Value::Null => String::new(),
-                saving => {
-                    format!(", saving {} {} a month", word(&saving["amount"]), word(&saving["currency"]))
-                }
+                saving => format!(", saving {} a month", word(saving)),
             };
             let done = if answer["dry_run"] == true {
                 "would be decided on; nothing was changed"

@@ -12,6 +12,7 @@ use super::client::{Body, Server};
 use super::decision::Why;
 use crate::domain::template::Extends;
 use crate::domain::{ApplyMode, Cadence, Resource, TenantId, Tier};
+use crate::rightsize::words::percent;
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -188,7 +189,7 @@ pub fn run(arguments: &Tenant, out: &mut impl Write) -> anyhow::Result<()> {
             writeln!(out, "{}, tier {}, template {}", field("tenant"), field("tier"), field("template"))?;
             answer::settings(&answer["items"], out)
         }
-        What::Sla { .. } => columns(&answer, &PROMISES, out),
+        What::Sla { .. } => columns(&in_percent(answer), &PROMISES, out),
         What::Meters { .. } if answer["items"].as_array().is_none_or(Vec::is_empty) => {
             Ok(writeln!(out, "nothing is counted; [metering] of the config says how")?)
         }
@@ -196,6 +197,18 @@ pub fn run(arguments: &Tenant, out: &mut impl Write) -> anyhow::Result<()> {
         What::Remove { id, .. } => Ok(writeln!(out, "{id} is gone")?),
         What::Get { .. } | What::Create(_) | What::Change(_) => answer::fields(&answer, out),
     }
+}
+
+/// Promises with their shares in percent: four decimals of 0.99995 would be 1.
+fn in_percent(mut answer: Value) -> Value {
+    for promise in answer["items"].as_array_mut().into_iter().flatten() {
+        for name in ["target", "good", "budget_left"] {
+            if let Some(share) = promise[name].as_f64() {
+                promise[name] = percent(share).into();
+            }
+        }
+    }
+    answer
 }
 
 fn call(server: &Server, what: &What) -> anyhow::Result<Value> {
@@ -238,4 +251,22 @@ fn seen(version: Option<u64>, code: Option<&str>) -> Vec<(&'static str, String)>
     let mut headers = answer::code(code);
     headers.extend(version.map(|number| ("if-match", format!("\"{number}\""))));
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promises_are_shown_in_percent() {
+        let state = json!({"objective": {"quota": "cpu_cores"}, "target": 0.99995, "good": 0.998_000_000_000_000_1,
+            "budget_left": -1.000_000_000_000_222, "breach": null, "burn": [{"rate": 2.000_000_000_1}, {"rate": null}]});
+        let mut out = Vec::new();
+        columns(&in_percent(json!({"items": [state, {"objective": "availability"}]})), &PROMISES, &mut out)
+            .unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let row = shown.lines().find(|line| line.contains("cpu_cores")).unwrap();
+        let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(cells, ["quota cpu_cores", "99.995 %", "99.8 %", "-100 %", "2", "-", "-"]);
+    }
 }

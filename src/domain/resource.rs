@@ -79,6 +79,18 @@ impl Resource {
         }
     }
 
+    /// The unit behind a number as it is shown: "1 core", but "1.5 cores".
+    pub fn unit_behind(self, shown: &str) -> &'static str {
+        match (self, shown) {
+            (Resource::CpuCores, "1") => "core",
+            (Resource::ConcurrentConnections | Resource::DatabaseConnections, "1") => "connection",
+            (Resource::ApiRequestsPerMinute, "1") => "request/min",
+            (Resource::MlModelInstances, "1") => "instance",
+            (Resource::AiProcessingUnits, "1") => "AI unit",
+            _ => self.unit(),
+        }
+    }
+
     /// The steps in which a quota of this resource is set: a quota is always
     /// a whole multiple of it. A tenth of a core or of a GB, else whole units.
     pub fn granularity(self) -> f64 {
@@ -132,6 +144,16 @@ mod tests {
             assert_eq!(json, format!("{:?}", resource.name()));
         }
         assert!("cpu".parse::<Resource>().is_err());
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(Resource::ALL.map(|one| one.unit_behind("2")), Resource::ALL.map(Resource::unit));
+        assert!(Resource::ALL.iter().all(|one| !one.unit_behind("1").ends_with("ns")));
+        assert_eq!(
+            [Resource::CpuCores.unit_behind("1"), Resource::MemoryGb.unit_behind("1")],
+            ["core", "GB"]
+        );
     }
 
     #[test]

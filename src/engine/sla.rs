@@ -157,19 +157,25 @@ fn finding(state: &SlaState, breach: Breach, now: Timestamp) -> Finding {
     let percent = |share: f64| format!("{:.3} %", 100.0 * share);
     let days = state.period_seconds / 86_400;
     let good = state.good.unwrap_or(f64::NAN);
-    let (severity, how, index) = match breach {
-        Breach::BurnsFast => (Severity::Critical, "the error budget is being spent fast", 0),
-        Breach::BurnsSlowly => (Severity::Warning, "the error budget is being spent too fast to last", 1),
-        Breach::UsedUp => (Severity::Warning, "the error budget is used up", 1),
+    let (severity, index) = match breach {
+        Breach::BurnsFast => (Severity::Critical, 0),
+        Breach::BurnsSlowly | Breach::UsedUp => (Severity::Warning, 1),
     };
     let burn = &state.burn[index];
     let rate = burn.rate.unwrap_or_default();
+    let window = match burn.window_seconds / 3600 {
+        1 => "hour".to_owned(),
+        hours => format!("{hours} hours"),
+    };
+    let pace = format!("{rate:.1} times as much failed as the promise allows for that time");
+    let how = match breach {
+        Breach::UsedUp => format!("More failed than the {days} days allow. Over the last {window} {pace}."),
+        _ => format!("Over the last {window} {pace}; going on like this breaks the promise."),
+    };
     let text = format!(
-        "The service was available for {} of the last {days} days; {} is promised, and {how}: {rate:.1} times as fast \
-         as it lasts over the last {} h.",
+        "The service was available for {} of the last {days} days; {} is promised. {how}",
         percent(good),
         percent(state.target),
-        burn.window_seconds / 3600,
     );
     Finding {
         severity,

@@ -109,8 +109,10 @@ pub enum Chart {
         title: String,
         /// The figures.
         chart: UsageChart,
-        /// What usage, forecast and quota are called.
-        legend: [String; 3],
+        /// The limit that is recommended, where one is.
+        recommended: Option<f64>,
+        /// What usage, forecast, quota and recommended quota are called.
+        legend: [String; 4],
         /// The days below the axis, each with its step.
         days: Vec<(usize, String)>,
         /// The marks beside the axis, each with its value.

@@ -71,7 +71,20 @@ impl Figures {
 
     /// A figure of a resource with its unit.
     pub fn amount(self, value: f64, resource: Resource) -> String {
-        format!("{}{JOINED}{}", self.number(value), resource.unit())
+        let shown = self.number(value);
+        let unit = self.unit(resource, shown == "1");
+        format!("{shown}{JOINED}{unit}")
+    }
+
+    /// The unit of a resource, behind one or behind many.
+    pub fn unit(self, resource: Resource, is_one: bool) -> &'static str {
+        let words = Word::of_unit(resource);
+        words.map_or(resource.unit(), |[one, many]| if is_one { one } else { many }.text(self.0))
+    }
+
+    /// What a resource is called.
+    pub fn resource(self, resource: Resource) -> &'static str {
+        Word::of_resource(resource).text(self.0)
     }
 
     /// A share in percent.
@@ -156,6 +169,14 @@ mod tests {
         assert_eq!([english.share(0.123), german.share(0.0123)], ["12\u{a0}%", "1,2\u{a0}%"]);
         assert_eq!([english.share(0.0), english.share(0.00001)], ["0\u{a0}%", "<\u{a0}0.1\u{a0}%"]);
         assert_eq!([english.precise(0.9995), german.precise(0.99)], ["99.95\u{a0}%", "99\u{a0}%"]);
+        let cpu = Resource::CpuCores;
+        assert_eq!([english.amount(1.0, cpu), english.amount(1.5, cpu)], ["1\u{a0}core", "1.5\u{a0}cores"]);
+        let ai = Resource::AiProcessingUnits;
+        assert_eq!(
+            [german.amount(1.0, ai), german.amount(2.0, ai)],
+            ["1\u{a0}KI-Einheit", "2\u{a0}KI-Einheiten"]
+        );
+        assert_eq!(german.amount(1.0, Resource::MemoryGb), "1\u{a0}GB");
         let at = "2026-11-23T06:05:00Z".parse().unwrap();
         assert_eq!(english.instant(at), "23 Nov 2026\u{a0}06:05");
         assert_eq!((german.day(at), german.short_day(at)), ("23.11.2026".to_owned(), "23.11.".to_owned()));

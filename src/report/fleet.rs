@@ -75,7 +75,7 @@ pub fn summary(report: &FleetReport, figures: Figures) -> Vec<String> {
             Word::SumRisk,
             &[
                 ("count", &figures.count(report.at_risk.total)),
-                ("resource", first.resource.name()),
+                ("resource", figures.resource(first.resource)),
                 ("tenant", first.tenant.as_str()),
                 ("when", &figures.hours(first.hours)),
             ],
@@ -140,7 +140,7 @@ fn changes(since: &Since, figures: Figures) -> Vec<Block> {
         blocks.push(Block::Text(figures.say(word, &[("cost", &figures.money(&size))])));
     }
     let tenant = |id: &TenantId| id.to_string();
-    let quota = |name: &QuotaName| format!("{} {}", name.tenant, name.resource);
+    let quota = |name: &QuotaName| format!("{} {}", name.tenant, figures.resource(name.resource));
     let lists = [
         named(Word::SinceCame, &since.came, tenant, figures),
         named(Word::SinceLeft, &since.left, tenant, figures),
@@ -211,7 +211,7 @@ fn savings(report: &FleetReport, figures: Figures) -> Vec<Block> {
         return vec![Block::Heading(title, None), none];
     }
     let bars = top.rows.iter().take(BARS).map(|row| Bar {
-        label: format!("{} {}", row.tenant, row.resource),
+        label: format!("{} {}", row.tenant, figures.resource(row.resource)),
         values: vec![parts::plain(&row.saving)],
         shown: vec![figures.money(&row.saving)],
     });
@@ -228,7 +228,7 @@ fn savings(report: &FleetReport, figures: Figures) -> Vec<Block> {
         vec![
             row.tenant.to_string(),
             row.tier.to_string(),
-            row.resource.to_string(),
+            figures.resource(row.resource).to_owned(),
             figures.amount(row.current, row.resource),
             figures.amount(row.proposed, row.resource),
             figures.money(&row.saving),
@@ -261,7 +261,7 @@ fn at_risk(report: &FleetReport, figures: Figures) -> Vec<Block> {
         vec![
             row.tenant.to_string(),
             row.tier.to_string(),
-            row.resource.to_string(),
+            figures.resource(row.resource).to_owned(),
             figures.hours(row.hours),
             figures.amount(row.used, row.resource),
             figures.or_none(row.expected, |value| figures.amount(value, row.resource)),
@@ -303,7 +303,7 @@ fn accuracy(all: &[Accuracy], figures: Figures) -> Vec<Block> {
     let rows = all.iter().map(|one| {
         let scored = if one.is_live { Word::ScoredLive } else { Word::ScoredBacktest };
         vec![
-            one.resource.to_string(),
+            figures.resource(one.resource).to_owned(),
             one.version.to_string(),
             figures.or_none(one.to_seasonal_naive, |share| figures.share(share)),
             figures.or_none(one.cover, |share| figures.share(share)),

@@ -153,7 +153,7 @@ fn write_block(out: &mut String, block: &Block) {
             write_table(out, table);
             Ok(())
         }
-        Block::Chart(chart) => writeln!(out, "<figure>{}</figure>", charts::svg(chart)),
+        Block::Chart(chart) => writeln!(out, "<figure>{}</figure>", charts::figure(chart)),
     };
 }
 

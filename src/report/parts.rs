@@ -150,7 +150,7 @@ fn changes(applied: &AppliedChanges, of_many: bool, figures: Figures) -> Block {
         let by = if row.recommended { Word::ByRecommendation } else { Word::ByPerson };
         let mut cells = vec![
             figures.instant(row.at),
-            row.resource.to_string(),
+            figures.resource(row.resource).to_owned(),
             figures.amount(row.before, row.resource),
             figures.amount(row.after, row.resource),
             figures.word(by),

@@ -13,7 +13,7 @@ const HOUR: u64 = 3600;
 
 /// Of all tenants: how many are kept, and those that are in danger.
 pub fn of_fleet(promises: &Promises, figures: Figures) -> Vec<Block> {
-    let mut blocks = vec![heading(promises.period_seconds, figures)];
+    let mut blocks = vec![heading(Word::Promises, promises.period_seconds, figures)];
     let availability = match promises.availability.measured {
         0 => figures.word(Word::PromisesUnmeasured),
         _ => kept(Word::PromisesAvailability, &promises.availability, figures),
@@ -37,7 +37,8 @@ pub fn of_fleet(promises: &Promises, figures: Figures) -> Vec<Block> {
 pub fn of_tenant(states: &[SlaState], figures: Figures) -> Vec<Block> {
     let Some(first) = states.first() else { return Vec::new() };
     let rows = states.iter().map(|state| cells(state, figures)).collect();
-    vec![heading(first.period_seconds, figures), Table::block(&columns(first, figures), rows, None)]
+    let heading = heading(Word::PromisesOwn, first.period_seconds, figures);
+    vec![heading, Table::block(&columns(first, figures), rows, None)]
 }
 
 /// How many are kept, in a sentence; nothing where nothing is measured.
@@ -50,9 +51,9 @@ fn kept(word: Word, all: &PromisesKept, figures: Figures) -> String {
     figures.say(word, &[("kept", &kept), ("count", &measured)])
 }
 
-fn heading(period_seconds: u64, figures: Figures) -> Block {
+fn heading(title: Word, period_seconds: u64, figures: Figures) -> Block {
     let days = figures.count(period_seconds / DAY);
-    Block::Heading(figures.word(Word::Promises), Some(figures.say(Word::PromisesAbout, &[("days", &days)])))
+    Block::Heading(figures.word(title), Some(figures.say(Word::PromisesAbout, &[("days", &days)])))
 }
 
 /// The columns; the windows of the burn rates are those of any state.
@@ -73,7 +74,9 @@ fn columns(state: &SlaState, figures: Figures) -> Vec<(String, bool)> {
 fn cells(state: &SlaState, figures: Figures) -> Vec<String> {
     let what = match state.objective {
         Objective::Availability => figures.word(Word::PromiseAvailability),
-        Objective::Quota(resource) => figures.say(Word::PromiseQuota, &[("resource", resource.name())]),
+        Objective::Quota(resource) => {
+            figures.say(Word::PromiseQuota, &[("resource", figures.resource(resource))])
+        }
     };
     let standing = match state.breach {
         None if state.good.is_none() => Word::NotMeasured,

@@ -11,6 +11,8 @@ use crate::domain::{ApplyMode, Language, Step, Timestamp};
 const DAYS: usize = 8;
 /// Marks beside a chart's axis, above zero.
 const MARKS: usize = 4;
+/// What a chart's lines are, in the order of its legend.
+const LEGEND: [Word; 4] = [Word::ChartUsage, Word::ChartForecast, Word::ChartQuota, Word::ChartRecommended];
 
 /// Lays the report out.
 pub fn document(report: &TenantReport, language: Language) -> Document {
@@ -70,7 +72,7 @@ pub fn summary(report: &TenantReport, figures: Figures) -> Vec<String> {
             let (count, when) = (figures.count(risks), figures.hours(hours));
             let parts = [
                 ("count", count.as_str()),
-                ("resource", resource.name()),
+                ("resource", figures.resource(resource)),
                 ("tenant", tenant),
                 ("when", &when),
             ];
@@ -128,7 +130,7 @@ fn quotas(report: &TenantReport, figures: Figures) -> Block {
     let rows = report.quotas.iter().map(|quota| {
         let amount = |value: f64| figures.amount(value, quota.resource);
         vec![
-            quota.resource.to_string(),
+            figures.resource(quota.resource).to_owned(),
             amount(quota.limit),
             figures.or_none(quota.recommended, amount),
             figures.or_none(quota.saving.as_ref(), |money| figures.money(money)),
@@ -146,14 +148,15 @@ fn quotas(report: &TenantReport, figures: Figures) -> Block {
 
 fn one_quota(quota: &ReportedQuota, figures: Figures) -> Vec<Block> {
     let Some(chart) = &quota.chart else { return Vec::new() };
-    let title = format!("{} ({})", quota.resource, quota.resource.unit());
+    let title = format!("{} ({})", figures.resource(quota.resource), figures.unit(quota.resource, false));
     let mut blocks = vec![
         Block::Subheading(title.clone()),
         Block::Chart(Chart::Usage {
             title,
-            legend: [Word::ChartUsage, Word::ChartForecast, Word::ChartQuota].map(|word| figures.word(word)),
+            recommended: quota.recommended,
+            legend: LEGEND.map(|word| figures.word(word)),
             days: days(chart, figures),
-            marks: marks(chart, figures),
+            marks: marks(top(chart, quota.recommended), figures),
             chart: chart.clone(),
         }),
     ];
@@ -175,8 +178,7 @@ fn days(chart: &UsageChart, figures: Figures) -> Vec<(usize, String)> {
 }
 
 /// Round values from zero up to the top of a chart.
-fn marks(chart: &UsageChart, figures: Figures) -> Vec<(f64, String)> {
-    let top = top(chart);
+fn marks(top: f64, figures: Figures) -> Vec<(f64, String)> {
     let rough = top / MARKS as f64;
     let magnitude = 10_f64.powf(rough.log10().floor());
     let nice = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * magnitude);
@@ -189,9 +191,9 @@ fn marks(chart: &UsageChart, figures: Figures) -> Vec<(f64, String)> {
 }
 
 /// The largest value that a chart shows.
-pub fn top(chart: &UsageChart) -> f64 {
+pub fn top(chart: &UsageChart, recommended: Option<f64>) -> f64 {
     let usage = chart.usage.iter().flatten().copied();
     let forecast = chart.forecast.iter().map(|[_, _, high]| *high);
-    let all = usage.chain(forecast).chain(chart.quota.iter().copied());
+    let all = usage.chain(forecast).chain(chart.quota.iter().copied()).chain(recommended);
     all.filter(|value| value.is_finite()).fold(0.0, f64::max).max(f64::MIN_POSITIVE)
 }

@@ -205,7 +205,7 @@ fn each_language_has_its_words_and_figures() {
             .contains("234.50\u{a0}EUR a month could be saved. Recommendations that wait for a decision: 2."),
         "{english}"
     );
-    assert!(english.contains("memory_gb of acme, in 12 h"), "{english}");
+    assert!(english.contains("Memory of acme, in 12 h"), "{english}");
     assert!(german.contains("Mandanten: 1.200. Bei"), "{german}");
     assert!(german.contains("1.234,50\u{a0}EUR") && german.contains("23.11.2026"), "{german}");
     assert!(german.contains("Und 2 weitere.") && !german.contains("tenants"), "{german}");
@@ -263,9 +263,10 @@ fn promises_stand_with_their_error_budget_and_how_fast_it_is_spent() {
     assert!(fleet.contains(row), "{fleet}");
     let tenant = text(&of_tenant(None), ReportFormat::Markdown, Language::German);
     assert!(
-        tenant.contains("| Nutzung unter cpu_cores | 99,5\u{a0}% | – | – | – | – | nicht gemessen |"),
+        tenant.contains("| CPU unter dem Kontingent | 99,5\u{a0}% | – | – | – | – | nicht gemessen |"),
         "{tenant}"
     );
+    assert!(tenant.contains("## Zusagen an diesen Mandanten\n"), "{tenant}");
     assert!(tenant.contains("Eingehaltene Zusagen: 0 von 1, die gemessen werden."), "{tenant}");
     // One that an earlier version has made says nothing of them.
     let mut old = serde_json::to_value(of_fleet()).unwrap();

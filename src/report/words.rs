@@ -1,6 +1,6 @@
 //! Every text of a report, in each language. `{name}` stands for what is filled in.
 
-use crate::domain::{FindingKind, Language, Severity};
+use crate::domain::{FindingKind, Language, Resource, Severity};
 
 macro_rules! words {
     ($($word:ident: $english:literal, $german:literal;)*) => {
@@ -43,8 +43,8 @@ words! {
     SumAppliedCost: "Quotas changed: {count}. Measured, not promised, all changes that count cost {saved} more in this time.", "Geänderte Kontingente: {count}. Gemessen, nicht versprochen, haben alle Änderungen in dieser Zeit {saved} mehr gekostet.";
     SumAppliedOnly: "Quotas changed: {count}.", "Geänderte Kontingente: {count}.";
     SumIncidents: "Incidents: {opened} began, {resolved} ended, {open} open.", "Vorfälle: {opened} neu, {resolved} beendet, {open} offen.";
-    SumTenant: "{tenant} is on the tier {tier} and costs {cost} a month; as recommended it would be {then}.", "{tenant} hat die Stufe {tier} und kostet {cost} im Monat; wie empfohlen wären es {then}.";
-    SumTenantOnly: "{tenant} is on the tier {tier}. There are no prices, so nothing is said of costs.", "{tenant} hat die Stufe {tier}. Es gibt keine Preise, daher steht hier nichts zu Kosten.";
+    SumTenant: "{tenant} is on the tier {tier} and costs {cost} a month; as recommended it would be {then}.", "{tenant} hat den Tarif {tier} und kostet {cost} im Monat; wie empfohlen wären es {then}.";
+    SumTenantOnly: "{tenant} is on the tier {tier}. There are no prices, so nothing is said of costs.", "{tenant} hat den Tarif {tier}. Es gibt keine Preise, daher steht hier nichts zu Kosten.";
     SumQuotas: "Quotas that are measured: {count}; of these to be changed: {change}.", "Gemessene Kontingente: {count}; davon zu ändern: {change}.";
     SumMode: "Its recommendations are {mode}.", "Ihre Empfehlungen werden {mode}.";
     ModeObserve: "only shown", "nur gezeigt";
@@ -71,7 +71,7 @@ words! {
     SinceRisk: "Newly at risk ({count}): {names}.", "Neu in Gefahr ({count}): {names}.";
     SinceRelieved: "No longer at risk ({count}): {names}.", "Nicht mehr in Gefahr ({count}): {names}.";
     SinceNothing: "Nothing else is different.", "Sonst ist nichts anders.";
-    Costs: "Costs by tier", "Kosten nach Stufe";
+    Costs: "Costs by tier", "Kosten nach Tarif";
     CostsAbout: "A month of 730 hours, at the quotas that stand and as recommended.", "Ein Monat zu 730 Stunden, bei den geltenden Kontingenten und wie empfohlen.";
     Budgets: "Budgets", "Budgets";
     BudgetOf: "Budget of", "Budget von";
@@ -86,12 +86,13 @@ words! {
     TopSavingsNone: "Nothing that would save money waits for a decision.", "Nichts, was Geld sparen würde, wartet auf eine Entscheidung.";
     AtRisk: "Tenants at risk", "Gefährdete Mandanten";
     AtRiskAbout: "Quotas that usage has reached, or that the forecast expects to be reached, the soonest first.", "Kontingente, die erreicht sind oder laut Prognose erreicht werden, das nächste zuerst.";
-    TierMoves: "Tier moves", "Stufenwechsel";
-    TierMovesAbout: "Tenants whose demand fits another tier than their own.", "Mandanten, deren Bedarf zu einer anderen Stufe passt.";
-    TierMovesNone: "Every tenant's demand fits its tier.", "Der Bedarf jedes Mandanten passt zu seiner Stufe.";
+    TierMoves: "Tier moves", "Tarifwechsel";
+    TierMovesAbout: "Tenants whose demand fits another tier than their own.", "Mandanten, deren Bedarf zu einem anderen Tarif passt.";
+    TierMovesNone: "Every tenant's demand fits its tier.", "Der Bedarf jedes Mandanten passt zu seinem Tarif.";
     Incidents: "Incidents", "Vorfälle";
     IncidentsNone: "There was no incident in this time.", "In dieser Zeit gab es keinen Vorfall.";
     Promises: "Promises to tenants", "Zusagen an Mandanten";
+    PromisesOwn: "Promises to this tenant", "Zusagen an diesen Mandanten";
     PromisesAbout: "How promises stand over the {days} days up to now. The error budget is what a promise leaves of 100 %; a burn rate of 1 spends it in exactly that time.", "Wie die Zusagen über die {days} Tage bis jetzt stehen. Das Fehlerbudget ist, was eine Zusage von 100 % übrig lässt; eine Verbrauchsrate von 1 braucht es in genau dieser Zeit auf.";
     PromisesAvailability: "Availability: {kept} of {count} promises are kept.", "Verfügbarkeit: {kept} von {count} Zusagen werden eingehalten.";
     PromisesUnmeasured: "Availability is promised and not measured; the setting sla.availability says where it comes from.", "Die Verfügbarkeit ist zugesagt und wird nicht gemessen; die Einstellung sla.availability sagt, woher sie kommt.";
@@ -102,7 +103,7 @@ words! {
     OfMeasured: "of {count} that are measured", "von {count}, die gemessen werden";
     Promise: "Promise", "Zusage";
     PromiseAvailability: "availability", "Verfügbarkeit";
-    PromiseQuota: "usage below {resource}", "Nutzung unter {resource}";
+    PromiseQuota: "{resource} below its quota", "{resource} unter dem Kontingent";
     Promised: "Promised", "Zugesagt";
     PromiseGood: "Held", "Gehalten";
     PromiseLeft: "Error budget left", "Fehlerbudget übrig";
@@ -124,7 +125,7 @@ words! {
     Reasons: "Why", "Warum";
     More: "And {count} more.", "Und {count} weitere.";
     Tenant: "Tenant", "Mandant";
-    Tier: "Tier", "Stufe";
+    Tier: "Tier", "Tarif";
     Resource: "Resource", "Ressource";
     Quota: "Quota", "Kontingent";
     Recommended: "Recommended", "Empfohlen";
@@ -175,7 +176,28 @@ words! {
     ChartUsage: "usage, the largest of each step", "Nutzung, das Größte jedes Schritts";
     ChartForecast: "forecast with its interval", "Prognose mit Intervall";
     ChartQuota: "quota", "Kontingent";
+    ChartRecommended: "recommended quota", "empfohlenes Kontingent";
     NotMeasured: "not measured", "nicht gemessen";
+    Cpu: "CPU", "CPU";
+    Memory: "Memory", "Arbeitsspeicher";
+    Storage: "Storage", "Speicherplatz";
+    Network: "Network", "Netzwerk";
+    Connections: "Connections", "Verbindungen";
+    ApiRequests: "API requests", "API-Anfragen";
+    ModelInstances: "Model instances", "Modellinstanzen";
+    AiUnits: "AI units", "KI-Einheiten";
+    DatabaseConnections: "Database connections", "Datenbankverbindungen";
+    Cache: "Cache", "Cache";
+    UnitCore: "core", "Kern";
+    UnitCores: "cores", "Kerne";
+    UnitConnection: "connection", "Verbindung";
+    UnitConnections: "connections", "Verbindungen";
+    UnitRequest: "request/min", "Anfrage/min";
+    UnitRequests: "requests/min", "Anfragen/min";
+    UnitInstance: "instance", "Instanz";
+    UnitInstances: "instances", "Instanzen";
+    UnitAi: "AI unit", "KI-Einheit";
+    UnitAis: "AI units", "KI-Einheiten";
 }
 
 impl Word {
@@ -183,6 +205,40 @@ impl Word {
     pub fn fill(self, language: Language, parts: &[(&str, &str)]) -> String {
         let text = self.text(language).to_owned();
         parts.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    }
+
+    /// What a resource is called, as on the pages.
+    pub fn of_resource(resource: Resource) -> Word {
+        match resource {
+            Resource::CpuCores => Word::Cpu,
+            Resource::MemoryGb => Word::Memory,
+            Resource::StorageGb => Word::Storage,
+            Resource::NetworkBandwidthMbps => Word::Network,
+            Resource::ConcurrentConnections => Word::Connections,
+            Resource::ApiRequestsPerMinute => Word::ApiRequests,
+            Resource::MlModelInstances => Word::ModelInstances,
+            Resource::AiProcessingUnits => Word::AiUnits,
+            Resource::DatabaseConnections => Word::DatabaseConnections,
+            Resource::CacheSizeMb => Word::Cache,
+        }
+    }
+
+    /// The unit behind one of a resource and behind many; `None` where it is
+    /// the same in all languages, such as GB.
+    pub fn of_unit(resource: Resource) -> Option<[Word; 2]> {
+        match resource {
+            Resource::CpuCores => Some([Word::UnitCore, Word::UnitCores]),
+            Resource::ConcurrentConnections | Resource::DatabaseConnections => {
+                Some([Word::UnitConnection, Word::UnitConnections])
+            }
+            Resource::ApiRequestsPerMinute => Some([Word::UnitRequest, Word::UnitRequests]),
+            Resource::MlModelInstances => Some([Word::UnitInstance, Word::UnitInstances]),
+            Resource::AiProcessingUnits => Some([Word::UnitAi, Word::UnitAis]),
+            Resource::MemoryGb
+            | Resource::StorageGb
+            | Resource::NetworkBandwidthMbps
+            | Resource::CacheSizeMb => None,
+        }
     }
 
     /// What a severity is called.
@@ -222,7 +278,7 @@ mod tests {
     }
 
     /// Words that are the same in both languages.
-    const ALIKE: [Word; 3] = [Word::Period, Word::InHours, Word::Budgets];
+    const ALIKE: [Word; 5] = [Word::Period, Word::InHours, Word::Budgets, Word::Cpu, Word::Cache];
 
     #[test]
     fn every_text_stands_in_both_languages() {
@@ -232,6 +288,31 @@ mod tests {
             assert!(!english.trim().is_empty() && !german.trim().is_empty(), "{word:?}");
             assert_eq!(places(english), places(german), "{word:?} fills in others");
             assert!(english != german || ALIKE.contains(word), "{word:?} is not translated: {english}");
+        }
+    }
+
+    #[test]
+    fn resources_are_called_what_the_pages_call_them() {
+        for (language, page) in [
+            (Language::English, include_str!("../web/page/english.js")),
+            (Language::German, include_str!("../web/page/german.js")),
+        ] {
+            // The pages say where long words may be broken.
+            let page = page.replace('\u{ad}', "");
+            for resource in Resource::ALL {
+                let line =
+                    format!("\"resource.{resource}\": \"{}\"", Word::of_resource(resource).text(language));
+                assert!(page.contains(&line), "the page does not say {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn units_are_those_of_the_api() {
+        for resource in Resource::ALL {
+            let Some([one, many]) = Word::of_unit(resource) else { continue };
+            let said = [one, many].map(|word| word.text(Language::English));
+            assert_eq!(said, [resource.unit_behind("1"), resource.unit()]);
         }
     }
 

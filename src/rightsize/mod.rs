@@ -205,14 +205,15 @@ pub enum KeepReason {
         enough: f64,
     },
     /// It was raised a short while ago.
-    #[error("it was raised lately and is not cut before {until}, so that usage shows what it needs")]
+    #[error("it was raised lately and is not cut before {}, so that usage shows what it needs", words::at_utc(*until))]
     Resting {
         /// When it may be cut.
         until: Timestamp,
     },
     /// Somebody said no to it.
     #[error(
-        "{target} would be best, but {by} said no to that ({reason}); it is not proposed again before {until}"
+        "{target} would be best, but {by} said no to that ({reason}); it is not proposed again before {}",
+        words::at_utc(*until)
     )]
     Refused {
         /// What would be best.

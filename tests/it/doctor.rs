@@ -48,7 +48,7 @@ async fn what_is_well_is_said_to_be_and_a_daemon_that_runs_is_known() {
     let all = found(&output);
     assert!(output.status.success(), "{all:#?}");
     assert_eq!(said(&all, "usage of cpu_cores").0, "good");
-    assert!(said(&all, "usage of cpu_cores").1.starts_with("1 tenants now, 1 a week ago"), "{all:#?}");
+    assert!(said(&all, "usage of cpu_cores").1.starts_with("1 tenant now, 1 a week ago"), "{all:#?}");
     for part in ["address", "store", "state", "clock", "target"] {
         assert_eq!(said(&all, part).0, "good", "{all:#?}");
     }
@@ -101,7 +101,7 @@ folder = \"/proc/no/such\"
         ("usage of memory_gb", "bad", "has no label \"tenant\""),
         ("usage of storage_gb", "bad", "gives nothing now"),
         ("usage of cache_size_mb", "bad", "usage is never below zero"),
-        ("target", "bad", "reach"),
+        ("target", "bad", "see that target.url is right"),
         ("receiver inside", "bad", "notify.allowed_networks"),
         ("receiver folder", "bad", "let the daemon's user write there"),
     ] {
@@ -114,6 +114,34 @@ folder = \"/proc/no/such\"
     let down = found(&doctor(folder.path(), &config_for(&nowhere(), ""), &["--output", "json"]));
     let (health, text) = said(&down, "usage of cpu_cores");
     assert!(health == "bad" && text.contains("reach the source"), "{down:#?}");
+    assert!(text.contains("curl http://") && text.contains("/-/healthy"), "{down:#?}");
     let nonsense = doctor(folder.path(), "[prometheus]\nurl = 7", &[]);
     assert_eq!(nonsense.status.code(), Some(2), "{nonsense:?}");
+}
+
+#[test]
+fn one_fault_is_told_of_once_with_its_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in-the-way"), "").unwrap();
+    let more = "
+[resources.memory_gb]
+expression = \"max by (tenant) (tenant_memory_gb)\"
+[resources.storage_gb]
+expression = \"max by (tenant) (tenant_storage_gb)\"
+[sla]
+availability = \"max by (tenant) (avg_over_time(up[$window]))\"
+[target]
+kind = \"file\"
+folder = \"in-the-way/quotas\"
+";
+    let output = doctor(folder.path(), &config_for(&nowhere(), more), &["--output", "json"]);
+    let all = found(&output);
+    assert_eq!(output.status.code(), Some(1), "{all:#?}");
+    let (health, text) = said(&all, "prometheus");
+    assert!(health == "bad" && text.contains("failed to reach the source"), "{text}");
+    assert!(text.contains("known of cpu_cores, memory_gb, storage_gb, availability | see that"), "{text}");
+    assert!(!all.iter().any(|(part, ..)| part.starts_with("usage of")), "{all:#?}");
+    let (health, text) = said(&all, "target");
+    assert!(health == "bad" && text.contains("in-the-way/quotas"), "{text}");
+    assert!(text.contains("| let the daemon's user write to that folder"), "{text}");
 }

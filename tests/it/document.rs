@@ -52,7 +52,8 @@ async fn no_answer_is_missing_in_the_openapi_document() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("schemathesis.toml"), PLACES).unwrap();
     // What is removed comes last: the rest would only be told that it is gone.
-    let rounds = [["--exclude-method", "coverage,fuzzing,stateful"], ["--include-method", "coverage,fuzzing"]];
+    let rounds =
+        [["--exclude-method", "coverage,fuzzing,stateful"], ["--include-method", "coverage,fuzzing"]];
     for [which, phases] in rounds {
         let mut command = Command::new(programs.join("schemathesis"));
         command.current_dir(folder.path()).env("NO_COLOR", "1").args(["run", "--checks", CHECKS]);

@@ -46,7 +46,7 @@ fn usage() -> String {
         })
         .collect();
     let quota = times.iter().map(|at| (*at, 8.0)).collect();
-    let direct = times.iter().map(|at| (*at, cores(*at))).collect();
+    let direct: Vec<(i64, f64)> = times.iter().map(|at| (*at, cores(*at))).collect();
     openmetrics([
         ("container_cpu_usage_seconds_total", "counter", vec![("namespace=\"acme\"".to_owned(), counted)]),
         (
@@ -54,7 +54,11 @@ fn usage() -> String {
             "gauge",
             vec![("namespace=\"acme\",resource=\"limits.cpu\",type=\"hard\"".to_owned(), quota)],
         ),
-        ("tenant_cpu_cores", "gauge", vec![("tenant=\"acme\"".to_owned(), direct)]),
+        (
+            "tenant_cpu_cores",
+            "gauge",
+            ["acme", "beta"].map(|tenant| (format!("tenant=\"{tenant}\""), direct.clone())).to_vec(),
+        ),
     ])
 }
 
@@ -93,8 +97,8 @@ async fn from_the_first_look_to_an_approved_recommendation() {
          [cycle]\nevery = \"1s\"\n[costs]\n[notify]\nallowed_networks = [\"127.0.0.0/8\"]\n\
          [receivers.archive]\nkind = \"folder\"\nfolder = \"told\"\n"
     );
-    std::fs::create_dir_all(folder.path().join("config/told")).unwrap();
-    std::fs::write(folder.path().join("config/plimsoll.toml"), &config).unwrap();
+    std::fs::create_dir_all(folder.path().join("told")).unwrap();
+    std::fs::write(folder.path().join("plimsoll.toml"), &config).unwrap();
     let daemons = block("plimsoll serve --config.file");
     let (checks, serve): (Vec<&str>, Vec<&str>) = daemons.lines().partition(|line| !line.contains("serve"));
     assert_eq!((checks.len(), serve.len()), (2, 1), "{daemons}");
@@ -103,25 +107,41 @@ async fn from_the_first_look_to_an_approved_recommendation() {
     let daemon = Daemon::start(&config).await;
     let caller = Caller::of(&daemon);
 
-    // The calls, one by one: what was recommended is known after a cycle.
+    // Both tenants at once, by the command line and over the API: what is recommended
+    // is known after a cycle.
+    let environment = [("PLIMSOLL_SERVER", daemon.url.as_str()), ("PLIMSOLL_TOKEN", TOKEN)];
+    let create = block("plimsoll tenant create acme").replace("TOKEN=...", &format!("TOKEN={TOKEN}"));
+    went_well(&shell(folder.path(), &create, &environment[..1]), &create);
     let calls = block("API=http").replace("http://127.0.0.1:7117", &daemon.url);
     let (first, rest) = calls.split_once("curl -H \"$AUTH\" \"$API/recommendations").unwrap();
-    went_well(&shell(folder.path(), first, &[("TOKEN", TOKEN)]), first);
-    let waits = "/v1/recommendations?tenant=acme&state=proposed";
-    caller
-        .wait_until("a recommendation", || async { caller.get(waits).await.1["items"].get(0).is_some() })
-        .await;
-    let id = caller.get(waits).await.1["items"][0]["id"].as_str().unwrap().to_owned();
+    went_well(&shell(folder.path(), first, &environment), first);
+    let (acme, beta) = (waiting(&caller, "acme").await, waiting(&caller, "beta").await);
+
+    let decide = block("plimsoll recommendation list --tenant acme").replace(" ID ", &format!(" {acme} "));
+    let said = went_well(&shell(folder.path(), &decide, &environment), &decide);
+    assert!(said.contains(&acme) && said.contains("12"), "the id is listed: {said}");
     let setting = first.lines().next().unwrap();
     let rest = format!("{setting}\ncurl -H \"$AUTH\" \"$API/recommendations{rest}");
-    let explained = daemon.asked(&["explain", "acme/cpu_cores"]);
-    assert!(explained.status.success(), "{}", String::from_utf8_lossy(&explained.stderr));
-    let said = went_well(&shell(folder.path(), &rest, &[("TOKEN", TOKEN), ("ID", &id)]), &rest);
+    let with_id = [&environment[..], &[("ID", beta.as_str())]].concat();
+    let said = went_well(&shell(folder.path(), &rest, &with_id), &rest);
     assert!(said.contains("looks right") && said.contains("recommendation_approved"), "{said}");
-    let (_, quota) = caller.get("/v1/tenants/acme/quotas/cpu_cores").await;
-    assert_eq!(quota["generation"], 2, "the quota was changed: {quota:#}");
+    for tenant in ["acme", "beta"] {
+        let (_, quota) = caller.get(&format!("/v1/tenants/{tenant}/quotas/cpu_cores")).await;
+        assert_eq!(quota["generation"], 2, "the quota was changed: {quota:#}");
+    }
 
     listed(&daemon, &caller, folder.path()).await;
+}
+
+/// The id of what is recommended for a tenant, from the quota that it was registered with.
+async fn waiting(caller: &Caller, tenant: &str) -> String {
+    let path = format!("/v1/recommendations?tenant={tenant}&state=proposed");
+    caller
+        .wait_until("a recommendation", || async { caller.get(&path).await.1["items"].get(0).is_some() })
+        .await;
+    let (_, found) = caller.get(&path).await;
+    assert_eq!(found["items"][0]["current"], 12.0, "{found:#}");
+    found["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
 /// The commands against a daemon that the README lists.
@@ -130,7 +150,7 @@ async fn listed(daemon: &Daemon, caller: &Caller, folder: &Path) {
     let environment = [("PLIMSOLL_SERVER", daemon.url.as_str()), ("PLIMSOLL_TOKEN", TOKEN)];
     let export = "plimsoll template export gold > gold.yaml";
     went_well(&shell(folder, export, &environment), export);
-    let list = commands(&block("plimsoll recommendation list"));
+    let list = commands(&block("plimsoll incident list --state open"));
     assert!(list.len() > 10, "{list:?}");
     for line in list {
         let line = line.replace("RECEIVER", "archive");

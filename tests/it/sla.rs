@@ -49,7 +49,7 @@ async fn a_promise_that_is_broken_is_an_incident() {
     let (_, page) = caller.get("/v1/incidents?kind=sla_breach&tenant=acme").await;
     assert_eq!(page["items"][0]["severity"], "critical");
     let text = page["items"][0].to_string();
-    assert!(text.contains("99.900 % is promised") && text.contains("20.0 times as fast"), "{text}");
+    assert!(text.contains("99.900 % is promised") && text.contains("20.0 times as much failed"), "{text}");
 
     let said = daemon.asked(&["tenant", "sla", "acme"]);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();

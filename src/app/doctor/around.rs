@@ -108,7 +108,7 @@ pub(super) async fn target(config: &Config) -> Option<Checked> {
     }
     let target = match parts::target(place).await {
         Ok(target) => target,
-        Err(error) => return Some(Checked::bad("target", format!("{error:#}"), None)),
+        Err(error) => return Some(Checked::bad("target", format!("{error:#}"), Some(mend_of(place)))),
     };
     let resource = Resource::ALL.into_iter().find(|resource| target.keeps(*resource))?;
     let nobody = NOBODY.parse().ok()?;
@@ -116,13 +116,29 @@ pub(super) async fn target(config: &Config) -> Option<Checked> {
     Some(match target.read(&nobody, resource).await {
         Ok(_) => Checked::good("target", format!("{name} answers")),
         Err(error @ TargetError::Unreachable { .. }) => {
-            Checked::bad("target", format!("failed to {error}"), None)
+            Checked::bad("target", format!("failed to {error}"), Some(mend_of(place)))
         }
         // It answers; what it has against a tenant that nobody has is no news.
         Err(TargetError::Refused { message, .. }) => {
             Checked::good("target", format!("{name} answers; of a tenant that nobody has it said: {message}"))
         }
     })
+}
+
+/// What mends a target that can't be used.
+fn mend_of(place: &TargetPlace) -> &'static str {
+    match place {
+        TargetPlace::Registry => "look at [target]",
+        TargetPlace::File { .. } => {
+            "let the daemon's user write to that folder, or set target.folder to one that it can make and write to"
+        }
+        TargetPlace::Http { .. } => {
+            "see that target.url is right, and that what it names runs and can be reached from here"
+        }
+        TargetPlace::Kubernetes { .. } => {
+            "see that the keys under [target] are right, and that kubectl reaches the cluster with them from here"
+        }
+    }
 }
 
 /// Whether each receiver of the config can be connected to. Nothing is sent.

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use chrono::DateTime;
+use futures::future::join_all;
 
-use super::{Checked, SystemClock, parts};
+use super::{Checked, SystemClock, counted, parts};
 use crate::config::Config;
 use crate::domain::{Meter, Resource, Timestamp};
-use crate::ports::{Clock, UsageSource};
+use crate::ports::{Clock, SourceError, UsageSource};
 use crate::source::PrometheusSource;
 
 /// How far two clocks may be apart: more than an answer takes, less than what
@@ -18,6 +19,10 @@ const CLOCKS_APART: Duration = Duration::from_secs(20);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 /// Refused series that are quoted.
 const QUOTED: usize = 2;
+/// What is named before a resource whose usage was tried.
+const USAGE_OF: &str = "usage of ";
+/// What begins the words on an expression that was not answered.
+const FAILED: &str = "failed to ";
 
 /// How far Prometheus' clock is from this machine's, as far as it tells.
 pub(super) async fn clock(config: &Config) -> Option<Checked> {
@@ -47,32 +52,67 @@ pub(super) async fn expressions(config: &Config) -> Vec<Checked> {
         Ok(source) => source,
         Err(error) => return vec![Checked::bad("prometheus", format!("{error:#}"), None)],
     };
-    let mut all = Vec::new();
-    for resource in source.resources() {
-        all.push(expression(&source, resource, config).await);
-    }
+    // At once, since each waits for its retries where Prometheus is down.
+    let tried = source.resources().into_iter().map(|resource| expression(&source, resource, config));
+    let mut all = join_all(tried).await;
     if source.knows_availability() {
         let at = SystemClock.now().minus(config.prometheus.settle);
         all.push(match source.availability(Duration::from_secs(3600), at).await {
-            Err(error) => Checked::bad("availability", format!("failed to {error}"), None),
+            Err(error) => failed("availability", &error, "sla.availability", config),
             Ok(found) if found.is_empty() => Checked::bad(
                 "availability",
                 "the expression gives nothing",
                 Some("look at it in Prometheus with $window replaced by 1h; it must keep the label of the tenant"),
             ),
-            Ok(found) => Checked::good("availability", format!("{} tenants", found.len())),
+            Ok(found) => Checked::good("availability", counted(found.len(), "tenant")),
         });
     }
     for meter in source.meters() {
-        all.push(metered(&source, meter).await);
+        all.push(metered(&source, meter, config).await);
     }
     all
 }
 
-async fn metered(source: &PrometheusSource, meter: Meter) -> Checked {
+/// What is the same fault everywhere, told of once: where Prometheus is down, no
+/// expression can be tried.
+pub(super) fn together(all: Vec<Checked>) -> Vec<Checked> {
+    let mut told: Vec<Checked> = Vec::new();
+    for one in &all {
+        let is_same = |other: &&Checked| {
+            other.found.starts_with(FAILED) && (&other.found, &other.mend) == (&one.found, &one.mend)
+        };
+        let same: Vec<&str> = all.iter().filter(is_same).map(|other| other.part.as_str()).collect();
+        match same[..] {
+            [first, _, ..] if first == one.part => {
+                let names: Vec<&str> =
+                    same.iter().map(|part| part.strip_prefix(USAGE_OF).unwrap_or(part)).collect();
+                let found = format!("{}; so nothing is known of {}", one.found, names.join(", "));
+                told.push(Checked { part: "prometheus".to_owned(), found, ..one.clone() });
+            }
+            [_, _, ..] => {}
+            _ => told.push(one.clone()),
+        }
+    }
+    told
+}
+
+/// An expression that was not answered, with what mends that.
+fn failed(part: impl Into<String>, error: &SourceError, key: &str, config: &Config) -> Checked {
+    let mend = match error {
+        SourceError::Unreachable(_) => {
+            let url = &config.prometheus.url;
+            format!("see that Prometheus runs and that prometheus.url is right: curl {url}/-/healthy")
+        }
+        SourceError::Unauthorized(_) => "set who is asking under [prometheus]".to_owned(),
+        _ => format!("try {key} in Prometheus"),
+    };
+    Checked::bad(part, format!("{FAILED}{error}"), Some(&mend))
+}
+
+async fn metered(source: &PrometheusSource, meter: Meter, config: &Config) -> Checked {
     let part = format!("meter {meter}");
     match source.metered(meter, Duration::from_secs(3600), SystemClock.now()).await {
-        Err(error) => Checked::bad(part, format!("failed to {error}"), None),
+        Err(error) => failed(part, &error, &format!("metering.{meter}"), config),
         Ok(found) if found.is_empty() => Checked::bad(
             part,
             "the expression gives nothing",
@@ -80,26 +120,27 @@ async fn metered(source: &PrometheusSource, meter: Meter) -> Checked {
                 "look at it in Prometheus with $window replaced by 1h; it must keep the label of the tenant",
             ),
         ),
-        Ok(found) => Checked::good(part, format!("{} tenants in the last hour", found.len())),
+        Ok(found) => Checked::good(part, format!("{} in the last hour", counted(found.len(), "tenant"))),
     }
 }
 
 async fn expression(source: &PrometheusSource, resource: Resource, config: &Config) -> Checked {
-    let part = format!("usage of {resource}");
+    let part = format!("{USAGE_OF}{resource}");
     let now = SystemClock.now().minus(config.prometheus.settle);
     let fetched = match source.instant(resource, now).await {
         Ok(fetched) => fetched,
-        Err(error) => return Checked::bad(part, format!("failed to {error}"), None),
+        Err(error) => return failed(part, &error, &format!("resources.{resource}.expression"), config),
     };
     let tenants = fetched.frame.series.len();
+    let known = counted(tenants, "tenant");
     if !fetched.refused.is_empty() {
         let quoted: Vec<&str> = fetched.refused.iter().take(QUOTED).map(String::as_str).collect();
         let found = format!(
-            "{tenants} tenants, and {} problems such as: {}",
-            fetched.refused.len(),
+            "{known}, and {} such as: {}",
+            counted(fetched.refused.len(), "problem"),
             quoted.join("; ")
         );
-        let mend = format!("mend resources.{resource}.expression");
+        let mend = format!("correct resources.{resource}.expression");
         return match tenants {
             0 => Checked::bad(part, found, Some(&mend)),
             _ => Checked::doubtful(part, found, mend),
@@ -115,13 +156,13 @@ async fn expression(source: &PrometheusSource, resource: Resource, config: &Conf
     match before.map(|fetched| fetched.frame.series.len()) {
         Ok(0) => Checked::doubtful(
             part,
-            format!("{tenants} tenants now, none a week ago"),
+            format!("{known} now, none a week ago"),
             "nothing: with a week of usage each quota's own past decides, until then the forecast alone",
         ),
-        Ok(then) => Checked::good(part, format!("{tenants} tenants now, {then} a week ago")),
+        Ok(then) => Checked::good(part, format!("{known} now, {then} a week ago")),
         Err(error) => Checked::doubtful(
             part,
-            format!("{tenants} tenants now; a week ago: failed to {error}"),
+            format!("{known} now; a week ago: failed to {error}"),
             "see how far back Prometheus keeps samples",
         ),
     }

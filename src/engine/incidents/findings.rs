@@ -9,7 +9,8 @@ use super::Settings;
 use super::explain::{chart, foreseen, headroom_hours, number};
 use super::lifecycle::Found;
 use crate::anomaly::Kind;
-use crate::domain::{Finding, FindingKind, Incident, Quota, Severity, Timestamp};
+use crate::domain::{Finding, FindingKind, Incident, Quota, Resource, Severity, Timestamp};
+use crate::rightsize::words::at_utc;
 use crate::series::UsageSeries;
 
 /// Usage this near to the quota, as a share, stands at it.
@@ -18,6 +19,8 @@ const AT_QUOTA: f64 = 0.99;
 const ABOVE_QUOTA: f64 = 1.01;
 /// What is said already ends only this far below the quota, as a share.
 const CLEAR_OF_QUOTA: f64 = 0.95;
+/// A peak above the quota by less than this share is no other figure than it.
+const SAME: f64 = 0.01;
 /// A series that is silent now and then is missed after this many times its
 /// longest gap.
 const LONGER_GAP: u32 = 2;
@@ -100,8 +103,9 @@ impl Case<'_> {
     fn no_data(&self, last_at: Timestamp, last: f64) -> Finding {
         let resource = self.key.resource;
         let text = format!(
-            "No sample of {resource} came since {last_at}; the last one was {}. Check what measures it.",
-            number(last)
+            "No sample of {resource} came since {}; the last one was {}. Check what measures it.",
+            at_utc(last_at),
+            amount(last, resource)
         );
         Finding { actual: None, headroom_hours: None, ..self.finding(FindingKind::NoData, "silence", text) }
     }
@@ -133,18 +137,18 @@ impl Case<'_> {
     }
 
     fn what_is_odd(&self, worst: &JudgedSample) -> String {
-        let (resource, unit) = (self.key.resource, self.key.resource.unit());
+        let resource = self.key.resource;
         let expected = worst.judgement.expected;
-        let (value, usual) = (number(worst.value), number(expected));
+        let (value, usual) = (amount(worst.value, resource), number(expected));
         match worst.judgement.kind {
-            Some(Kind::FlatLine) => format!("{resource} stands still at {value} {unit} and used to move."),
+            Some(Kind::FlatLine) => format!("{resource} stands still at {value} and used to move."),
             Some(Kind::Unseen) => {
-                format!("{resource} is at {value} {unit}; nothing like it was seen before.")
+                format!("{resource} is at {value}; nothing like it was seen before.")
             }
             _ if worst.value < expected => {
-                format!("{resource} fell to {value} {unit} where about {usual} was expected.")
+                format!("{resource} fell to {value} where about {usual} was expected.")
             }
-            _ => format!("{resource} rose to {value} {unit} where about {usual} was expected."),
+            _ => format!("{resource} rose to {value} where about {usual} was expected."),
         }
     }
 
@@ -175,14 +179,12 @@ impl Case<'_> {
         if !enough || !lasts {
             return None;
         }
-        let (resource, unit, limit) = (self.key.resource, self.key.resource.unit(), number(quota));
+        let (resource, limit) = (self.key.resource, amount(quota, self.key.resource));
         let most = lately.into_iter().fold(f64::NEG_INFINITY, f64::max);
         let text = if most > ABOVE_QUOTA * quota {
-            format!("{resource} is above its quota of {limit} {unit}, with up to {} {unit}.", number(most))
+            format!("{resource} is above its quota of {limit}, with up to {}.", amount(most, resource))
         } else {
-            format!(
-                "{resource} stands at its quota of {limit} {unit}; how much more is needed can't be seen."
-            )
+            format!("{resource} stands at its quota of {limit}; how much more is needed can't be seen.")
         };
         Some(Finding {
             since,
@@ -190,6 +192,30 @@ impl Case<'_> {
             headroom_hours: Some(0.0),
             ..self.finding(FindingKind::PinnedAtQuota, "quota", text)
         })
+    }
+
+    /// What the forecast says. One that is known already is told of until it stays
+    /// clear of the quota, so its peak may lie below.
+    fn what_is_coming(&self, quota: f64, peak: f64, begins: Timestamp) -> String {
+        let resource = self.key.resource;
+        let (limit, most) = (amount(quota, resource), amount(peak, resource));
+        let is_touched = (1.0..1.0 + SAME).contains(&(peak / quota));
+        let what = match peak {
+            _ if is_touched => "reach",
+            peak if peak < quota => "come close to",
+            _ => "cross",
+        };
+        // The hour that runs has begun already.
+        let when = match begins > self.now {
+            true => format!("on {}", at_utc(begins)),
+            false => "within the hour".to_owned(),
+        };
+        let hours = self.settings.breach_within.as_secs() / 3600;
+        let peak = match is_touched {
+            true => String::new(),
+            false => format!(", with a peak of {most} in the next {hours} hours"),
+        };
+        format!("{resource} is expected to {what} its quota of {limit} {when}{peak}.")
     }
 
     fn breach(&self) -> Option<Finding> {
@@ -206,13 +232,7 @@ impl Case<'_> {
         let peak = (0..peaks.len()).take_while(coming).map(|step| peaks[step]).fold(limit, f64::max);
         let begins = dated.start.plus(hours(first));
         let left = begins.since(self.now);
-        let resource = self.key.resource;
-        let text = format!(
-            "{resource} is expected to cross its quota of {} at {begins}, with a peak of {} within {} hours.",
-            number(quota),
-            number(peak),
-            self.settings.breach_within.as_secs() / 3600
-        );
+        let text = self.what_is_coming(quota, peak, begins);
         let critical = left <= self.settings.critical_within;
         let level = dated.forecast.quantiles.levels()[column];
         Some(Finding {
@@ -230,6 +250,12 @@ impl Case<'_> {
             ..self.finding(FindingKind::ForecastBreach, "forecast", text)
         })
     }
+}
+
+/// A figure with its unit.
+fn amount(value: f64, resource: Resource) -> String {
+    let shown = number(value);
+    format!("{shown} {}", resource.unit_behind(&shown))
 }
 
 /// The part of the detector that says so.
