@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::middleware::from_fn;
 use axum::response::Response;
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
@@ -35,7 +36,7 @@ impl Routes {
 }
 
 fn routes(state: ApiState) -> Router {
-    api::router(state).merge(web::router())
+    api::router(state).merge(web::router()).layer(from_fn(web::or_page))
 }
 
 async fn answer(State(routes): State<Routes>, request: Request) -> Response {

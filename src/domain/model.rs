@@ -37,6 +37,15 @@ pub struct ModelScore {
     pub cover: Option<f64>,
 }
 
+/// A model in the mix that a version is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ModelMember {
+    /// Its name, such as `autoregressions`.
+    pub name: String,
+    /// Its weight in the forecasts, 0 to 1, in the mean over the series.
+    pub weight: f64,
+}
+
 /// One version of a resource's models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelVersion {
@@ -56,6 +65,11 @@ pub struct ModelVersion {
     pub window_to: Timestamp,
     /// Series that it was fitted to, those that it abstains on included.
     pub series: u64,
+    /// The models that weigh at least a hundredth, the heaviest first: each
+    /// weighs the more the less it lost on a series so far. Empty for versions
+    /// that were fitted before this was kept.
+    #[serde(default)]
+    pub members: Vec<ModelMember>,
     /// What its way of forecasting was worth on the last days of the window,
     /// fitted to what came before them.
     pub backtest: Option<ModelScore>,

@@ -2,14 +2,15 @@
 //! background. The work is cut into pieces, so that a cycle never waits for
 //! more than one of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::generation::{Due, Generation, SEASONS};
 use super::lineup::Lineup;
-use super::{Engine, EngineError};
-use crate::domain::{ModelScore, ModelState, ModelVersion, Resource, Step, Timestamp};
+use super::{Engine, EngineError, ForecastRecord};
+use crate::domain::{ModelMember, ModelScore, ModelState, ModelVersion, Resource, Step, TenantId, Timestamp};
 use crate::forecast::backtest::{self, Contender, Plan};
 use crate::forecast::{Fleet, Past, Quantiles};
 use crate::series::Frame;
@@ -155,22 +156,60 @@ impl Engine {
             window_from: due.iter().map(|(_, hourly)| hourly.start()).min().unwrap_or_default(),
             window_to: due.iter().map(|(_, hourly)| hourly.end()).max().unwrap_or_default(),
             series: due.len() as u64,
+            members: Vec::new(),
             backtest: compute.run(move || backtested(&all)).await?,
             live: None,
         };
         let (mut generation, mut made) = (Generation::new(about, fleet, &self.parts.shelf), 0);
+        let mut weights = Weights::default();
         for first in (0..due.len()).step_by(PIECE) {
             let (piece, engine) = (Arc::clone(&due), Arc::clone(self));
             let fit = move || {
                 let records = generation.take_in(&piece[first..(first + PIECE).min(piece.len())]);
+                weights.add(&records);
                 let is_used = state == ModelState::Champion;
-                (generation, if is_used { engine.lay_down(resource, records) } else { 0 })
+                (generation, weights, if is_used { engine.lay_down(resource, records) } else { 0 })
             };
-            let (fitted, put) = compute.run(fit).await?;
-            generation = fitted;
+            let (fitted, added, put) = compute.run(fit).await?;
+            (generation, weights) = (fitted, added);
             made += put;
         }
+        generation.stand(ModelVersion { members: weights.mean(), ..(*generation.about).clone() });
         Ok((generation, made))
+    }
+}
+
+/// Members that weigh less, as a share, are not named.
+const LEAST_WEIGHT: f64 = 0.01;
+
+/// What each member of the ensemble weighs, added up over series.
+#[derive(Default)]
+struct Weights {
+    series: usize,
+    of: BTreeMap<&'static str, f64>,
+}
+
+impl Weights {
+    fn add(&mut self, records: &[(TenantId, ForecastRecord)]) {
+        for dated in records.iter().filter_map(|(_, record)| record.forecast.as_ref().ok()) {
+            self.series += 1;
+            for verdict in &dated.forecast.members {
+                let weight = verdict.outcome.as_ref().map_or(0.0, |share| share.weight);
+                *self.of.entry(verdict.member).or_default() += weight;
+            }
+        }
+    }
+
+    /// The mean over the series, the heaviest first.
+    fn mean(&self) -> Vec<ModelMember> {
+        let mean = |(name, sum): (&&str, &f64)| ModelMember {
+            name: (*name).to_owned(),
+            weight: sum / self.series.max(1) as f64,
+        };
+        let mut all: Vec<ModelMember> = self.of.iter().map(mean).collect();
+        all.retain(|one| one.weight >= LEAST_WEIGHT);
+        all.sort_by(|one, other| other.weight.total_cmp(&one.weight));
+        all
     }
 }
 

@@ -47,7 +47,7 @@ macro_rules! script {
 /// The one document.
 pub static PAGE: Asset = asset!("index.html", "text/html");
 
-static PARTS: [Asset; 30] = [
+static PARTS: [Asset; 31] = [
     asset!("style.css", "text/css"),
     asset!("icon.svg", "image/svg+xml"),
     script!("api.js"),
@@ -74,6 +74,7 @@ static PARTS: [Asset; 30] = [
     script!("reports.js"),
     script!("rollout.js"),
     script!("rollouts.js"),
+    script!("sentences.js"),
     script!("tenant.js"),
     script!("told.js"),
     script!("whatif.js"),

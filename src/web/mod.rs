@@ -5,12 +5,13 @@
 mod assets;
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH,
     REFERRER_POLICY,
 };
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -42,6 +43,19 @@ const PAGES: [&str; 11] = [
 pub fn router() -> Router {
     let pages = PAGES.iter().fold(Router::new(), |router, path| router.route(path, get(page)));
     pages.route("/assets/{name}", get(asset))
+}
+
+/// Shows a person whose browser asks for a page that is not there the page that
+/// says so, in the place of an answer for machines.
+pub async fn or_page(request: Request, next: Next) -> Response {
+    let wants_page = request.method() == Method::GET
+        && !request.uri().path().starts_with("/v1/")
+        && request.headers().get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
+    let response = next.run(request).await;
+    match wants_page && response.status() == StatusCode::NOT_FOUND {
+        true => (StatusCode::NOT_FOUND, send(&assets::PAGE, &HeaderMap::new())).into_response(),
+        false => response,
+    }
 }
 
 async fn page(headers: HeaderMap) -> Response {

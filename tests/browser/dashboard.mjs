@@ -304,7 +304,8 @@ async function viewer(rig) {
   await shoot(rig, "tenant-german");
   await check(rig, "German");
   const keys = await page.evaluate(async () => {
-    const [{ english }, { german }] = await Promise.all([import("/assets/english.js"), import("/assets/german.js")]);
+    const [page, own, { sentences }] = await Promise.all(["english", "german", "sentences"].map((name) => import(`/assets/${name}.js`)));
+    const [english, german] = [{ ...page.english, ...sentences.en }, { ...own.german, ...sentences.de }];
     const same = Object.keys(english).filter((key) => !(key in german));
     const holes = Object.keys(english).filter((key) => (english[key].match(/\{\w+\}/g) || []).sort().join() !== ((german[key] || "").match(/\{\w+\}/g) || []).sort().join());
     return [same, holes, Object.keys(german).filter((key) => !(key in english))];
@@ -344,6 +345,7 @@ async function nothing(rig) {
   await logIn(page);
   const led = [
     [`/tenants/${tenant}/nonsense`, "no resource of the name “nonsense”", `/tenants/${tenant}`],
+    ["/nonsense", "no such page", "/"],
     ["/tenants/nobody-of-this-name", "no tenant of the name", "/"],
     ["/incidents/xxx", "no incident of this name", "/incidents"],
     ["/rollouts/xxx", "no rollout of this name", "/rollouts"],

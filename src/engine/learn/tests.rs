@@ -115,6 +115,8 @@ async fn forecasts_follow_each_hour_and_name_the_version_that_made_them() {
     );
     let backtest = about.backtest.unwrap();
     assert!(backtest.to_seasonal_naive.unwrap() < 1.0, "{backtest:?}");
+    let weights: f64 = about.members.iter().map(|one| one.weight).sum();
+    assert!((0.8..=1.0 + 1e-9).contains(&weights), "{:?}", about.members);
     let dated = record.forecast.as_ref().unwrap();
     assert_eq!(dated.start, record.fitted_to);
     let hour = usize::try_from(record.fitted_to.since(start()).as_secs() / HOUR).unwrap();

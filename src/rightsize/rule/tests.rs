@@ -161,7 +161,7 @@ fn a_jump_inside_the_interval_is_answered_by_the_guard() {
     let advice = Advice { since: usage.end().minus(Duration::from_secs(5 * 3600)), ..advice(3.5, true) };
     let proposal = change(outcome(&usage, StandingQuota::first(20.0), Some(&advice)));
     assert_eq!(proposal.limit, 10.8);
-    assert!(proposal.reasons[0].contains("the guard lifts"), "{:?}", proposal.reasons);
+    assert!(proposal.reasons[0].contains("was exceeded more often lately"), "{:?}", proposal.reasons);
 }
 
 #[test]

@@ -5,7 +5,7 @@ import { get } from "./api.js";
 import { timeChart } from "./chart.js";
 import { h, sheet, table } from "./dom.js";
 import { NOTHING, day, fixed, share, when, whole } from "./format.js";
-import { told } from "./told.js";
+import { tellOf, told } from "./told.js";
 import { t, word } from "./words.js";
 
 const loss = (score) => (score && score.to_seasonal_naive !== null ? score.to_seasonal_naive : null);
@@ -37,6 +37,12 @@ function verdict(version, all) {
   ].filter(Boolean);
 }
 
+// The models that lead in the mix, with what they weigh.
+function mix(version) {
+  const members = (version.members || []).map(({ name, weight }) => `${tellOf(name)[0]} ${share(weight, 0)}`);
+  return members.length ? t("models.members", { members: members.join(", ") }) : null;
+}
+
 function coverCell(version) {
   const part = cover(version);
   const off = part === null ? null : part < COVER_FROM ? "narrow" : part > COVER_TO ? "wide" : null;
@@ -47,7 +53,7 @@ function row(version, all, name = null) {
   const number = (value, kind = "") => h("td", { class: `number ${kind}` }, value);
   const worth = (score, kind) => number(loss(score) === null ? NOTHING : fixed(loss(score), 3), loss(score) > 1 ? `${kind} bad` : kind);
   const named = t("models.number", { version: whole(version.version) });
-  const said = verdict(version, all) || [];
+  const said = [...(verdict(version, all) || []), mix(version)].filter(Boolean);
   return h("tr", { class: version.state === "champion" ? "chosen" : null },
     h("th", { scope: "row" }, name || named, h("small", null, name ? named : word("modelstate", version.state)), h("small", { class: "below-wide" }, said[0])),
     h("td", { class: "nowrap mid" }, when(version.fitted_at), h("small", null, `${day(version.window_from)} – ${day(version.window_to)}`)),

@@ -5,6 +5,7 @@
 import { english } from "./english.js";
 import { h } from "./dom.js";
 import { plain, when } from "./format.js";
+import { sentences } from "./sentences.js";
 import { spoken, t, word } from "./words.js";
 
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
@@ -15,7 +16,7 @@ const RESOURCES = Object.keys(english).filter((key) => key.startsWith("resource.
 const RESOURCE = new RegExp(`\\b(${RESOURCES.join("|")})\\b`, "g");
 
 // Each sentence as what finds it: the English words with a hole for each name.
-const SENTENCES = Object.entries(english).filter(([key]) => key.startsWith("told.")).map(([key, text]) => {
+const SENTENCES = Object.entries(sentences.en).map(([key, text]) => {
   const parts = text.split(/\{(\w+)\}/);
   const shape = parts.map((part, at) => (at % 2 ? `(?<${part}>.+?)` : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))).join("");
   return [key, new RegExp(`^${shape}$`)];
@@ -38,11 +39,13 @@ function written(text) {
 
 const UNITS = Object.keys(english).filter((key) => key.startsWith("unit."));
 
-// What stands in a hole of a sentence: a figure, a unit, or anything else.
+// What stands in a hole of a sentence: a figure, an amount with its unit (one of
+// which is said without the last letter), or anything else.
 function value(text) {
   if (/^\d+(\.\d+)?$/.test(text)) return plain(Number(text));
-  const unit = UNITS.find((key) => english[key] === text);
-  return unit ? t(unit) : written(text);
+  const [, figure, unit] = /^(\d+(?:\.\d+)?) (.+)$/.exec(text) || [];
+  const key = unit && UNITS.find((one) => [unit, `${unit}s`].includes(english[one]));
+  return key ? `${plain(Number(figure))} ${t(key)}` : written(text);
 }
 
 // The text as it is shown, and whether it is in the reader's language.

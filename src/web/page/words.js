@@ -3,9 +3,10 @@
 
 import { english } from "./english.js";
 import { german } from "./german.js";
+import { sentences } from "./sentences.js";
 
 const KEY = "plimsoll-language";
-const LANGUAGES = { en: english, de: german };
+const LANGUAGES = { en: { ...english, ...sentences.en }, de: { ...german, ...sentences.de } };
 
 function first() {
   const kept = localStorage.getItem(KEY);

@@ -129,7 +129,7 @@ impl Rules {
                 for month in self.risen.values_mut() {
                     month.remove(&tenant);
                 }
-                self.open.remove(&tenant);
+                // Its incident ends in the next cycle, with a line of its own.
             }
             (AuditAction::ChangesPaused, _) => self.is_paused = true,
             (AuditAction::ChangesResumed, _) => self.is_paused = false,
