@@ -57,7 +57,7 @@ pub use incident::{
     Acknowledgement, Chart, Feedback, Finding, FindingKind, Foreseen, Incident, Peers, Untold,
 };
 pub use metering::{Meter, MeterState};
-pub use model::{ModelScore, ModelState, ModelVersion};
+pub use model::{ModelMember, ModelScore, ModelState, ModelVersion};
 pub use money::{Currency, Money, Once, PerHour, PerMonth};
 pub use naming::first_of;
 pub use notice::{Notice, NoticeKind, Severity};
