@@ -221,7 +221,7 @@ async fn call(daemon: Arc<Daemon>, answers: Arc<Answers>, tenants: u64, until: I
                 ask("look", Method::GET, path, None).await;
             }
             ask("look at a tenant", Method::GET, &format!("/v1/tenants/{tenant}/assessments"), None).await;
-            daemon.http().get(format!("{}/metrics", daemon.url)).send().await.ok();
+            daemon.request(Method::GET, "/metrics").send().await.ok();
         }
         if turn % 200 == 23 {
             let waiting = ask("list", Method::GET, "/v1/recommendations?state=proposed&limit=5", None).await;
@@ -253,7 +253,7 @@ async fn held(daemon: &Daemon) -> [f64; 4] {
         line.split_whitespace().next()?.parse::<f64>().ok()
     };
     let files = std::fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count);
-    let metrics = daemon.http().get(format!("{}/metrics", daemon.url)).send().await;
+    let metrics = daemon.request(Method::GET, "/metrics").send().await;
     let metrics = match metrics {
         Ok(answer) => answer.text().await.unwrap_or_default(),
         Err(_) => String::new(),

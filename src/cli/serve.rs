@@ -14,7 +14,13 @@ use crate::telemetry;
 /// Where the config is refused, or the daemon can't run with it.
 pub fn run(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    let runtime = tokio::runtime::Runtime::new().context("failed to start the threads")?;
+    // Else a burst of short reads starts hundreds of threads that wait, and each
+    // keeps memory to give out again.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(config.store.threads)
+        .build()
+        .context("failed to start the threads")?;
     let entered = runtime.enter();
     telemetry::start_logs(config.log.format, &config.log.level)?;
     drop(entered);

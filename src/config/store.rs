@@ -29,6 +29,8 @@ pub struct Store {
     pub group_size: usize,
     /// How often a write is tried, to know that the disk still takes one.
     pub probe_interval: Duration,
+    /// The most threads that wait for the disk at once.
+    pub threads: usize,
     /// Memory for what was read of the state, in bytes.
     pub cache: usize,
     /// How many times its live size the state may take up on disk.
@@ -84,6 +86,13 @@ impl Store {
                 "How often a small write is tried; `/-/ready` turns red when the disk refuses it.",
                 Duration::from_secs(10),
                 Duration::from_millis(100)..=Duration::from_secs(3600),
+            ),
+            threads: section.count(
+                "threads",
+                "The most threads that wait for the disk at once, for reads of the state and of usage and for \
+                 files. Further reads wait for one. Each keeps some hundred KiB of memory.",
+                32,
+                4..=512,
             ),
             cache: section.size(
                 "cache",
