@@ -3,7 +3,8 @@
 //! then, scheduled reports, checkpoints, quotas in files, promises, and callers
 //! who poll, change, approve, silence and look at the dashboard all the time. It
 //! prints the memory, the files and the threads that the daemon holds over
-//! time, and of the memory what the program itself holds, and each warning and error of its log with how often it came.
+//! time, and of the memory what the program and the caches of its threads hold,
+//! and each warning and error of its log with how often it came.
 //!
 //!   cargo bench --profile release --bench soak -- [--minutes 60] [--tenants 25]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement ends where it can't go on")]
@@ -244,7 +245,7 @@ async fn call(daemon: Arc<Daemon>, answers: Arc<Answers>, tenants: u64, until: I
 }
 
 /// What the process holds: KiB of memory, open files, threads, and KiB that the
-/// program itself holds.
+/// program and the caches of its threads hold.
 async fn held(daemon: &Daemon) -> [f64; 4] {
     let id = daemon.id();
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
@@ -325,7 +326,7 @@ async fn soak() {
         let [memory, files, threads, allocated] = [0, 1, 2, 3]
             .map(|which| stats::median(&looks.iter().map(|one| one[which]).collect::<Vec<_>>()).unwrap());
         println!(
-            "quarter {}: median {:.0} MiB resident, {:.1} MiB of them the program's own, {files:.0} files, \
+            "quarter {}: median {:.0} MiB resident, {:.1} MiB of them handed out, {files:.0} files, \
              {threads:.0} threads",
             quarter + 1,
             memory / 1024.0,

@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::sla::held;
 use super::workspace::{Assessment, AssessmentKind};
 use super::{Engine, EngineError};
-use crate::domain::applied::limit_at;
 use crate::domain::recommendation::WhatIf;
 use crate::domain::{
     AppliedChange, ApplyMode, Currency, Incident, IncidentId, Money, PerMonth, Quota, Recommendation,
@@ -285,10 +285,7 @@ fn sum(
 
 /// The share of the samples that lie above the quota of their time.
 fn violations(usage: &UsageSeries, quota: &Quota, changes: &[AppliedChange]) -> Option<f64> {
-    let above = |(index, value): (usize, &f64)| {
-        Violations::count([*value].into_iter(), limit_at(quota.limit, changes, usage.at(index)))
-    };
-    let all = usage.values.iter().enumerate().map(above);
+    let all = (0..usage.len()).map(|index| held(usage, index, quota, changes));
     all.fold(Violations::default(), Violations::plus).share()
 }
 

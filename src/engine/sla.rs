@@ -137,6 +137,17 @@ fn availability_promised(tenant: &Tenant) -> f64 {
     promised.unwrap_or_else(|| tenant.tier.availability_percent()) / 100.0
 }
 
+/// One sample held against the quota of its time.
+pub(super) fn held(
+    usage: &UsageSeries,
+    index: usize,
+    quota: &Quota,
+    changes: &[AppliedChange],
+) -> Violations {
+    let limit = limit_at(quota.limit, changes, usage.at(index));
+    Violations::count([usage.values[index]].into_iter(), limit)
+}
+
 /// The share of the samples that lie below the quota of their time, over each
 /// of the windows, the shortest first.
 fn below(usage: &UsageSeries, quota: &Quota, changes: &[AppliedChange], windows: &[Duration]) -> GoodShares {
@@ -145,8 +156,7 @@ fn below(usage: &UsageSeries, quota: &Quota, changes: &[AppliedChange], windows:
     for window in windows {
         let since = usage.end().minus(*window);
         while let Some(index) = newest_first.next_if(|index| usage.at(*index) >= since) {
-            let limit = limit_at(quota.limit, changes, usage.at(index));
-            found = found.plus(Violations::count([usage.values[index]].into_iter(), limit));
+            found = found.plus(held(usage, index, quota, changes));
         }
         shares.extend(found.share().map(|above| (*window, 1.0 - above)));
     }

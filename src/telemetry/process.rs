@@ -56,8 +56,9 @@ impl Taken {
     }
 }
 
-/// Bytes that the program holds; the rest of what is resident is code, stacks,
-/// pages of files, and what the allocator keeps to give out again.
+/// Bytes that the program and the caches of its threads hold, which the
+/// allocator does not tell apart; the rest of what is resident is code, stacks,
+/// pages of files, and what is free and was not given back.
 fn allocated() -> Option<u64> {
     // The figures are those of the last epoch.
     epoch::advance().ok()?;
@@ -67,7 +68,7 @@ fn allocated() -> Option<u64> {
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         if let Some(bytes) = allocated() {
-            let about = "Memory that the program holds, without what its allocator keeps";
+            let about = "Memory that the program and the caches of its threads hold";
             let name = "process_allocated_memory";
             let gauge = encoder.encode_descriptor(name, about, Some(&Unit::Bytes), MetricType::Gauge)?;
             ConstGauge::new(bytes as f64).encode(gauge)?;

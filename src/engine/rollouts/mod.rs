@@ -230,9 +230,7 @@ impl Engine {
     /// later its quotas are others, and the usage is forgotten.
     async fn keep_evidence(&self, before: &Rollout, rollout: &mut Rollout) -> Result<(), EngineError> {
         if rollout.has_been_seen() && rollout.evidence.is_none() {
-            let watched = self.watched(before).await?;
-            let comparison = self.compare_rollout(before).await?;
-            rollout.evidence = Some(Box::new(Evidence { watched, comparison }));
+            rollout.evidence = Some(Box::new(self.evidence(before).await?));
         }
         Ok(())
     }
@@ -245,9 +243,8 @@ impl Engine {
         match &rollout.evidence {
             Some(kept) => Ok((**kept).clone()),
             None => {
-                let (watched, comparison) =
-                    (self.watched(rollout).await?, self.compare_rollout(rollout).await?);
-                Ok(Evidence { watched, comparison })
+                let watched = self.watched(rollout).await?;
+                Ok(Evidence { watched, comparison: self.compare_rollout(rollout).await? })
             }
         }
     }
