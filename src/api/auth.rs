@@ -7,13 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{ConnectInfo, MatchedPath, RawPathParams, Request, State};
-use axum::http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use axum::extract::{ConnectInfo, MatchedPath, RawPathParams};
+use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -147,12 +144,13 @@ fn too_many(wait: std::time::Duration, of_what: &str) -> Problem {
 
 /// Who calls, and which call it is.
 #[derive(Debug, Clone)]
-pub struct Caller {
-    name: String,
+pub struct Caller(Arc<Call>);
+
+#[derive(Debug)]
+struct Call {
+    token: Arc<TokenRecord>,
     hash: String,
     session: Option<String>,
-    role: Role,
-    tenants: Vec<TenantId>,
     address: Option<IpAddr>,
     code: Option<String>,
     rule: Rule,
@@ -162,43 +160,43 @@ pub struct Caller {
 impl Caller {
     /// The caller's words, as they stand in the audit log.
     pub fn remark(&self, comment: Option<String>) -> Remark {
-        Remark { by: self.actor(), comment, request_id: self.request_id.clone() }
+        Remark { by: self.actor(), comment, request_id: self.0.request_id.clone() }
     }
 
     /// The caller, as it stands in the audit log.
     pub fn actor(&self) -> Actor {
-        Actor::Person(self.name.clone())
+        Actor::Person(self.0.token.name.clone())
     }
 
     /// The call, as it stands in the audit log.
     pub fn request_id(&self) -> Option<String> {
-        self.request_id.clone()
+        self.0.request_id.clone()
     }
 
     /// The hash of its token.
     pub(super) fn hash(&self) -> &str {
-        &self.hash
+        &self.0.hash
     }
 
     /// The hash of the session that stands for the token; `None` where the
     /// caller sent the token itself.
     pub(super) fn session(&self) -> Option<&str> {
-        self.session.as_deref()
+        self.0.session.as_deref()
     }
 
     /// Where it is.
     pub(super) fn address(&self) -> Option<IpAddr> {
-        self.address
+        self.0.address
     }
 
     /// Its role.
     pub(super) fn role(&self) -> Role {
-        self.role
+        self.0.token.role
     }
 
     /// Its name.
     pub(super) fn name(&self) -> &str {
-        &self.name
+        &self.0.token.name
     }
 
     /// Whether the caller may act for a tenant: its token is for it, it calls
@@ -225,12 +223,26 @@ impl Caller {
         ids: impl IntoIterator<Item = &TenantId>,
     ) -> Result<(), Problem> {
         let asked = self.check_tenants(state, ids).await?;
-        if asked && self.rule.decides { self.check_code(state).await } else { Ok(()) }
+        if asked && self.0.rule.decides { self.check_code(state).await } else { Ok(()) }
+    }
+
+    /// Whether the caller may change what the path names, where the route decides
+    /// on a tenant's quotas or on what guards them.
+    ///
+    /// # Errors
+    /// 403 with what is missing.
+    pub(super) async fn admit_named(&self, state: &ApiState, named: Option<String>) -> Result<(), Problem> {
+        let asks = self.0.rule.reach == Reach::Path && self.0.rule.decides;
+        match named.filter(|_| asks).map(|id| id.parse::<TenantId>()) {
+            Some(Ok(id)) => self.admit(state, &id).await,
+            // What is no id is refused by the handler.
+            None | Some(Err(_)) => Ok(()),
+        }
     }
 
     /// The tenants that the token is for; none where it is for all.
     pub fn tenants(&self) -> &[TenantId] {
-        &self.tenants
+        &self.0.token.tenants
     }
 
     /// Whether the caller may look at all of these tenants. No second factor is
@@ -261,7 +273,7 @@ impl Caller {
         let (mut kept_from, mut asked) = (BTreeMap::new(), false);
         for id in ids {
             match self.check_tenant(state, id).await {
-                Ok(true) if self.code.is_none() => {
+                Ok(true) if self.0.code.is_none() => {
                     kept_from.insert(id.clone(), NO_CODE.to_owned());
                 }
                 Ok(needs_code) => asked |= needs_code,
@@ -293,8 +305,8 @@ impl Caller {
 
     /// Whether a tenant that the caller reaches asks for a second factor.
     async fn check_tenant(&self, state: &ApiState, id: &TenantId) -> Result<bool, Problem> {
-        if !self.tenants.is_empty() && !self.tenants.contains(id) {
-            let names: Vec<&str> = self.tenants.iter().map(TenantId::as_str).collect();
+        if !self.0.token.tenants.is_empty() && !self.0.token.tenants.contains(id) {
+            let names: Vec<&str> = self.0.token.tenants.iter().map(TenantId::as_str).collect();
             return Err(forbidden(format!("this token is for {} only, not for {id}", names.join(", "))));
         }
         let tenant = match state.engine.registry().standing_tenant(id).await {
@@ -311,7 +323,7 @@ impl Caller {
     /// # Errors
     /// 401 or 403 with what is missing.
     pub async fn admit_again(&self, state: &ApiState, id: &TenantId) -> Result<(), Problem> {
-        known(state, &self.hash, self.address, self.request_id.clone()).await?;
+        known(state, &self.0.hash, self.0.address, self.0.request_id.clone()).await?;
         self.admit(state, id).await
     }
 
@@ -320,16 +332,16 @@ impl Caller {
     fn check_address(&self, tenant: &Tenant) -> Result<(), Problem> {
         let allowed = tenant.template.as_ref().map_or(&[][..], |template| &template.ip_whitelist);
         let is_in = |address| allowed.iter().any(|network| network.contains(address));
-        if allowed.is_empty() || self.role == Role::Admin || self.address.is_some_and(is_in) {
+        if allowed.is_empty() || self.0.token.role == Role::Admin || self.0.address.is_some_and(is_in) {
             return Ok(());
         }
         let from =
-            self.address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+            self.0.address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
         Err(forbidden(format!("{} may not be acted for from {from}; see its ip_whitelist", tenant.id)))
     }
 
     async fn check_code(&self, state: &ApiState) -> Result<(), Problem> {
-        let Some(code) = &self.code else {
+        let Some(code) = &self.0.code else {
             return Err(forbidden(NO_CODE));
         };
         self.use_code(state, code).await
@@ -341,15 +353,15 @@ impl Caller {
     /// # Errors
     /// 403 where it is wrong or was used, 409 where there is no second factor.
     pub(super) async fn use_code(&self, state: &ApiState, code: &str) -> Result<(), Problem> {
-        let address = block(self.address.unwrap_or(NOWHERE));
+        let address = block(self.0.address.unwrap_or(NOWHERE));
         state.gate.attempts.check_key(&address).map_err(|until| {
             too_many(until.wait_time_from(DefaultClock::default().now()), "codes from this address")
         })?;
-        if state.engine.registry().use_code(&self.hash, code, self.remark(None)).await? {
+        if state.engine.registry().use_code(&self.0.hash, code, self.remark(None)).await? {
             return Ok(());
         }
-        let why = format!("a wrong code of {}", self.name);
-        audit_failure(state, self.address, &why, self.request_id.clone()).await?;
+        let why = format!("a wrong code of {}", self.0.token.name);
+        audit_failure(state, self.0.address, &why, self.0.request_id.clone()).await?;
         Err(forbidden("this code is wrong, or was used already; wait for the next"))
     }
 }
@@ -365,58 +377,25 @@ fn forbidden(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
-/// Lets only bearers of a token through that may do what they ask for.
-pub async fn require_token(
-    State(state): State<ApiState>,
-    parameters: RawPathParams,
-    request: Request,
-    next: Next,
-) -> Response {
-    let (mut parts, body) = request.into_parts();
-    match admitted(&state, &parameters, &parts).await {
-        Ok(caller) => {
-            parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
-        }
-        Err(problem) => {
-            let unknown = problem.is(StatusCode::UNAUTHORIZED);
-            let mut response = problem.into_response();
-            if unknown {
-                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            response
-        }
-    }
-}
-
-/// Asks for the code of a second factor where the path names a tenant whose
-/// template does. It comes after what is known of an Idempotency-Key: a request
-/// that is only answered again uses no code up.
-pub async fn require_code(
-    State(state): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    parameters: RawPathParams,
-    request: Request,
-    next: Next,
-) -> Response {
-    let named = (caller.rule.reach == Reach::Path && caller.rule.decides).then(|| tenant_in(&parameters));
-    if let Some(Ok(id)) = named.flatten().map(|id| id.parse::<TenantId>())
-        && let Err(problem) = caller.admit(&state, &id).await
-    {
-        return problem.into_response();
-    }
-    next.run(request).await
-}
-
-fn tenant_in(parameters: &RawPathParams) -> Option<String> {
+/// The tenant that a path names.
+pub(super) fn tenant_in(parameters: &RawPathParams) -> Option<String> {
     parameters.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned())
 }
 
-async fn admitted(state: &ApiState, parameters: &RawPathParams, request: &Parts) -> Result<Caller, Problem> {
+/// The caller, where it bears a token that lets it do what it asks for.
+///
+/// # Errors
+/// 401 where the token lets nobody in, 403 with what is missing, 429 where it
+/// asks too often.
+pub(super) async fn admitted(
+    state: &ApiState,
+    parameters: &RawPathParams,
+    request: &Parts,
+) -> Result<Caller, Problem> {
     let address = address_of(request, &state.settings.access.trusted_proxies);
     let request_id = request.extensions.get::<RequestId>().map(|id| id.0.clone());
     let (hash, session) = credential(state, request, address)?;
-    let record = known(state, &hash, address, request_id.clone()).await.inspect_err(|_| {
+    let token = known(state, &hash, address, request_id.clone()).await.inspect_err(|_| {
         // Else each request of an open page would stand in the audit log.
         session.iter().for_each(|session| state.gate.sessions.end(session));
     })?;
@@ -424,12 +403,11 @@ async fn admitted(state: &ApiState, parameters: &RawPathParams, request: &Parts)
     let path = request.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let rule = rule_of(&request.method, path);
     let code = request.headers.get(CODE).and_then(|code| code.to_str().ok()).map(str::to_owned);
-    let TokenRecord { name, role, tenants, .. } = record;
-    let caller = Caller { name, hash, session, role, tenants, address, code, rule, request_id };
-    if caller.role < rule.role {
-        let text = format!("this needs the role {}; this token has {}", rule.role, caller.role);
+    if token.role < rule.role {
+        let text = format!("this needs the role {}; this token has {}", rule.role, token.role);
         return Err(forbidden(text));
     }
+    let caller = Caller(Arc::new(Call { token, hash, session, address, code, rule, request_id }));
     check_reach(state, &caller, parameters, &request.uri).await?;
     Ok(caller)
 }
@@ -462,7 +440,7 @@ async fn known(
     hash: &str,
     address: Option<IpAddr>,
     request_id: Option<String>,
-) -> Result<TokenRecord, Problem> {
+) -> Result<Arc<TokenRecord>, Problem> {
     let registry = state.engine.registry();
     let why = match registry.standing_token(hash).await? {
         None => "this token is not known",
@@ -475,7 +453,7 @@ async fn known(
                 if !state.gate.seen.read().contains(hash) {
                     state.gate.seen.write().insert(hash.to_owned());
                 }
-                return Ok((*record).clone());
+                return Ok(record);
             }
         },
     };
@@ -500,7 +478,7 @@ async fn check_reach(
     parameters: &RawPathParams,
     uri: &Uri,
 ) -> Result<(), Problem> {
-    let tenant = match caller.rule.reach {
+    let tenant = match caller.0.rule.reach {
         Reach::Caller | Reach::Record => return Ok(()),
         Reach::Fleet => None,
         Reach::Path => tenant_in(parameters),
@@ -509,9 +487,9 @@ async fn check_reach(
     // What is no id is refused by the handler.
     match tenant.map(|id| id.parse::<TenantId>()) {
         Some(Ok(id)) => caller.reach_all(state, [&id]).await,
-        None | Some(Err(_)) if caller.tenants.is_empty() => Ok(()),
+        None | Some(Err(_)) if caller.tenants().is_empty() => Ok(()),
         _ => {
-            let names: Vec<&str> = caller.tenants.iter().map(TenantId::as_str).collect();
+            let names: Vec<&str> = caller.tenants().iter().map(TenantId::as_str).collect();
             let text = "this token is for some tenants only";
             Err(forbidden(format!("{text} ({}); ask for one of them by its name", names.join(", "))))
         }

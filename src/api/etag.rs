@@ -1,8 +1,12 @@
 //! Versions as ETags: what a caller has seen, what may still be changed, and
 //! what need not be sent again.
 
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
-use axum::http::header::{ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
@@ -12,12 +16,24 @@ pub fn tag(generation: u64) -> String {
     format!("\"{generation}\"")
 }
 
-/// The answer to a caller that has this version already (`If-None-Match`, RFC
-/// 9110, 13.1.2); `None` where it has not.
-pub fn unchanged(headers: &HeaderMap, tag: &str) -> Option<Response> {
-    let known = headers.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
-    let is_it = |one: &str| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == tag;
-    known.split(',').any(is_it).then(|| (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response())
+/// The versions that a caller has already (`If-None-Match`, RFC 9110, 13.1.2).
+pub struct IfNoneMatch(Option<HeaderValue>);
+
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(IfNoneMatch(parts.headers.get(IF_NONE_MATCH).cloned()))
+    }
+}
+
+impl IfNoneMatch {
+    /// The answer to a caller that has this version; `None` where it has not.
+    pub fn unchanged(&self, tag: &str) -> Option<Response> {
+        let known = self.0.as_ref().and_then(|known| known.to_str().ok()).unwrap_or_default();
+        let is_it = |one: &str| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == tag;
+        known.split(',').any(is_it).then(|| (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response())
+    }
 }
 
 /// Which generations a caller allows to be changed.

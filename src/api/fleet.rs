@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::State;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -213,21 +211,6 @@ impl Snapshot {
         *self.held.write() = Some(made.clone());
         Ok(made)
     }
-}
-
-/// Has the fleet looked at anew once somebody has changed something. Whoever
-/// only comes or goes changes nothing of it.
-pub(super) async fn forget_after_writes(
-    State(state): State<ApiState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let writes = !request.method().is_safe() && request.uri().path() != "/v1/session";
-    let response = next.run(request).await;
-    if writes && response.status().is_success() {
-        state.fleet.forget();
-    }
-    response
 }
 
 /// Look over the fleet: usage beside quotas, costs, and what waits. Rows are at most some seconds old.

@@ -13,12 +13,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 
@@ -60,27 +58,28 @@ impl Drop for Mark {
     }
 }
 
-/// Lets a request through that has no key, or one that was not seen.
-pub(super) async fn once(
-    State(state): State<ApiState>,
-    Extension(caller): Extension<Caller>,
+/// Carries a write out that has no key, or one that was not seen.
+pub(super) async fn once<F>(
+    state: ApiState,
+    caller: &Caller,
     request: Request,
-    next: Next,
-) -> Response {
+    carry_out: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response> + Send + 'static,
+{
     match key_of(&request) {
-        Ok(None) => next.run(request).await,
+        Ok(None) => carry_out(request).await,
         Ok(Some(key)) => {
             let place = hex(&sha256([caller.hash().as_bytes(), &[0], key.as_bytes()]));
-            answer(state, place, request, next).await.unwrap_or_else(Problem::into_response)
+            answer(state, place, request, carry_out).await.unwrap_or_else(Problem::into_response)
         }
         Err(problem) => problem.into_response(),
     }
 }
 
 fn key_of(request: &Request) -> Result<Option<String>, Problem> {
-    let Some(key) = request.headers().get(KEY).filter(|_| !request.method().is_safe()) else {
-        return Ok(None);
-    };
+    let Some(key) = request.headers().get(KEY) else { return Ok(None) };
     let sane = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= LONGEST_KEY);
     let key = sane.ok_or_else(|| {
         Problem::bad_request(format!("Idempotency-Key takes 1 to {LONGEST_KEY} characters of ASCII"))
@@ -88,7 +87,15 @@ fn key_of(request: &Request) -> Result<Option<String>, Problem> {
     Ok(Some(key.to_owned()))
 }
 
-async fn answer(state: ApiState, place: String, request: Request, next: Next) -> Result<Response, Problem> {
+async fn answer<F>(
+    state: ApiState,
+    place: String,
+    request: Request,
+    carry_out: impl FnOnce(Request) -> F,
+) -> Result<Response, Problem>
+where
+    F: Future<Output = Response> + Send + 'static,
+{
     let (parts, body) = request.into_parts();
     let limit = state.settings.max_body;
     let body = to_bytes(body, limit).await.map_err(|_| {
@@ -115,9 +122,10 @@ async fn answer(state: ApiState, place: String, request: Request, next: Next) ->
     let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     let is_secret = access::answers_a_secret(route);
     let request = Request::from_parts(parts, Body::from(body));
+    let carried_out = carry_out(request);
     // A task of its own: it is not given up where the caller is.
     let task = tokio::spawn(async move {
-        let response = next.run(request).await;
+        let response = carried_out.await;
         let response = keep(&state, place, fingerprint, is_secret, response).await;
         drop(mark);
         response

@@ -18,6 +18,7 @@ mod drift;
 mod etag;
 mod extract;
 mod fleet;
+mod guard;
 mod idempotency;
 mod incidents;
 mod metering;
@@ -48,14 +49,16 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::{Json, Router};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -120,9 +123,14 @@ impl Default for ApiSettings {
     }
 }
 
-/// What every handler can reach.
+/// What every handler can reach: one pointer, since each request hands it on many
+/// times.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<Held>);
+
+/// What the state holds.
+#[derive(Clone)]
+pub struct Held {
     engine: Arc<Engine>,
     deliverer: Arc<Deliverer>,
     settings: Arc<ApiSettings>,
@@ -142,36 +150,50 @@ impl ApiState {
         let gate = Arc::new(auth::Gate::new(&settings.access));
         let waiting = Arc::new(Semaphore::new(settings.max_waiting));
         let (settings, fleet, stop) = (Arc::new(settings), Arc::default(), CancellationToken::new());
-        ApiState { engine, deliverer, settings, gate, fleet, waiting, stop, keeper: None, reloads: None }
+        let (keeper, reloads) = (None, None);
+        let held = Held { engine, deliverer, settings, gate, fleet, waiting, stop, keeper, reloads };
+        ApiState(Arc::new(held))
+    }
+
+    fn changed(mut self, change: impl FnOnce(&mut Held)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     /// The same over what is kept on disk.
     #[must_use]
     pub fn over(self, keeper: Option<Arc<dyn Keeper>>) -> Self {
-        ApiState { keeper, ..self }
+        self.changed(|held| held.keeper = keeper)
     }
 
     /// The same, where callers can have the config read again.
     #[must_use]
     pub fn reloading(self, reloads: Reloads) -> Self {
-        ApiState { reloads: Some(reloads), ..self }
+        self.changed(|held| held.reloads = Some(reloads))
     }
 
     /// The same with other settings; whoever is logged in stays so.
     #[must_use]
     pub fn with(&self, settings: ApiSettings) -> Self {
-        ApiState {
-            gate: Arc::new(self.gate.with(&settings.access)),
-            waiting: Arc::new(Semaphore::new(settings.max_waiting)),
-            settings: Arc::new(settings),
-            ..self.clone()
-        }
+        self.clone().changed(|held| {
+            held.gate = Arc::new(held.gate.with(&settings.access));
+            held.waiting = Arc::new(Semaphore::new(settings.max_waiting));
+            held.settings = Arc::new(settings);
+        })
     }
 
     /// The same, where nobody waits any longer once `stop` is cancelled.
     #[must_use]
     pub fn until(self, stop: CancellationToken) -> Self {
-        ApiState { stop, ..self }
+        self.changed(|held| held.stop = stop)
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        &self.0
     }
 }
 
@@ -220,19 +242,16 @@ pub fn router(state: ApiState) -> Router {
     let document = Arc::new(document);
     let guarded = guarded
         .route("/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }))
-        .layer(from_fn_with_state(state.clone(), auth::require_code))
-        .layer(from_fn_with_state(state.clone(), fleet::forget_after_writes))
-        .layer(from_fn_with_state(state.clone(), idempotency::once))
-        .layer(from_fn_with_state(state.clone(), auth::require_token));
+        .layer(from_fn_with_state(state.clone(), guard::guard));
+    let around = ServiceBuilder::new()
+        .layer(from_fn_with_state(state.clone(), observe::observe))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(DefaultBodyLimit::max(state.settings.max_body));
     guarded
         .merge(open)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(DefaultBodyLimit::max(state.settings.max_body))
-        .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(from_fn_with_state(state.clone(), observe::time_out))
-        .layer(from_fn_with_state(state.clone(), observe::observe))
-        .layer(from_fn(observe::harden))
+        .layer(around)
         .with_state(state)
 }
 

@@ -38,8 +38,8 @@ pub(super) fn present_request() -> Option<String> {
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-/// Gives the request its id and its place in a trace, counts it, and logs it at
-/// debug level.
+/// Gives the request its id and its place in a trace, limits its time, counts it,
+/// logs it at debug level, and hardens its answer.
 pub async fn observe(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     let id = id_of(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -62,7 +62,7 @@ pub async fn observe(State(state): State<ApiState>, mut request: Request, next: 
     };
     let metrics = state.engine.metrics();
     let work = REQUEST.scope(id.clone(), async {
-        let response = next.run(request).await;
+        let response = in_time(&state, request, next).await;
         let (status, took) = (response.status().as_u16(), begun.elapsed());
         metrics.answered(method.as_str(), &route, status, took);
         Span::current().record("status", status);
@@ -73,7 +73,7 @@ pub async fn observe(State(state): State<ApiState>, mut request: Request, next: 
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    response
+    harden(response)
 }
 
 /// The caller's own id where it is a sane one, else a new one.
@@ -87,7 +87,7 @@ fn id_of(request: &Request) -> String {
 }
 
 /// Gives a request up that takes too long.
-pub async fn time_out(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+async fn in_time(state: &ApiState, request: Request, next: Next) -> Response {
     let limit = state.settings.request_time_out;
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
@@ -100,8 +100,7 @@ pub async fn time_out(State(state): State<ApiState>, request: Request, next: Nex
 }
 
 /// Answers are never guessed at, and not kept unless they say so.
-pub async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

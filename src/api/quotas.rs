@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiState;
 use super::auth::Caller;
 use super::change_requests::ChangeRequestView;
-use super::etag::{if_match, tag, unchanged};
+use super::etag::{IfNoneMatch, if_match, tag};
 use super::extract::{Body, Path, Query};
 use super::problem::Problem;
 use super::reason::Reason;
@@ -83,14 +83,15 @@ pub async fn list(
     Extension(caller): Extension<Caller>,
     Path(id): Path<TenantId>,
     Query(poll): Query<Poll>,
-    headers: HeaderMap,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let wait = poll.wait.as_deref().map(|text| wait_of(&state, text)).transpose()?;
     let registry = state.engine.registry();
-    let mut changes = registry.changes();
+    // From before the page is read, so that no change is missed between.
+    let changes = wait.map(|wait| (wait, registry.changes()));
     let page = registry.quota_page(&id, page_of).await?;
-    let Some(same) = unchanged(&headers, &page.tag) else { return Ok(sent(&page)) };
-    let Some(wait) = wait else { return Ok(same) };
+    let Some(same) = if_none_match.unchanged(&page.tag) else { return Ok(sent(&page)) };
+    let Some((wait, mut changes)) = changes else { return Ok(same) };
     let _place = state.waiting.try_acquire().map_err(|_| too_many_wait(state.settings.max_waiting))?;
     let end = tokio::time::sleep(wait);
     tokio::pin!(end);
@@ -102,7 +103,7 @@ pub async fn list(
         }
         caller.admit_again(&state, &id).await?;
         let page = registry.quota_page(&id, page_of).await?;
-        if unchanged(&headers, &page.tag).is_none() {
+        if if_none_match.unchanged(&page.tag).is_none() {
             return Ok(sent(&page));
         }
     }
@@ -146,11 +147,11 @@ fn sent(page: &QuotaPage) -> Response {
 pub async fn get(
     State(state): State<ApiState>,
     Path((id, resource)): Path<(TenantId, Resource)>,
-    headers: HeaderMap,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let quota = state.engine.registry().quota(&id, resource).await?;
     let tag = tag(quota.generation);
-    if let Some(unchanged) = unchanged(&headers, &tag) {
+    if let Some(unchanged) = if_none_match.unchanged(&tag) {
         return Ok(unchanged);
     }
     Ok(([(ETAG, tag)], Json(QuotaView::from(quota))).into_response())

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::auth::Caller;
-use super::etag::{if_match_given, tag, unchanged};
+use super::etag::{IfNoneMatch, if_match_given, tag};
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, no_place, place};
 use super::problem::Problem;
@@ -154,13 +154,13 @@ pub async fn list(
 pub async fn get(
     State(state): State<ApiState>,
     Path(name): Path<ReceiverName>,
-    headers: HeaderMap,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let known = state.deliverer.receiver(&name).await?;
     let Some(tag) = known.version.map(tag) else {
         return Ok(Json(ReceiverView::from(known)).into_response());
     };
-    if let Some(unchanged) = unchanged(&headers, &tag) {
+    if let Some(unchanged) = if_none_match.unchanged(&tag) {
         return Ok(unchanged);
     }
     Ok(([(header::ETAG, tag)], Json(ReceiverView::from(known))).into_response())

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::auth::Caller;
-use super::etag::{if_match, tag, unchanged};
+use super::etag::{IfNoneMatch, if_match, tag};
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
@@ -145,11 +145,11 @@ pub async fn create(
 pub async fn get(
     State(state): State<ApiState>,
     Path(name): Path<TemplateName>,
-    headers: HeaderMap,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let record = state.engine.registry().template(&name).await?;
     let tag = tag(record.version);
-    if let Some(unchanged) = unchanged(&headers, &tag) {
+    if let Some(unchanged) = if_none_match.unchanged(&tag) {
         return Ok(unchanged);
     }
     Ok(([(ETAG, tag)], Json(view(&state, record).await?)).into_response())

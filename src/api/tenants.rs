@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Caller;
-use super::etag::{if_match_given, tag, unchanged};
+use super::etag::{IfNoneMatch, if_match_given, tag};
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery, place};
 use super::problem::Problem;
@@ -174,11 +174,11 @@ pub struct TenantView {
 pub async fn get(
     State(state): State<ApiState>,
     Path(id): Path<TenantId>,
-    headers: HeaderMap,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let (tenant, version) = state.engine.registry().tenant_with_version(&id).await?;
     let tag = tag(version);
-    if let Some(unchanged) = unchanged(&headers, &tag) {
+    if let Some(unchanged) = if_none_match.unchanged(&tag) {
         return Ok(unchanged);
     }
     Ok(([(header::ETAG, tag)], Json(TenantView { tenant, version })).into_response())

@@ -13,20 +13,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::patient::Patient;
+use super::server::Routes;
 use crate::config::ConnectionLimits;
 use crate::telemetry::Metrics;
 
@@ -40,14 +39,14 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconn
 
 /// The connections that wait for a request, the one that has waited longest first.
 #[derive(Default)]
-struct Waiting(Mutex<(u64, BTreeMap<u64, CancellationToken>)>);
+struct Waiting(Mutex<(u64, BTreeMap<u64, Arc<CancellationToken>>)>);
 
 impl Waiting {
-    fn begin(&self, close: &CancellationToken) -> u64 {
+    fn begin(&self, close: &Arc<CancellationToken>) -> u64 {
         let mut held = self.0.lock();
         held.0 += 1;
         let number = held.0;
-        held.1.insert(number, close.clone());
+        held.1.insert(number, Arc::clone(close));
         number
     }
 
@@ -67,7 +66,7 @@ impl Waiting {
 
 /// Accepts connections, and what each of them needs.
 pub(super) struct Door {
-    router: Router,
+    routes: Routes,
     limits: ConnectionLimits,
     metrics: Arc<Metrics>,
     places: Arc<Semaphore>,
@@ -75,9 +74,9 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub fn new(router: Router, limits: ConnectionLimits, metrics: Arc<Metrics>) -> Self {
+    pub fn new(routes: Routes, limits: ConnectionLimits, metrics: Arc<Metrics>) -> Self {
         let places = Arc::new(Semaphore::new(limits.max_connections));
-        Door { router, limits, metrics, places, waiting: Arc::default() }
+        Door { routes, limits, metrics, places, waiting: Arc::default() }
     }
 
     /// Lets connections in until `stop`; those that are open then are given
@@ -114,10 +113,10 @@ impl Door {
         let open = self.limits.max_connections - self.places.available_permits();
         self.metrics.connections(open);
         let connection = Connection {
-            router: self.router.clone(),
+            routes: self.routes.clone(),
             limits: self.limits.clone(),
             waiting: Arc::clone(&self.waiting),
-            close: stop.child_token(),
+            close: Arc::new(stop.child_token()),
         };
         tokio::spawn(connection.serve(stream, peer, place));
     }
@@ -143,28 +142,28 @@ async fn refuse(stream: TcpStream) {
 
 /// One connection.
 struct Connection {
-    router: Router,
+    routes: Routes,
     limits: ConnectionLimits,
     waiting: Arc<Waiting>,
     /// Closes it: at once where it waits for a request, else after that.
-    close: CancellationToken,
+    close: Arc<CancellationToken>,
 }
 
 impl Connection {
     async fn serve(self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
-        let Connection { router, limits, waiting, close } = self;
+        let Connection { routes, limits, waiting, close } = self;
         let number = Arc::new(Mutex::new(waiting.begin(&close)));
         let has_asked = Arc::new(AtomicBool::new(false));
-        let service = TowerToHyperService::new(router);
         let answer = {
-            let (waiting, number, close) = (Arc::clone(&waiting), Arc::clone(&number), close.clone());
+            let (waiting, number, close) = (Arc::clone(&waiting), Arc::clone(&number), Arc::clone(&close));
             let has_asked = Arc::clone(&has_asked);
             service_fn(move |mut request: Request<Incoming>| {
                 has_asked.store(true, Ordering::Relaxed);
                 waiting.end(*number.lock());
                 request.extensions_mut().insert(ConnectInfo(peer));
-                let answer = service.call(request);
-                let (waiting, number, close) = (Arc::clone(&waiting), Arc::clone(&number), close.clone());
+                let answer = routes.answer(request);
+                let (waiting, number, close) =
+                    (Arc::clone(&waiting), Arc::clone(&number), Arc::clone(&close));
                 async move {
                     let answer = answer.await;
                     *number.lock() = waiting.begin(&close);

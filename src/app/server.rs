@@ -1,12 +1,14 @@
 //! Serves the API and the pages on one listener.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::from_fn;
 use axum::response::Response;
+use futures::TryFutureExt;
+use hyper::Request;
+use hyper::body::Incoming;
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -33,18 +35,20 @@ impl Routes {
     pub fn serve_instead(&self, state: ApiState) {
         *self.0.write() = routes(state);
     }
+
+    /// The answer to a request.
+    pub(super) fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+        let (now, wants_page) = (self.0.read().clone(), web::wants_page(&request));
+        now.oneshot(request)
+            .map_ok(move |response| if wants_page { web::or_page(response) } else { response })
+    }
 }
 
 fn routes(state: ApiState) -> Router {
-    api::router(state).merge(web::router()).layer(from_fn(web::or_page))
-}
-
-async fn answer(State(routes): State<Routes>, request: Request) -> Response {
-    let now = routes.0.read().clone();
-    match now.oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+    api::router(state).merge(web::router())
 }
 
 /// Serves until `stop`; requests that run then are given `grace` to end.
@@ -56,6 +60,5 @@ pub async fn serve(
     grace: Duration,
     stop: CancellationToken,
 ) {
-    let all = Router::new().fallback(answer).with_state(routes);
-    Door::new(all, limits, metrics).serve(listener, grace, stop).await;
+    Door::new(routes, limits, metrics).serve(listener, grace, stop).await;
 }

@@ -5,13 +5,12 @@
 mod assets;
 
 use axum::Router;
-use axum::extract::{Path, Request};
+use axum::extract::Path;
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH,
     REFERRER_POLICY,
 };
-use axum::http::{Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -45,16 +44,21 @@ pub fn router() -> Router {
     pages.route("/assets/{name}", get(asset))
 }
 
-/// Shows a person whose browser asks for a page that is not there the page that
-/// says so, in the place of an answer for machines.
-pub async fn or_page(request: Request, next: Next) -> Response {
-    let wants_page = request.method() == Method::GET
+/// Whether a person's browser asks for a page.
+pub fn wants_page<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET
         && !request.uri().path().starts_with("/v1/")
-        && request.headers().get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
-    let response = next.run(request).await;
-    match wants_page && response.status() == StatusCode::NOT_FOUND {
-        true => (StatusCode::NOT_FOUND, send(&assets::PAGE, &HeaderMap::new())).into_response(),
-        false => response,
+        && request.headers().get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"))
+}
+
+/// Where there is no such page, the one that says so, in the place of an answer
+/// for machines.
+pub fn or_page(response: Response) -> Response {
+    match response.status() {
+        StatusCode::NOT_FOUND => {
+            (StatusCode::NOT_FOUND, send(&assets::PAGE, &HeaderMap::new())).into_response()
+        }
+        _ => response,
     }
 }
 
