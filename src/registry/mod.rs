@@ -8,6 +8,7 @@ mod answers;
 mod applied;
 mod audit;
 mod changes;
+mod expiry;
 mod incidents;
 mod known;
 mod models;
@@ -68,6 +69,7 @@ const SCAN_CHUNK: usize = 256;
 pub struct Registry {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    expiries: Arc<expiry::Expiries>,
     /// Read at the first question.
     incident_index: Arc<tokio::sync::Mutex<Option<known::IncidentIndex>>>,
     /// Likewise.
@@ -240,6 +242,7 @@ impl Registry {
         Registry {
             store,
             clock,
+            expiries: Arc::default(),
             incident_index: Arc::default(),
             answer_index: Arc::default(),
             standing: Arc::default(),

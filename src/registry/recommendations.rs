@@ -91,6 +91,7 @@ impl Registry {
         writes.push(put(Table::Waiting, resource_key(&new.tenant, new.resource), Expect::Anything, &id)?);
         writes.push(record_write(&new, RecommendationState::Proposed, Expect::Absent)?);
         self.commit(writes).await?;
+        self.expiries.look_at(resource_key(&new.tenant, new.resource), new.expires_at);
         Ok(Proposed::New(id))
     }
 
@@ -103,32 +104,6 @@ impl Registry {
         }
         let state = RecommendationState::Superseded { by: None };
         self.end_waiting(&waiting, version, state).await
-    }
-
-    /// Marks those that waited too long as expired; gives how many.
-    pub async fn expire(&self) -> Result<usize, RegistryError> {
-        let waiting = self.store.scan(Table::Waiting, "", None, Order::Upwards, usize::MAX).await?;
-        let mut expired = 0;
-        for (key, value) in waiting {
-            let id: RecommendationId = decode(Table::Waiting, &key, &value)?;
-            let (record, version) = self.recommendation_with_version(id).await?;
-            if record.recommendation.expires_at > self.now() {
-                self.expire_first_word(&record, version).await?;
-                continue;
-            }
-            match record.state {
-                RecommendationState::Proposed | RecommendationState::AwaitsSecond { .. } => {
-                    self.end_waiting(&record, version, RecommendationState::Expired).await?;
-                    expired += 1;
-                }
-                RecommendationState::Approved { .. } => {}
-                _ => {
-                    let expect = Expect::Version(value.version);
-                    self.commit(vec![Write::Delete { table: Table::Waiting, key, expect }]).await?;
-                }
-            }
-        }
-        Ok(expired)
     }
 
     /// One recommendation.
@@ -247,25 +222,28 @@ impl Registry {
         let state = RecommendationState::AwaitsSecond { by, at: event.at, comment, needs_two, until };
         let write = record_write(&record.recommendation, state.clone(), Expect::Version(version))?;
         self.commit_unless_paused(vec![write, append_audit(&event)?]).await?;
+        let look_at = until.min(record.recommendation.expires_at);
+        self.expiries.look_at(resource_key(tenant, *resource), look_at);
         Ok(RecommendationRecord { state, ..record })
     }
 
     /// Takes the first person's word off a recommendation where the second one
-    /// did not come in time; then it waits as it did before.
-    async fn expire_first_word(
+    /// did not come in time; then it waits as it did before. Gives until when it
+    /// may still come.
+    pub(super) async fn expire_first_word(
         &self,
         record: &RecommendationRecord,
         version: u64,
-    ) -> Result<(), RegistryError> {
-        let late =
-            matches!(&record.state, RecommendationState::AwaitsSecond { until, .. } if *until <= self.now());
-        if !late {
-            return Ok(());
+    ) -> Result<Option<Timestamp>, RegistryError> {
+        let RecommendationState::AwaitsSecond { until, .. } = &record.state else { return Ok(None) };
+        if *until > self.now() {
+            return Ok(Some(*until));
         }
         let state = RecommendationState::Proposed;
         let mut writes: Vec<Write> = self.lapse(record, &state)?.into_iter().collect();
         writes.push(record_write(&record.recommendation, state, Expect::Version(version))?);
-        Ok(self.commit(writes).await?)
+        self.commit(writes).await?;
+        Ok(None)
     }
 
     /// The line of the log that says what became of a first person's word, where
@@ -313,7 +291,7 @@ impl Registry {
         found.ok_or(RegistryError::NoSuchRecommendation(id))
     }
 
-    async fn end_waiting(
+    pub(super) async fn end_waiting(
         &self,
         record: &RecommendationRecord,
         version: u64,
@@ -328,6 +306,7 @@ impl Registry {
     }
 
     /// Removes decided recommendations older than `instant`; gives how many.
+    /// What is younger is not read: their ids rise with time.
     pub async fn forget_recommendations_before(&self, instant: Timestamp) -> Result<usize, RegistryError> {
         let mut cursor: Option<String> = None;
         let mut forgotten = 0;
@@ -336,25 +315,32 @@ impl Registry {
                 .store
                 .scan(Table::Recommendations, "", cursor.as_deref(), Order::Upwards, SCAN_CHUNK)
                 .await?;
-            let writes = self.old_ones(&chunk, instant)?;
+            let (writes, all_older) = self.old_ones(&chunk, instant)?;
             forgotten += writes.len();
             if !writes.is_empty() {
                 self.commit(writes).await?;
             }
             match chunk.last() {
-                Some((key, _)) if chunk.len() == SCAN_CHUNK => cursor = Some(key.clone()),
+                Some((key, _)) if chunk.len() == SCAN_CHUNK && all_older => cursor = Some(key.clone()),
                 _ => return Ok(forgotten),
             }
         }
     }
 
-    fn old_ones(&self, chunk: &[(String, Versioned)], instant: Timestamp) -> Result<Vec<Write>, StoreError> {
+    /// What takes the decided ones of some older than `instant` away, and
+    /// whether all of them are older.
+    fn old_ones(
+        &self,
+        chunk: &[(String, Versioned)],
+        instant: Timestamp,
+    ) -> Result<(Vec<Write>, bool), StoreError> {
         let mut writes = Vec::new();
         for (key, value) in chunk {
             let record: RecommendationRecord = decode(Table::Recommendations, key, value)?;
-            let decided =
-                !record.state.is_open() && !matches!(record.state, RecommendationState::Approved { .. });
-            if decided && record.recommendation.created_at < instant {
+            if record.recommendation.created_at >= instant {
+                return Ok((writes, false));
+            }
+            if !record.state.is_open() && !matches!(record.state, RecommendationState::Approved { .. }) {
                 writes.push(Write::Delete {
                     table: Table::Recommendations,
                     key: key.clone(),
@@ -362,7 +348,7 @@ impl Registry {
                 });
             }
         }
-        Ok(writes)
+        Ok((writes, true))
     }
 }
 

@@ -181,6 +181,21 @@ async fn what_was_rejected_is_not_put_to_people_again_at_once() {
 }
 
 #[tokio::test]
+async fn what_waits_expires_at_its_time_also_after_a_restart() {
+    let (registry, clock) = registry().await;
+    assert_eq!(registry.expire().await.unwrap(), 0, "nothing waits yet");
+    registry.propose(recommendation(1, 4.0, 1)).await.unwrap();
+    clock.put(start().plus(Duration::from_secs(3599)));
+    assert_eq!(registry.expire().await.unwrap(), 0);
+    let restarted = Registry::new(Arc::clone(&registry.store), clock.clone());
+    assert_eq!(restarted.expire().await.unwrap(), 0);
+    clock.put(start().plus(Duration::from_secs(3600)));
+    assert_eq!(restarted.expire().await.unwrap(), 1);
+    assert_eq!(state_of(&registry, 1).await, "expired");
+    assert_eq!(registry.expire().await.unwrap(), 0, "somebody else was there first");
+}
+
+#[tokio::test]
 async fn old_decisions_are_forgotten_and_what_waits_is_not() {
     let (registry, _) = registry().await;
     registry.propose(recommendation(1, 4.0, 1)).await.unwrap();
