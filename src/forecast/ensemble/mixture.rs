@@ -38,86 +38,101 @@ pub(super) fn mix(parts: &[(&Array2<f64>, &Blocks)], levels: &[f64]) -> Array2<f
     mixed
 }
 
+/// Quantiles nearer than this share of the whole range count as one: the slope
+/// between them would be so steep that nothing is left of the others' in the sum.
+const NEAR: f64 = 1e-9;
+
 /// The way up through the quantiles of all members at one step. Between two of
 /// a member's quantiles its distribution is even; what lies beyond the outer
-/// ones counts as lying there.
+/// ones counts as lying there. So what lies below a place grows along straight
+/// lines, which bend and jump at the quantiles only.
 #[derive(Debug, Default)]
 struct Climb {
-    /// All quantiles, each with its member, the least first.
-    points: Vec<(f64, usize)>,
-    /// How many of a member's quantiles were passed.
-    passed: Vec<usize>,
-    /// A member's part of the mixture below the last point.
-    below: Vec<f64>,
-    /// How fast that part grows.
-    slopes: Vec<f64>,
+    /// All quantiles, member after member.
+    values: Vec<f64>,
+    /// How much lies on each.
+    jumps: Vec<f64>,
+    /// How much steeper it goes on after each.
+    bends: Vec<f64>,
+    /// The quantiles with their places, the least first. One step's order is
+    /// nearly that of the next, so it stays.
+    order: Vec<(f64, usize)>,
 }
 
 impl Climb {
     /// Looks where the mixture of `parts`, weights with quantiles, reaches each
     /// of the `levels`.
     fn up(&mut self, parts: &[(f64, &[f64])], levels: &[f64], mut found: ArrayViewMut1<'_, f64>) {
-        self.start(parts);
+        self.look_at(parts, levels);
+        self.sort();
         let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
-        let Some((mut last, _)) = self.points.first().copied() else { return };
-        let (mut reached, mut next) = (0.0, 0);
-        for place in 0..self.points.len() {
-            let (point, member) = self.points[place];
-            let below = self.advance(point - last) / total;
-            let up_to = below + self.pass(member, parts[member], levels) / total;
-            while let Some(level) = levels.get(next).filter(|level| **level <= up_to) {
+        let Some((mut last, _)) = self.order.first().copied() else { return };
+        let (mut reached, mut slope) = (0.0, 0.0);
+        let mut wanted = levels.iter().map(|level| level * total).zip(&mut found).peekable();
+        for (value, place) in self.order.iter().copied() {
+            let below = reached + slope * (value - last);
+            let up_to = below + self.jumps[place];
+            while let Some((level, cell)) = wanted.next_if(|(level, _)| *level <= up_to) {
                 let rise = below - reached;
                 let part = if rise > 0.0 { ((level - reached) / rise).clamp(0.0, 1.0) } else { 1.0 };
-                found[next] = last + (point - last) * part;
-                next += 1;
+                *cell = last + (value - last) * part;
             }
-            if next == levels.len() {
+            if wanted.peek().is_none() {
                 return;
             }
-            (last, reached) = (point, up_to);
+            slope += self.bends[place];
+            (last, reached) = (value, up_to);
         }
-        found.iter_mut().skip(next).for_each(|cell| *cell = last);
+        wanted.for_each(|(_, cell)| *cell = last);
     }
 
-    fn start(&mut self, parts: &[(f64, &[f64])]) {
-        self.points.clear();
-        for (member, (_, values)) in parts.iter().enumerate() {
-            self.points.extend(values.iter().map(|value| (*value, member)));
+    fn look_at(&mut self, parts: &[(f64, &[f64])], levels: &[f64]) {
+        let ends = |(_, values): &(f64, &[f64])| Some((*values.first()?, *values.last()?));
+        let widest = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+        let (least, most) = parts.iter().filter_map(ends).reduce(widest).unwrap_or_default();
+        let near = NEAR * (most - least);
+        for list in [&mut self.values, &mut self.jumps, &mut self.bends] {
+            list.clear();
         }
-        self.points.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        self.passed.clear();
-        self.passed.resize(parts.len(), 0);
-        for sums in [&mut self.below, &mut self.slopes] {
-            sums.clear();
-            sums.resize(parts.len(), 0.0);
-        }
-    }
-
-    /// Goes up by a `distance`; gives what lies below.
-    fn advance(&mut self, distance: f64) -> f64 {
-        let mut sum = 0.0;
-        for (below, slope) in self.below.iter_mut().zip(&self.slopes) {
-            *below += slope * distance;
-            sum += *below;
-        }
-        sum
-    }
-
-    /// Passes the next quantile of a member; gives what lies on it.
-    fn pass(&mut self, member: usize, (weight, values): (f64, &[f64]), levels: &[f64]) -> f64 {
-        let place = self.passed[member];
-        self.passed[member] += 1;
-        let before = self.below[member];
-        let (share, slope) = match values.get(place + 1) {
-            Some(next) if *next > values[place] => {
-                (levels[place], (levels[place + 1] - levels[place]) / (next - values[place]))
+        for (weight, values) in parts {
+            self.values.extend_from_slice(values);
+            // Below its first quantile lies nothing of a member, on its last all that is left.
+            let (mut jump, mut slope) = (levels.first().map_or(0.0, |level| weight * level), 0.0);
+            for (pair, gap) in values.windows(2).zip(levels.windows(2)) {
+                let (distance, rise) = (pair[1] - pair[0], weight * (gap[1] - gap[0]));
+                let (on_next, steeper) = if distance > near { (0.0, rise / distance) } else { (rise, 0.0) };
+                self.jumps.push(jump);
+                self.bends.push(steeper - slope);
+                (jump, slope) = (on_next, steeper);
             }
-            Some(_) => (levels[place], 0.0),
-            None => (1.0, 0.0),
-        };
-        self.below[member] = weight * share;
-        self.slopes[member] = if slope.is_finite() { weight * slope } else { 0.0 };
-        self.below[member] - before
+            self.jumps.push(jump + levels.last().map_or(0.0, |level| weight * (1.0 - level)));
+            self.bends.push(-slope);
+        }
+    }
+
+    fn sort(&mut self) {
+        if self.order.len() == self.values.len() {
+            self.order.iter_mut().for_each(|(value, place)| *value = self.values[*place]);
+            sort_nearly_sorted(&mut self.order);
+        } else {
+            self.order.clear();
+            self.order.extend(self.values.iter().enumerate().map(|(place, value)| (*value, place)));
+            self.order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+    }
+}
+
+/// Insertion sort, which takes no longer than there is something to move, and
+/// leaves what is equal in its order.
+fn sort_nearly_sorted(values: &mut [(f64, usize)]) {
+    for place in 1..values.len() {
+        let moved = values[place];
+        let mut to = place;
+        while to > 0 && values[to - 1].0 > moved.0 {
+            values[to] = values[to - 1];
+            to -= 1;
+        }
+        values[to] = moved;
     }
 }
 
@@ -138,6 +153,55 @@ mod tests {
         let same = mix(&[(&low, &half), (&low, &[0.2; 4])], &levels);
         assert!(same.iter().zip(&low).all(|(found, wanted)| (found - wanted).abs() < 1e-9), "{same}");
         assert_eq!(mix(&[(&low, &half), (&high, &[1e-4; 4])], &levels), low);
+    }
+
+    #[test]
+    fn it_is_what_the_members_distributions_add_up_to() {
+        let levels = [0.1, 0.3, 0.5, 0.8, 0.99];
+        let mut state = 7_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        let mut member = |scale: f64| {
+            Array2::from_shape_fn((30, levels.len()), |_| scale * random()).rows().into_iter().fold(
+                Array2::zeros((0, levels.len())),
+                |mut all, row| {
+                    let mut row = row.to_vec();
+                    row.sort_by(f64::total_cmp);
+                    all.push_row(ndarray::ArrayView1::from(&row)).unwrap();
+                    all
+                },
+            )
+        };
+        // The last one's quantiles lie as near beside each other as numbers can.
+        let members = [member(1.0), member(5.0), member(20.0), member(1e-15).mapv(|value| value + 3.0)];
+        let weights = [[0.4; 4], [0.3; 4], [0.2; 4], [0.1; 4]];
+        let parts: Vec<_> = members.iter().zip(&weights).collect();
+        let mixed = mix(&parts, &levels);
+        let below = |values: ndarray::ArrayView1<'_, f64>, at: f64| {
+            let passed = values.iter().filter(|value| **value <= at).count();
+            match passed {
+                0 => 0.0,
+                passed if passed == levels.len() => 1.0,
+                passed => {
+                    let (from, to) = (values[passed - 1], values[passed]);
+                    levels[passed - 1] + (levels[passed] - levels[passed - 1]) * (at - from) / (to - from)
+                }
+            }
+        };
+        for (step, row) in mixed.rows().into_iter().enumerate() {
+            for (found, level) in row.iter().zip(levels) {
+                let at = |place: f64| -> f64 {
+                    parts.iter().map(|(values, weights)| weights[0] * below(values.row(step), place)).sum()
+                };
+                let (under, over) = (at(found - 1e-6), at(found + 1e-6));
+                assert!(
+                    under <= level + 1e-9 && level - 1e-9 <= over,
+                    "{step}: {found} is not at {level}: {under} to {over}"
+                );
+            }
+        }
     }
 
     #[test]
