@@ -61,7 +61,7 @@ fn measure(name: &str, fleet: &[Array1<f64>]) -> [f64; 5] {
     let made = learned
         .iter()
         .zip(&before)
-        .filter(|(learned, past)| learned.forecast(&learnt, past, 0).is_ok())
+        .filter(|(learned, past)| learned.forecast(&learnt, past, 0, HORIZON).is_ok())
         .count();
     let predict = start.elapsed();
     assert_eq!(made, learned.len(), "every series is forecast again");
@@ -69,7 +69,7 @@ fn measure(name: &str, fleet: &[Array1<f64>]) -> [f64; 5] {
     let made = learned
         .iter()
         .zip(&after)
-        .filter(|(learned, past)| learned.forecast(&learnt, past, 1).is_ok())
+        .filter(|(learned, past)| learned.forecast(&learnt, past, 1, HORIZON).is_ok())
         .count();
     let update = start.elapsed();
     assert_eq!(made, learned.len(), "every series is carried on");

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use rayon::iter::Either;
 use rayon::prelude::*;
 
-use super::forecasts::MODEL;
+use super::forecasts::{Forecasts, MODEL};
 use super::hourly::Hourly;
 use super::resting::Resting;
 use super::{ForecastRecord, SeriesKey};
 use crate::domain::{ModelScore, ModelVersion, TenantId, Timestamp};
 use crate::forecast::score::Score;
-use crate::forecast::{Abstention, Fleet, Forecast, Learned, Past, Tracker, Waiting};
+use crate::forecast::{Abstention, Fleet, Forecast, Learned, Past, Tracker, WATCHED, Waiting};
 use crate::ports::Shelf;
 use crate::rightsize::DatedForecast;
 use crate::series::stats;
@@ -22,6 +22,23 @@ use crate::series::stats;
 pub(super) const SEASONS: [usize; 2] = [24, 168];
 /// Scored steps of a series that count in a comparison.
 const LEAST_STEPS: u32 = 24;
+
+/// The last day of a horizon need not be known anew each hour: so many hours
+/// lie between two forecasts of the whole.
+const WHOLE_EVERY: i64 = 6;
+
+/// How far ahead series are forecast again.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ahead<'a> {
+    /// As far as forecasts are watched.
+    Watched,
+    /// The whole horizon where what is laid down does not reach that far any
+    /// more, is of another version, or was surpassed; else as far as watched,
+    /// and what is laid down goes on behind that.
+    LaidDown(&'a Forecasts),
+    /// The whole horizon.
+    Whole,
+}
 
 /// One version with its models.
 pub(super) struct Generation {
@@ -79,7 +96,7 @@ impl Generation {
 
     /// Scores what was forecast of the hours that came, and forecasts again.
     /// Series that are not known yet are fitted.
-    pub fn update(&mut self, due: &[Due]) -> Vec<(TenantId, ForecastRecord)> {
+    pub fn update(&mut self, due: &[Due], ahead: Ahead<'_>) -> Vec<(TenantId, ForecastRecord)> {
         let (mut known, mut new) = (Vec::with_capacity(due.len()), Vec::new());
         for (tenant, hourly) in due {
             match self.series.remove(tenant) {
@@ -95,7 +112,15 @@ impl Generation {
                 return Either::Left((key.tenant, hourly.clone()));
             };
             watched.tracker.take_back(self.waiting.get(&key).unwrap_or_default());
-            let forecast = watched.carry_on(fleet, &learned, hourly);
+            let surpassed = watched.catch_up(fleet, hourly);
+            let steps = match ahead {
+                Ahead::Watched => WATCHED,
+                Ahead::LaidDown(laid) if !surpassed && laid.suffices(&key, about.version, hourly.end()) => {
+                    WATCHED
+                }
+                Ahead::LaidDown(_) | Ahead::Whole => fleet.horizon() + to_spare(&key.tenant, hourly),
+            };
+            let forecast = watched.carry_on(fleet, &learned, hourly, steps);
             self.waiting.put(&key, &watched.tracker.hand_out());
             Either::Right((key.tenant, watched, record(about, hourly, forecast)))
         };
@@ -189,19 +214,27 @@ impl Generation {
 }
 
 impl Watched {
-    /// Scores the hours since the last look, and forecasts from the end.
+    /// Scores the hours since the last look; gives whether one lay above all that
+    /// was forecast of it.
+    fn catch_up(&mut self, fleet: &Fleet, hourly: &Hourly) -> bool {
+        let mut surpassed = false;
+        for (step, value) in hourly.since(self.seen_to) {
+            surpassed |= self.tracker.observe(step, value, fleet.quantiles());
+        }
+        self.seen_to = hourly.end();
+        surpassed
+    }
+
+    /// Forecasts so many steps from the end.
     fn carry_on(
         &mut self,
         fleet: &Fleet,
         learned: &Learned,
         hourly: &Hourly,
+        steps: usize,
     ) -> Result<Forecast, Abstention> {
-        for (step, value) in hourly.since(self.seen_to) {
-            self.tracker.observe(step, value, fleet.quantiles());
-        }
-        self.seen_to = hourly.end();
         let fresh = hourly.fresh_since(self.fitted_to);
-        let forecast = learned.forecast(fleet, &hourly.past(), fresh)?;
+        let forecast = learned.forecast(fleet, &hourly.past(), fresh, steps)?;
         Ok(self.issue(forecast, hourly))
     }
 
@@ -213,6 +246,14 @@ impl Watched {
         self.tracker.issue(hourly.end_step(), &forecast);
         forecast
     }
+}
+
+/// How many hours a whole forecast goes on behind the horizon, so that it lasts
+/// until the series' next turn; those of a fleet come at different hours.
+fn to_spare(tenant: &TenantId, hourly: &Hourly) -> usize {
+    let place: i64 = tenant.as_str().bytes().map(i64::from).sum();
+    let since_turn = (hourly.end_step() + place).rem_euclid(WHOLE_EVERY);
+    usize::try_from(WHOLE_EVERY - 1 - since_turn).unwrap_or(0)
 }
 
 fn record(

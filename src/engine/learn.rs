@@ -69,7 +69,10 @@ impl Engine {
         for some in tenants.chunks(AT_ONCE) {
             let due = self.due(&frame, some.to_vec()).await?;
             let (engine, lineup) = (Arc::clone(self), Arc::clone(&lineup));
-            let carry_on = move || engine.lay_down(resource, lineup.lock().update(&due));
+            let carry_on = move || {
+                let made = lineup.lock().update(&due, &engine.workspace.forecasts);
+                engine.lay_down(resource, made)
+            };
             made += self.parts.compute.run(carry_on).await?;
         }
         let (engine, of_all) = (Arc::clone(self), Arc::clone(&lineup));
@@ -92,8 +95,9 @@ impl Engine {
     /// Puts forecasts where they are looked for; gives how many.
     pub(super) fn lay_down(&self, resource: Resource, made: Vec<(TenantId, ForecastRecord)>) -> usize {
         let count = made.len();
+        let horizon = Step::HOUR.count_in(self.settings().horizon).max(1);
         made.into_par_iter().for_each(|(tenant, record)| {
-            self.workspace.forecasts.put(SeriesKey { tenant, resource }, &record);
+            self.workspace.forecasts.put(SeriesKey { tenant, resource }, &record, horizon);
         });
         count
     }

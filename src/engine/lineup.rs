@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::ForecastRecord;
-use super::generation::{Due, Generation};
+use super::forecasts::Forecasts;
+use super::generation::{Ahead, Due, Generation};
 use crate::domain::{ModelState, ModelVersion, TenantId, Timestamp};
 
 /// The versions of one resource that are in memory.
@@ -33,12 +34,13 @@ impl Lineup {
         Lineup { champion, challenger: None, previous: None, next_refit, refitting: false }
     }
 
-    /// Carries all versions on; gives the champion's forecasts.
-    pub fn update(&mut self, due: &[Due]) -> Vec<(TenantId, ForecastRecord)> {
+    /// Carries all versions on; gives what of the champion's forecasts is new to
+    /// those that are laid down.
+    pub fn update(&mut self, due: &[Due], laid_down: &Forecasts) -> Vec<(TenantId, ForecastRecord)> {
         if let Some(challenger) = &mut self.challenger {
-            challenger.update(due);
+            challenger.update(due, Ahead::Watched);
         }
-        self.champion.update(due)
+        self.champion.update(due, Ahead::LaidDown(laid_down))
     }
 
     /// Forgets series that are measured no more.

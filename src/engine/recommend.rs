@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::pools::Known;
 use super::sizing::standing;
 use super::workspace::{Assessment, AssessmentKind};
-use super::{Engine, EngineError, Progress, SeriesKey};
+use super::{ComputeError, Engine, EngineError, Progress, SeriesKey};
 use crate::cost::NoPrice;
 use crate::domain::{
     ApplyMode, Evidence, Money, PerMonth, Quota, Recommendation, Refusal, Resource, Tenant, Tier, TierFit,
@@ -48,10 +48,16 @@ impl Engine {
         let (engine, of_all) = (Arc::clone(self), Arc::clone(&tenants));
         let known = Arc::new(self.parts.compute.run(move || engine.known(&of_all)).await?);
         let mut proposed = 0;
-        for chunk in tenants.chunks(TENANTS_AT_ONCE) {
-            let cases = self.cases(chunk).await?;
-            let (engine, known) = (Arc::clone(self), Arc::clone(&known));
-            let mut sized = self.parts.compute.run(move || engine.size_all(cases, &known)).await?;
+        let chunks = tenants.chunks(TENANTS_AT_ONCE).map(<[Tenant]>::to_vec);
+        let mut all_sized = stream::iter(chunks)
+            .map(|chunk| {
+                let (engine, known) = (Arc::clone(self), Arc::clone(&known));
+                // Sized while what was said of those before is written down.
+                tokio::spawn(async move { engine.sized(chunk, known).await })
+            })
+            .buffered(2);
+        while let Some(sized) = all_sized.next().await {
+            let mut sized = sized.map_err(|_| ComputeError::Panicked)??;
             let mut records = Vec::new();
             for (tenant, answers) in &mut sized {
                 let needs: Vec<Need> = answers.iter().map(|answer| answer.need).collect();
@@ -75,16 +81,21 @@ impl Engine {
         Ok(proposed)
     }
 
-    /// The quotas of some tenants that are measured.
-    async fn cases(&self, tenants: &[Tenant]) -> Result<Vec<(Tenant, Vec<Quota>)>, EngineError> {
+    /// What is said of the quotas of some tenants that are measured.
+    async fn sized(
+        self: Arc<Self>,
+        tenants: Vec<Tenant>,
+        known: Arc<Known>,
+    ) -> Result<Vec<(Tenant, Vec<Answer>)>, EngineError> {
         let measured = self.source().resources();
         let mut cases = Vec::new();
         for tenant in tenants {
             let mut quotas = self.parts.registry.quotas(&tenant.id).await?;
             quotas.retain(|quota| measured.contains(&quota.resource));
-            cases.push((tenant.clone(), quotas));
+            cases.push((tenant, quotas));
         }
-        Ok(cases)
+        let engine = Arc::clone(&self);
+        Ok(self.parts.compute.run(move || engine.size_all(cases, &known)).await?)
     }
 
     fn size_all(&self, cases: Vec<(Tenant, Vec<Quota>)>, known: &Known) -> Vec<(Tenant, Vec<Answer>)> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::generation::{Due, Generation, SEASONS};
+use super::generation::{Ahead, Due, Generation, SEASONS};
 use super::lineup::Lineup;
 use super::{Engine, EngineError, ForecastRecord};
 use crate::domain::{ModelMember, ModelScore, ModelState, ModelVersion, Resource, Step, TenantId, Timestamp};
@@ -45,7 +45,7 @@ impl Engine {
         if sent_back_to.is_some() {
             let engine = Arc::clone(self);
             let update = move || {
-                let made = engine.lay_down(resource, generation.update(&due));
+                let made = engine.lay_down(resource, generation.update(&due, Ahead::Whole));
                 (generation, made)
             };
             (generation, made) = self.parts.compute.run(update).await?;

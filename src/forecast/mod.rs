@@ -25,7 +25,7 @@ use ndarray::{Array1, Array2, Axis};
 pub use ensemble::{Fleet, Learned, MOST_STEPS, Past, forecast_all, forecast_without};
 pub use naive::seasonal_naive;
 pub use quantiles::Quantiles;
-pub use tracking::{Tracker, Waiting};
+pub use tracking::{Tracker, WATCHED, Waiting};
 
 /// A forecast over a horizon. All values are finite, and no quantile lies
 /// below a smaller one.

@@ -20,6 +20,9 @@ use super::score::Score;
 
 /// How far ahead forecasts are watched, in steps; 1 is the next.
 const LEADS: [usize; 2] = [1, 24];
+/// How far ahead a forecast must go so that all of it is watched that is: the
+/// longest lead, and what a change of the clock takes away.
+pub const WATCHED: usize = LEADS[1] + 2;
 /// How far a miss moves the logarithm of a width.
 const STEP: f64 = 0.05;
 /// The share of values beyond each end of the interval.
@@ -69,17 +72,22 @@ impl Tracker {
     }
 
     /// Takes in the value of a step, `NaN` for a gap. `quantiles` are those that
-    /// forecasts were issued with.
-    pub fn observe(&mut self, step: i64, value: f64, quantiles: &Quantiles) {
+    /// forecasts were issued with. Gives whether the value lies above all that was
+    /// forecast of it.
+    pub fn observe(&mut self, step: i64, value: f64, quantiles: &Quantiles) -> bool {
+        let mut surprises = false;
         for lead in &mut self.leads {
             while lead.pending.front().is_some_and(|pending| pending.step < step) {
                 lead.pending.pop_front();
             }
             let due = lead.pending.pop_front_if(|pending| pending.step == step);
             if let Some(pending) = due.filter(|_| value.is_finite()) {
+                let highest = pending.row.iter().rev().nth(1);
+                surprises |= highest.is_some_and(|highest| value > f64::from(*highest));
                 lead.learn(&pending.row, value, quantiles);
             }
         }
+        surprises
     }
 
     /// Remembers those steps of a forecast that are watched; `first` is the step
@@ -217,6 +225,8 @@ mod tests {
         tracker.observe(1, f64::NAN, &Quantiles::default());
         assert_eq!(tracker.score().steps, 0);
         tracker.issue(2, &forecast(30));
+        assert!(!tracker.clone().observe(2, 100.7, &Quantiles::default()));
+        assert!(tracker.clone().observe(2, 100.9, &Quantiles::default()), "above the highest level");
         tracker.observe(40, 100.0, &Quantiles::default());
         assert_eq!((tracker.score().steps, tracker.bytes()), (0, size_of::<Tracker>()));
     }

@@ -100,6 +100,12 @@ impl Fleet {
         cases.into_par_iter().map(|case| self.take_in(&case?)).collect()
     }
 
+    /// How many steps ahead it was tried, and series are forecast where nobody
+    /// asks for other.
+    pub fn horizon(&self) -> usize {
+        self.horizon
+    }
+
     /// The levels of the forecasts.
     pub fn quantiles(&self) -> &Quantiles {
         &self.quantiles
@@ -130,18 +136,24 @@ impl Fleet {
         Ok((Learned { parts, widening }, forecast))
     }
 
-    fn part_ahead(&self, part: &Part, history: &History, fresh: usize) -> Result<Array2<f64>, Abstention> {
-        let Fleet { ensemble, asked, horizon, .. } = self;
+    fn part_ahead(
+        &self,
+        part: &Part,
+        history: &History,
+        fresh: usize,
+        steps: usize,
+    ) -> Result<Array2<f64>, Abstention> {
+        let Fleet { ensemble, asked, .. } = self;
         let Some(kept) = &part.kept else {
-            let trial = Trial::of(history, *horizon);
-            let case = Case { history, trial: &trial, horizon: *horizon, levels: &asked.levels };
+            let trial = Trial::of(history, self.horizon);
+            let case = Case { history, trial: &trial, horizon: steps, levels: &asked.levels };
             let (_, member) = &ensemble.members[part.member];
             return Ok(weigh(&case, member.outlook(&case)?).values);
         };
-        Ok(match (kept.ahead(history, fresh, *horizon, &asked.levels)?, &part.offsets) {
+        Ok(match (kept.ahead(history, fresh, steps, &asked.levels)?, &part.offsets) {
             (Ahead::Points(path), Some(offsets)) => about(offsets, &path, history),
             (Ahead::Points(path), None) => {
-                Array2::from_shape_fn((*horizon, asked.levels.len()), |(step, _)| path[step])
+                Array2::from_shape_fn((steps, asked.levels.len()), |(step, _)| path[step])
             }
             (Ahead::Quantiles(values), _) => values,
         })
@@ -149,18 +161,24 @@ impl Fleet {
 }
 
 impl Learned {
-    /// Forecasts the series from its grown history, of which the last `fresh`
-    /// steps came since it was learnt with this fleet.
+    /// Forecasts the series for `steps` after the end of its grown history, of
+    /// which the last `fresh` came since it was learnt with this fleet.
     ///
     /// # Errors
     /// Abstains where the history no longer holds what the members look at.
-    pub fn forecast(&self, fleet: &Fleet, past: &Past<'_>, fresh: usize) -> Result<Forecast, Abstention> {
-        let Fleet { asked, quantiles, horizon, .. } = fleet;
+    pub fn forecast(
+        &self,
+        fleet: &Fleet,
+        past: &Past<'_>,
+        fresh: usize,
+        steps: usize,
+    ) -> Result<Forecast, Abstention> {
+        let Fleet { asked, quantiles, .. } = fleet;
         let history = History::prepare(past.values, past.seasons)?;
         let (mut ahead, mut totals) = (Vec::with_capacity(self.parts.len()), [0.0; BLOCKS]);
         let mut reason = Abstention::NoSamples;
         for part in &self.parts {
-            match fleet.part_ahead(part, &history, fresh) {
+            match fleet.part_ahead(part, &history, fresh, steps) {
                 Ok(values) => {
                     totals.iter_mut().zip(part.weights).for_each(|(total, weight)| *total += weight);
                     ahead.push((values, &part.weights));
@@ -169,7 +187,7 @@ impl Learned {
             }
         }
         // A block without any of its members has no forecast.
-        if (0..*horizon).any(|step| totals[block_of(step)] <= 0.0) {
+        if (0..steps).any(|step| totals[block_of(step)] <= 0.0) {
             return Err(reason);
         }
         let ahead: Vec<_> = ahead.iter().map(|(values, weights)| (values, *weights)).collect();
@@ -223,9 +241,12 @@ mod tests {
             assert!(learned.bytes() < 8 * 1024, "{} bytes", learned.bytes());
             assert_eq!(first.mean.len(), 48);
             let rested: Learned = postcard::from_bytes(&postcard::to_allocvec(&learned).unwrap()).unwrap();
-            let carried = rested.forecast(&learnt, &after[tenant], 22).unwrap();
-            let awake = learned.forecast(&learnt, &after[tenant], 22).unwrap();
+            let carried = rested.forecast(&learnt, &after[tenant], 22, 48).unwrap();
+            let awake = learned.forecast(&learnt, &after[tenant], 22, 48).unwrap();
             assert_eq!(carried.values, awake.values);
+            let near = learned.forecast(&learnt, &after[tenant], 22, 7).unwrap();
+            assert_eq!(near.values.nrows(), 7);
+            assert!(near.values.rows().into_iter().eq(awake.values.rows().into_iter().take(7)));
             let miss = |forecast: &Forecast| {
                 let pairs = forecast.mean.iter().zip(fleet[tenant].iter().skip(672));
                 pairs.map(|(found, value)| (found - value).abs()).sum::<f64>() / (tenant + 1) as f64
@@ -245,12 +266,12 @@ mod tests {
         let series = [past(&values, 700)];
         let fleet = Fleet::learn(&series, 24, &Quantiles::default());
         let (learned, first) = fleet.adopt(&series).remove(0).unwrap();
-        let again = learned.forecast(&fleet, &past(&values, 700), 0).unwrap();
+        let again = learned.forecast(&fleet, &past(&values, 700), 0, 24).unwrap();
         for (first, again) in first.values.iter().zip(&again.values) {
             assert!((first - again).abs() < 0.02 * first.abs(), "{first} {again}");
         }
         let nothing = [f64::NAN; 700];
         let gone = Past { values: ArrayView1::from(&nothing), seasons: &[24] };
-        assert_eq!(learned.forecast(&fleet, &gone, 0).err(), Some(Abstention::NoSamples));
+        assert_eq!(learned.forecast(&fleet, &gone, 0, 24).err(), Some(Abstention::NoSamples));
     }
 }

@@ -213,8 +213,10 @@ proptest! {
             let came = after.values.iter().skip(before.values.len());
             let mut tracker = Tracker::default();
             tracker.issue(0, &first);
-            (0..).zip(came.clone()).for_each(|(step, value)| tracker.observe(step, *value, &quantiles));
-            if let Ok(mut forecast) = learned.forecast(&learnt, &after, came.len()) {
+            for (step, value) in (0..).zip(came.clone()) {
+                tracker.observe(step, *value, &quantiles);
+            }
+            if let Ok(mut forecast) = learned.forecast(&learnt, &after, came.len(), horizon) {
                 tracker.correct(&mut forecast, f64::MIN);
                 prop_assert_eq!(forecast.values.dim(), (horizon, quantiles.levels().len()));
                 prop_assert!(is_sound(&forecast));
