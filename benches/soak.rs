@@ -6,7 +6,7 @@
 //! time, and of the memory what the program and the caches of its threads hold,
 //! and each warning and error of its log with how often it came.
 //!
-//!   cargo bench --profile release --bench soak -- [--minutes 60] [--tenants 25]
+//!   cargo bench --profile release --bench soak -- [--minutes 60] [--tenants 25] [--cache 8]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement ends where it can't go on")]
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
@@ -99,6 +99,7 @@ fn past(tenants: u64) -> String {
 }
 
 fn config(prometheus: &str, receiver: &str) -> String {
+    let cache = number("--cache", 8);
     let mut text = format!(
         r#"
 [server]
@@ -106,9 +107,9 @@ listen_address = "{address}"
 token = "{TOKEN}"
 [log]
 format = "json"
-# So small that it is full at once: what grows then is something else.
+# So small that it is soon full: what grows then is something else.
 [store]
-cache = "8MiB"
+cache = "{cache}MiB"
 [prometheus]
 url = "{prometheus}"
 step = "1m"
