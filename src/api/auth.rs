@@ -457,7 +457,8 @@ async fn known(
             }
         },
     };
-    audit_failure(state, address, why, request_id).await?;
+    // In a place of its own, so that all others need not carry the room for it along.
+    Box::pin(audit_failure(state, address, why, request_id)).await?;
     Err(unauthorized(why))
 }
 

@@ -33,7 +33,9 @@ pub(super) async fn guard(
     }
     let named = auth::tenant_in(&parameters);
     let (held, by) = (state.clone(), caller.clone());
-    idempotency::once(state, &caller, request, |request| write(held, by, named, request, next)).await
+    let once = idempotency::once(state, &caller, request, |request| write(held, by, named, request, next));
+    // In a place of its own, so that a read need not carry the room for it along.
+    Box::pin(once).await
 }
 
 fn refusal(problem: Problem) -> Response {

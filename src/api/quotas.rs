@@ -1,5 +1,6 @@
 //! Quotas, each with its generation as its ETag.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -9,6 +10,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG, HeaderMap, LOCATION};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
@@ -91,20 +93,35 @@ pub async fn list(
     let changes = wait.map(|wait| (wait, registry.changes()));
     let page = registry.quota_page(&id, page_of).await?;
     let Some(same) = if_none_match.unchanged(&page.tag) else { return Ok(sent(&page)) };
-    let Some((wait, mut changes)) = changes else { return Ok(same) };
+    let Some((wait, changes)) = changes else { return Ok(same) };
+    // In a place of its own, so that an answer at once need not carry the room for it along.
+    let changed = Box::pin(changed_within(&state, &caller, &id, &if_none_match, wait, changes)).await?;
+    Ok(changed.map_or(same, |page| sent(&page)))
+}
+
+/// The page of quotas that is another than the caller has; `None` where it stays
+/// the same until the wait is over.
+async fn changed_within(
+    state: &ApiState,
+    caller: &Caller,
+    id: &TenantId,
+    if_none_match: &IfNoneMatch,
+    wait: Duration,
+    mut changes: watch::Receiver<u64>,
+) -> Result<Option<Arc<QuotaPage>>, Problem> {
     let _place = state.waiting.try_acquire().map_err(|_| too_many_wait(state.settings.max_waiting))?;
     let end = tokio::time::sleep(wait);
     tokio::pin!(end);
     loop {
         tokio::select! {
-            () = &mut end => return Ok(same),
-            () = state.stop.cancelled() => return Ok(same),
-            told = changes.changed() => if told.is_err() { return Ok(same) },
+            () = &mut end => return Ok(None),
+            () = state.stop.cancelled() => return Ok(None),
+            told = changes.changed() => if told.is_err() { return Ok(None) },
         }
-        caller.admit_again(&state, &id).await?;
-        let page = registry.quota_page(&id, page_of).await?;
+        caller.admit_again(state, id).await?;
+        let page = state.engine.registry().quota_page(id, page_of).await?;
         if if_none_match.unchanged(&page.tag).is_none() {
-            return Ok(sent(&page));
+            return Ok(Some(page));
         }
     }
 }
@@ -132,7 +149,7 @@ fn page_of(quotas: Vec<Quota>) -> QuotaPage {
 }
 
 fn sent(page: &QuotaPage) -> Response {
-    let body = Bytes::from_owner(std::sync::Arc::clone(&page.body));
+    let body = Bytes::from_owner(Arc::clone(&page.body));
     ([(ETAG, page.tag.as_str()), (CONTENT_TYPE, "application/json")], body).into_response()
 }
 
