@@ -113,3 +113,58 @@ fn every_module_opens_with_prose() {
         assert!(text.starts_with("//!"), "{}: open the file with a paragraph of prose", path.display());
     }
 }
+
+/// The page finds a sentence's translation by the daemon's own words, so each
+/// must be put together from texts of the sources.
+#[test]
+fn what_the_page_translates_is_what_the_daemon_says() {
+    let sources = all_sources().into_iter().filter(|path| !path.ends_with("tests.rs"));
+    let sources: String = sources.map(|path| one_line_texts(&fs::read_to_string(path).unwrap())).collect();
+    let said: BTreeSet<&str> = sources.split(['"', '{', '}']).map(bare).collect();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/page/sentences.js");
+    let page = fs::read_to_string(page).unwrap();
+    let (english, _) = page.split_once("const german").unwrap();
+    let entries = english.lines().filter_map(|line| line.split_once("\": \""));
+    let sentences: Vec<&str> = entries.map(|(_, sentence)| sentence.trim_end_matches("\",")).collect();
+    assert!(sentences.len() > 30, "only {} sentences were found", sentences.len());
+    for sentence in sentences {
+        let pieces = sentence.split('{').map(|piece| piece.split_once('}').map_or(piece, |(_, after)| after));
+        for piece in pieces {
+            let unsaid = unsaid(bare(piece), &said);
+            assert_eq!(
+                unsaid, "",
+                "the daemon does not say this of {sentence:?} (src/web/page/sentences.js)"
+            );
+        }
+    }
+}
+
+/// A part of a sentence without what joins it to the next.
+fn bare(part: &str) -> &str {
+    part.trim_matches([' ', '.', '%'])
+}
+
+/// Texts that go on over lines, as they are said.
+fn one_line_texts(source: &str) -> String {
+    let mut lines = source.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + line.trim_start())
+}
+
+/// What is left of a piece of a sentence once whole parts that are said, of whole
+/// words, are taken off from its beginning. One of them may be a single word.
+fn unsaid<'a>(piece: &'a str, said: &BTreeSet<&str>) -> &'a str {
+    let (mut rest, mut single_words) = (piece, 0);
+    while !rest.is_empty() {
+        let is_end =
+            |end: &usize| rest.get(*end..).is_some_and(|after| !after.starts_with(char::is_alphanumeric));
+        let mut ends = (1..=rest.len()).rev().filter(is_end);
+        let Some(end) = ends.find(|end| said.contains(bare(&rest[..*end]))) else { return rest };
+        single_words += usize::from(!bare(&rest[..end]).contains(' '));
+        if single_words > 1 {
+            return rest;
+        }
+        rest = bare(&rest[end..]);
+    }
+    rest
+}
