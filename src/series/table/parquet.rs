@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::{
     AnyValue, Column as PolarsColumn, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoColumn,
@@ -90,10 +91,12 @@ fn millis(tick: i64, unit: TimeUnit) -> i64 {
 
 /// Reads a Parquet file.
 pub(super) fn read(file: File, name: &str) -> Result<Table, TableError> {
-    let frame = ParquetReader::new(file).finish().map_err(|error| {
-        let mend = "if it holds whole numbers of 8 or 16 bits, cast them to 64";
-        TableError::File { file: name.to_owned(), message: format!("{error}; {mend}") }
-    })?;
+    let refused = |message: String| TableError::File { file: name.to_owned(), message };
+    // On a file whose parts are not where it says the reader breaks off.
+    let read = catch_unwind(AssertUnwindSafe(|| ParquetReader::new(file).finish()));
+    let read = read.map_err(|_| refused("it is damaged, or no Parquet file; write it again".to_owned()))?;
+    let mend = "if it holds whole numbers of 8 or 16 bits, cast them to 64";
+    let frame = read.map_err(|error| refused(format!("{error}; {mend}")))?;
     let rows = frame.height();
     let columns = frame
         .columns()
