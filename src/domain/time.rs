@@ -93,6 +93,10 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, DomainError> {
         let bad = || DomainError::BadTime(text.to_owned());
         let tidy = text.trim().replacen(' ', "T", 1);
+        // A year with a sign, before our era or after 9999, can't be told again.
+        if !tidy.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(bad());
+        }
         if let Ok(time) = DateTime::parse_from_rfc3339(&tidy) {
             return Ok(Timestamp(time.timestamp_millis()));
         }
