@@ -9,6 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::dense;
+
 /// Samples after which a value that was not seen again is forgotten.
 pub(super) const WINDOW: u32 = 4000;
 /// Samples after which an end of the range that was not reached again is given
@@ -31,7 +33,9 @@ const FRESH: usize = 24;
 /// A sorted set of values with the sample that last showed each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Seen {
+    #[serde(with = "dense")]
     values: Vec<f64>,
+    #[serde(with = "dense")]
     last: Vec<u32>,
     capacity: usize,
     now: u32,

@@ -18,6 +18,7 @@ use crate::domain::{ModelVersion, Resource, Step, Timestamp};
 use crate::forecast::{Abstention, Forecast, Quantiles};
 use crate::ports::Shelf;
 use crate::rightsize::DatedForecast;
+use crate::series::dense;
 
 /// The name of what makes the daemon's forecasts.
 pub(super) const MODEL: &str = "ensemble";
@@ -44,9 +45,12 @@ struct Made {
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
     start: Timestamp,
+    #[serde(with = "dense")]
     levels: Vec<f64>,
+    #[serde(with = "dense")]
     mean: Vec<f32>,
     /// A row an hour, one after the other.
+    #[serde(with = "dense")]
     values: Vec<f32>,
 }
 

@@ -5,18 +5,30 @@
 pub(super) mod rows {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+    use crate::series::dense;
+
+    #[derive(Serialize, Deserialize)]
+    struct Filled {
+        #[serde(with = "dense")]
+        lengths: Vec<u8>,
+        #[serde(with = "dense")]
+        values: Vec<f32>,
+    }
+
     pub fn serialize<const N: usize, S: Serializer>(rows: &[[f32; N]], to: S) -> Result<S::Ok, S::Error> {
         let filled = |row: &[f32; N]| row.iter().rposition(|value| *value != 0.0).map_or(0, |last| last + 1);
         let lengths: Vec<u8> = rows.iter().map(|row| u8::try_from(filled(row)).unwrap_or(u8::MAX)).collect();
-        let parts = rows.iter().zip(&lengths).flat_map(|(row, length)| &row[..usize::from(*length)]);
-        let values: Vec<f32> = parts.copied().collect();
-        (lengths, values).serialize(to)
+        let mut values = Vec::with_capacity(lengths.iter().map(|length| usize::from(*length)).sum());
+        for (row, length) in rows.iter().zip(&lengths) {
+            values.extend_from_slice(&row[..usize::from(*length)]);
+        }
+        Filled { lengths, values }.serialize(to)
     }
 
     pub fn deserialize<'de, const N: usize, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<[f32; N]>, D::Error> {
-        let (lengths, values) = <(Vec<u8>, Vec<f32>)>::deserialize(from)?;
+        let Filled { lengths, values } = Filled::deserialize(from)?;
         let mut rest = values.as_slice();
         let mut row = |length: &u8| {
             let (part, left) = rest.split_at_checked(usize::from(*length))?;
@@ -35,13 +47,23 @@ pub(super) mod rows {
 pub(super) mod late {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    use crate::series::dense;
+
+    #[derive(Serialize, Deserialize)]
+    struct Late {
+        empty: u16,
+        #[serde(with = "dense")]
+        filled: Vec<f32>,
+    }
+
     pub fn serialize<S: Serializer>(row: &[f32], to: S) -> Result<S::Ok, S::Error> {
         let empty = row.iter().take_while(|value| **value == 0.0).count();
-        (empty, &row[empty..]).serialize(to)
+        let late = Late { empty: u16::try_from(empty).unwrap_or(u16::MAX), filled: row[empty..].to_vec() };
+        late.serialize(to)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
-        let (empty, filled) = <(u16, Vec<f32>)>::deserialize(from)?;
+        let Late { empty, filled } = Late::deserialize(from)?;
         let mut row = vec![0.0; usize::from(empty)];
         row.extend(filled);
         Ok(row)

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ranked::Ranked;
+use crate::series::dense;
 
 /// Hours of a day.
 pub const DAY: usize = 24;
@@ -19,14 +20,18 @@ const SPARE: usize = 2 * DAY;
 /// What is kept of the samples of one series, the last hour just over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Past {
+    #[serde(with = "dense")]
     last_hour: Vec<f64>,
     /// Its samples in single precision, sorted upwards.
+    #[serde(with = "dense")]
     sorted: Vec<f32>,
     /// The largest sample of each hour, 0 where it has none; the last
     /// [`KEPT_HOURS`] count.
+    #[serde(with = "dense")]
     peaks: Vec<f64>,
     /// How many samples there were until the end of each hour, and before the
     /// first.
+    #[serde(with = "dense")]
     totals: Vec<u64>,
     ranked: Ranked,
     seen: usize,

@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::dense;
+
 /// Entries that are looked at together when a place is sought.
 const BLOCK: usize = 64;
 /// Hours that go by before what is too old is dropped.
@@ -18,8 +20,10 @@ const SWEEP: u16 = 24;
 pub(super) struct Ranked {
     /// Hours that a sample counts, at most a year or so.
     kept: u16,
+    #[serde(with = "dense")]
     values: Vec<f32>,
     /// The hour of each value, counted round: only differences mean something.
+    #[serde(with = "dense")]
     stamps: Vec<u16>,
     now: u16,
 }

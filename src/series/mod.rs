@@ -5,6 +5,7 @@
 //! arithmetic but for [`table`], which reads and writes files.
 
 mod counter;
+pub mod dense;
 mod frame;
 mod resample;
 mod seasons;

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::dense;
+
 /// The weight of a season relative to the next younger one.
 const FADING: f64 = 0.85;
 /// How often each rhythm is estimated.
@@ -16,6 +18,7 @@ const ROUNDS: usize = 2;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Rhythm {
     /// By the place in the season; they sum to 0.
+    #[serde(with = "dense")]
     values: Vec<f32>,
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DAY, Members, Past};
 use crate::rightsize::past::KEPT_HOURS;
+use crate::series::dense;
 
 /// Shares of the misses that lie below each member, rising.
 const LEVELS: [f64; 3] = [0.8, 0.95, 0.99];
@@ -51,6 +52,7 @@ pub struct Forecast {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Misses {
     ordered: VecDeque<f32>,
+    #[serde(with = "dense")]
     sorted: Vec<f32>,
 }
 
