@@ -6,6 +6,7 @@ use ndarray::ArrayView1;
 
 use super::Abstention;
 use super::link::Link;
+use crate::series::stats;
 
 /// Samples without which no forecast is made.
 const LEAST_SAMPLES: usize = 12;
@@ -92,10 +93,10 @@ impl History {
 const LARGEST: f64 = 1e100;
 
 fn sorted(known: &[f64]) -> Vec<(f64, usize)> {
-    let samples = known.iter().enumerate().filter(|(_, value)| value.is_finite());
-    let mut sorted: Vec<(f64, usize)> = samples.map(|(step, value)| (*value, step)).collect();
-    sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    sorted
+    let mut keys = Vec::with_capacity(known.len());
+    let step_of = stats::order(known, &mut keys);
+    let samples = keys.into_iter().map(|key| (known[step_of(key)], step_of(key)));
+    samples.filter(|(value, _)| value.is_finite()).collect()
 }
 
 /// Fills each gap with the value a season before, or else the last one.

@@ -128,21 +128,20 @@ impl<'a> SortedPast<'a> {
         stride: usize,
         levels: &[f64],
     ) -> Array2<f64> {
+        let kernel = self.kernel(window);
+        let period = kernel.len();
+        let places: Vec<usize> = (0..period.min(horizon)).step_by(stride).collect();
+        let share = |turn: usize| if turn < period { kernel[turn] } else { kernel[turn - period] };
+        let shares = (0..period).flat_map(|turn| places.iter().map(move |place| share(turn + place + 1)));
+        let weighed = Weighed {
+            samples: self.recent(end, &self.fading(window, end, period)),
+            shares: shares.collect(),
+            places: places.len(),
+        };
+        let (sums, mut row) = (weighed.sums(), vec![0.0; levels.len()]);
         let mut values = Array2::zeros((horizon, levels.len()));
-        let (by_age, kernel) = (self.fading(window, end), self.kernel(window));
-        // Without a focus all steps ahead look the same.
-        let period = kernel.len().max(1);
-        let mut row = vec![0.0; levels.len()];
-        let recent = self.recent(end, by_age.len());
-        let (mut weights, mut seen) = (by_age.clone(), Vec::with_capacity(recent.len()));
-        for place in (0..period.min(horizon)).step_by(stride) {
-            if !kernel.is_empty() {
-                let focused = by_age.iter().zip(kernel.iter().cycle().skip((place + 1) % period));
-                weights.iter_mut().zip(focused).for_each(|(weight, (age, place))| *weight = age * place);
-            }
-            seen.clear();
-            seen.extend(recent.iter().map(|(value, age)| (*value, weights[*age])));
-            weighted_quantiles(&seen, levels, &mut row);
+        for (column, place) in places.into_iter().enumerate() {
+            weighed.quantiles(&sums, column, levels, &mut row);
             let ahead =
                 (place..(place + stride).min(period)).flat_map(|place| (place..horizon).step_by(period));
             for step in ahead {
@@ -152,61 +151,114 @@ impl<'a> SortedPast<'a> {
         values
     }
 
-    /// The samples of the `seen` steps before `end` with their ages, the
-    /// smallest value first.
-    fn recent(&self, end: usize, seen: usize) -> Vec<(f64, usize)> {
+    /// The samples before `end` that have a weight by their age.
+    fn recent(&self, end: usize, by_age: &[(f64, usize)]) -> Vec<Sample> {
         // Steps after the end wrap to ages that are not seen.
-        let with_age = self.sorted.iter().map(|(value, step)| (*value, end.wrapping_sub(step + 1)));
-        with_age.filter(|(_, age)| *age < seen).collect()
+        let sample = |(value, step): &(f64, usize)| {
+            let age = end.wrapping_sub(step + 1);
+            by_age.get(age).map(|(weight, turn)| Sample { value: *value, weight: *weight, turn: *turn })
+        };
+        self.sorted.iter().filter_map(sample).collect()
     }
 
-    /// The weight of each age, from the youngest sample before `end` on.
-    fn fading(&self, window: Window, end: usize) -> Vec<f64> {
+    /// The weight of each age, from the youngest sample before `end` on, and its
+    /// place in the period.
+    fn fading(&self, window: Window, end: usize, period: usize) -> Vec<(f64, usize)> {
         let seen = (SEASONS_SEEN * self.season).min(end);
         let fading = 0.5_f64.powf(1.0 / (window.half_life * self.season as f64));
         let older = |weight: &mut f64, _| {
             *weight *= fading;
             Some(*weight)
         };
-        (0..seen).scan(1.0, older).collect()
+        (0..seen).scan(1.0, older).zip((0..period).cycle()).collect()
     }
 
-    /// The weight of each distance from the wanted place in the season; empty
-    /// where a window gives the same quantiles for all places.
+    /// The weight of each distance from the wanted place in the season; of one
+    /// place where a window gives the same quantiles for all.
     fn kernel(&self, window: Window) -> Vec<f64> {
-        let Some(focus) = window.focus.filter(|_| self.has_season) else { return Vec::new() };
+        let Some(focus) = window.focus.filter(|_| self.has_season) else { return vec![1.0] };
         let width = focus * self.season as f64;
         let distance = |steps: usize| steps.min(self.season - steps) as f64 / width;
         (0..self.season).map(|steps| (-0.5 * distance(steps).powi(2)).exp()).collect()
     }
 }
 
-/// The quantiles of values sorted upwards with their weights: each value stands
-/// at the middle of its weight, with straight lines between.
-pub(super) fn weighted_quantiles(sorted: &[(f64, f64)], levels: &[f64], found: &mut [f64]) {
-    let total: f64 = sorted.iter().map(|(_, weight)| weight).sum();
-    let (Some(first), true) = (sorted.first(), total > 0.0) else { return };
-    let (mut next, mut below) = (0, 0.0);
-    let mut last = (first.0, 0.0);
-    for (level, cell) in levels.iter().zip(found) {
-        let wanted = level * total;
-        while let Some((value, weight)) = sorted.get(next).filter(|_| last.1 < wanted || next == 0) {
-            let middle = below + weight / 2.0;
-            if middle >= wanted {
-                break;
+/// A sample with its weight by age.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    value: f64,
+    weight: f64,
+    /// Its age within the season.
+    turn: usize,
+}
+
+/// Samples whose weights are added up together.
+const BLOCK: usize = 8;
+
+/// Samples sorted by value that weigh differently for each place in a season.
+struct Weighed {
+    /// The smallest value first.
+    samples: Vec<Sample>,
+    /// The share of its weight that a sample has at each place, one age within
+    /// the season after the other.
+    shares: Vec<f64>,
+    places: usize,
+}
+
+impl Weighed {
+    fn shares(&self, sample: &Sample) -> &[f64] {
+        &self.shares[sample.turn * self.places..][..self.places]
+    }
+
+    /// The weights of each block's samples at all places, one block after the
+    /// other.
+    fn sums(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.places * self.samples.len().div_ceil(BLOCK)];
+        for (block, sums) in self.samples.chunks(BLOCK).zip(sums.chunks_mut(self.places.max(1))) {
+            for sample in block {
+                let shares = self.shares(sample);
+                sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += sample.weight * share);
             }
-            last = (*value, middle);
-            below += weight;
-            next += 1;
         }
-        *cell = match sorted.get(next) {
-            Some((value, weight)) => {
-                let middle = below + weight / 2.0;
-                let part = if middle > last.1 { (wanted - last.1) / (middle - last.1) } else { 1.0 };
-                last.0 + (value - last.0) * part.clamp(0.0, 1.0)
+        sums
+    }
+
+    /// The quantiles at one place, levels rising: each value stands at the middle
+    /// of its weight, with straight lines between. Blocks are passed at one
+    /// step, by their `sums`.
+    fn quantiles(&self, sums: &[f64], place: usize, levels: &[f64], found: &mut [f64]) {
+        let sum_of = |block: usize| sums.get(block * self.places + place);
+        let total: f64 = (0..).map_while(sum_of).sum();
+        let (Some(first), true) = (self.samples.first(), total > 0.0) else { return };
+        let weight = |sample: &Sample| sample.weight * self.shares(sample)[place];
+        let (mut below, mut passed) = (0.0, 0);
+        for (level, cell) in levels.iter().zip(found) {
+            let wanted = level * total;
+            while let Some(sum) = sum_of(passed).filter(|sum| below + **sum < wanted) {
+                below += sum;
+                passed += 1;
             }
-            None => last.0,
-        };
+            let (before, rest) = self.samples.split_at((passed * BLOCK).min(self.samples.len()));
+            let mut last =
+                before.last().map_or((first.value, 0.0), |last| (last.value, below - weight(last) / 2.0));
+            let mut under = below;
+            let reaches = rest.iter().find_map(|sample| {
+                let middle = under + weight(sample) / 2.0;
+                if middle >= wanted {
+                    return Some((sample.value, middle));
+                }
+                last = (sample.value, middle);
+                under += weight(sample);
+                None
+            });
+            *cell = match reaches {
+                Some((value, middle)) => {
+                    let part = if middle > last.1 { (wanted - last.1) / (middle - last.1) } else { 1.0 };
+                    last.0 + (value - last.0) * part.clamp(0.0, 1.0)
+                }
+                None => last.0,
+            };
+        }
     }
 }
 
@@ -214,18 +266,63 @@ pub(super) fn weighted_quantiles(sorted: &[(f64, f64)], levels: &[f64], found: &
 mod tests {
     use super::*;
 
+    fn quantiles(samples: &[(f64, f64)], levels: &[f64]) -> Vec<f64> {
+        let sample = |(value, weight): &(f64, f64)| Sample { value: *value, weight: *weight, turn: 0 };
+        let weighed = Weighed { samples: samples.iter().map(sample).collect(), shares: vec![1.0], places: 1 };
+        let mut found = vec![0.0; levels.len()];
+        weighed.quantiles(&weighed.sums(), 0, levels, &mut found);
+        found
+    }
+
     #[test]
     fn equal_weights_give_plain_quantiles() {
         let sorted: Vec<(f64, f64)> = (0..101).map(|value| (f64::from(value), 1.0)).collect();
-        let mut found = [0.0; 3];
-        weighted_quantiles(&sorted, &[0.1, 0.5, 0.9], &mut found);
-        for (found, wanted) in found.iter().zip([9.6, 50.0, 90.4]) {
+        for (found, wanted) in quantiles(&sorted, &[0.1, 0.5, 0.9]).iter().zip([9.6, 50.0, 90.4]) {
             assert!((found - wanted).abs() < 1e-9, "{found} {wanted}");
         }
-        weighted_quantiles(&[(7.0, 3.0)], &[0.1, 0.5, 0.9], &mut found);
-        assert_eq!(found, [7.0; 3]);
-        weighted_quantiles(&[(1.0, 1.0), (2.0, 0.0), (5.0, 99.0)], &[0.001, 0.5, 0.9], &mut found);
+        assert_eq!(quantiles(&[(7.0, 3.0)], &[0.1, 0.5, 0.9]), [7.0; 3]);
+        let found = quantiles(&[(1.0, 1.0), (2.0, 0.0), (5.0, 99.0)], &[0.001, 0.5, 0.9]);
         assert_eq!(found[0], 1.0);
         assert!(found[1] > 2.0 && found[2] == 5.0);
+        assert_eq!(quantiles(&[], &[0.5]), [0.0]);
+    }
+
+    /// One place after the other, one sample after the other.
+    fn plainly(past: &SortedPast<'_>, window: Window, end: usize, place: usize, level: f64) -> f64 {
+        let kernel = past.kernel(window);
+        let by_age = past.fading(window, end, kernel.len());
+        let weighed: Vec<(f64, f64)> = past
+            .recent(end, &by_age)
+            .iter()
+            .map(|sample| (sample.value, sample.weight * kernel[(sample.turn + place + 1) % kernel.len()]))
+            .collect();
+        let total: f64 = weighed.iter().map(|(_, weight)| weight).sum();
+        let (mut below, mut last) = (0.0, (weighed[0].0, 0.0));
+        for (value, weight) in weighed {
+            let middle = below + weight / 2.0;
+            if middle >= level * total {
+                return last.0 + (value - last.0) * (level * total - last.1) / (middle - last.1);
+            }
+            (last, below) = ((value, middle), below + weight);
+        }
+        last.0
+    }
+
+    #[test]
+    fn all_places_at_once_are_what_each_is_alone() {
+        let noise = |step: usize| ((step * 7919 + 13) % 1009) as f64 / 1009.0;
+        let mut values: Vec<f64> = (0..800).map(|step| noise(step) + (step % 24) as f64 / 10.0).collect();
+        values[300..330].fill(f64::NAN);
+        let history = History::prepare(ArrayView1::from(&values), &[24, 168]).unwrap();
+        let (past, levels) = (SortedPast::of(&history), [0.001, 0.1, 0.5, 0.9, 0.999]);
+        for (window, end) in
+            WINDOWS.into_iter().flat_map(|window| [(window, 800), (window, 700), (window, 40)])
+        {
+            let ahead = past.ahead(window, end, 50, 1, &levels);
+            for ((step, column), found) in ahead.indexed_iter() {
+                let wanted = plainly(&past, window, end, step % 24, levels[column]);
+                assert!((found - wanted).abs() < 1e-9, "{window:?} {end} {step} {column}: {found} {wanted}");
+            }
+        }
     }
 }

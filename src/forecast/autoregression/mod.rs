@@ -194,9 +194,9 @@ impl View {
     fn paths(&self, model: &Linear, ends: &[usize], horizon: usize) -> Array2<f64> {
         let mut paths = Array2::zeros((horizon, ends.len()));
         if ends.len() == 1 {
-            self.go_on::<1>(model, ends, &mut paths);
+            self.go_on::<1, 4>(model, ends, &mut paths);
         } else {
-            self.go_on::<AT_ONCE>(model, ends, &mut paths);
+            self.go_on::<AT_ONCE, 1>(model, ends, &mut paths);
         }
         self.add_up(&mut paths, ends);
         let lens = &self.lens;
@@ -223,23 +223,39 @@ impl View {
 
     /// The scaled forecasts after `ends`. Step by step for `WIDTH` of them at once:
     /// their sums stay in registers, and what they look back at in the nearest
-    /// cache.
-    fn go_on<const WIDTH: usize>(&self, model: &Linear, ends: &[usize], paths: &mut Array2<f64>) {
+    /// cache. Each sum is made of `LANES` sums, which needn't wait for each other.
+    fn go_on<const WIDTH: usize, const LANES: usize>(
+        &self,
+        model: &Linear,
+        ends: &[usize],
+        paths: &mut Array2<f64>,
+    ) {
         let reach = self.lens.longest_lag();
         let mut rows = vec![[0.0; WIDTH]; reach + paths.nrows()];
+        let terms: Vec<(usize, f64)> =
+            self.lens.lags.iter().copied().zip(model.coefficients.iter().copied()).collect();
+        let (terms, last_terms) = terms.as_chunks::<LANES>();
         for (group, ends) in ends.chunks(WIDTH).enumerate() {
             for (column, end) in ends.iter().enumerate() {
                 let past = &self.changes[end - self.lens.step - reach..end - self.lens.step];
                 rows.iter_mut().zip(past).for_each(|(row, value)| row[column] = *value);
             }
             for ahead in reach..rows.len() {
-                let mut sums = [model.intercept; WIDTH];
-                for (lag, coefficient) in self.lens.lags.iter().zip(&model.coefficients) {
+                let mut lanes = [[0.0; WIDTH]; LANES];
+                let mut add = |lane: usize, (lag, coefficient): (usize, f64)| {
                     let row = &rows[ahead - lag];
                     // By place, since the compiler then unrolls it.
                     for place in 0..WIDTH {
-                        sums[place] += coefficient * row[place];
+                        lanes[lane][place] += coefficient * row[place];
                     }
+                };
+                for terms in terms {
+                    (0..LANES).for_each(|lane| add(lane, terms[lane]));
+                }
+                last_terms.iter().enumerate().for_each(|(lane, term)| add(lane, *term));
+                let mut sums = [model.intercept; WIDTH];
+                for lane in lanes {
+                    sums.iter_mut().zip(lane).for_each(|(sum, part)| *sum += part);
                 }
                 // An explosive recursion is stopped before it overflows.
                 sums.iter_mut().for_each(|sum| *sum = sum.clamp(-LARGEST_STEP, LARGEST_STEP));

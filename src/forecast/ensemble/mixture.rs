@@ -8,6 +8,7 @@
 use ndarray::{Array2, ArrayViewMut1};
 
 use super::weights::{Blocks, block_of};
+use crate::series::stats;
 
 /// A member that weighs less than this share in a block is left out of it.
 const LEAST_SHARE: f64 = 0.01;
@@ -18,7 +19,8 @@ const LEAST_SHARE: f64 = 0.01;
 pub(super) fn mix(parts: &[(&Array2<f64>, &Blocks)], levels: &[f64]) -> Array2<f64> {
     let horizon = parts.first().map_or(0, |(values, _)| values.nrows());
     let mut mixed = Array2::zeros((horizon, levels.len()));
-    let (mut climb, mut heavy) = (Climb::default(), Vec::with_capacity(parts.len()));
+    let Some(mut climb) = Climb::new(parts, levels) else { return mixed };
+    let mut heavy = Vec::with_capacity(parts.len());
     for (step, mut row) in mixed.rows_mut().into_iter().enumerate() {
         let block = block_of(step);
         let total: f64 = parts.iter().map(|(_, weights)| weights[block]).sum();
@@ -32,7 +34,7 @@ pub(super) fn mix(parts: &[(&Array2<f64>, &Blocks)], levels: &[f64]) -> Array2<f
         );
         match heavy.as_slice() {
             [(_, only)] => row.iter_mut().zip(*only).for_each(|(cell, value)| *cell = *value),
-            several => climb.up(several, levels, row),
+            several => climb.up(several, row),
         }
     }
     mixed
@@ -46,93 +48,102 @@ const NEAR: f64 = 1e-9;
 /// a member's quantiles its distribution is even; what lies beyond the outer
 /// ones counts as lying there. So what lies below a place grows along straight
 /// lines, which bend and jump at the quantiles only.
-#[derive(Debug, Default)]
-struct Climb {
+#[derive(Debug)]
+struct Climb<'a> {
+    levels: &'a [f64],
+    lowest: f64,
+    highest: f64,
+    near: f64,
+    /// The members' weights at the last step.
+    weights: Vec<f64>,
     /// All quantiles, member after member.
     values: Vec<f64>,
     /// How much lies on each.
     jumps: Vec<f64>,
     /// How much steeper it goes on after each.
     bends: Vec<f64>,
-    /// The quantiles with their places, the least first. One step's order is
-    /// nearly that of the next, so it stays.
-    order: Vec<(f64, usize)>,
+    /// Keys of the quantiles, the least first.
+    order: Vec<u64>,
 }
 
-impl Climb {
+impl<'a> Climb<'a> {
+    /// `None` without levels.
+    fn new(parts: &[(&Array2<f64>, &Blocks)], levels: &'a [f64]) -> Option<Self> {
+        let (lowest, highest) = (*levels.first()?, *levels.last()?);
+        let rows = parts.iter().flat_map(|(values, _)| values.rows());
+        let (least, most) = rows.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), row| {
+            (least.min(row[0]), most.max(row[levels.len() - 1]))
+        });
+        let near = NEAR * (most - least);
+        let none = || Vec::new();
+        let (weights, values, jumps, bends) = (none(), none(), none(), none());
+        Some(Climb { levels, lowest, highest, near, weights, values, jumps, bends, order: Vec::new() })
+    }
+
     /// Looks where the mixture of `parts`, weights with quantiles, reaches each
-    /// of the `levels`.
-    fn up(&mut self, parts: &[(f64, &[f64])], levels: &[f64], mut found: ArrayViewMut1<'_, f64>) {
-        self.look_at(parts, levels);
-        self.sort();
-        let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
-        let Some((mut last, _)) = self.order.first().copied() else { return };
+    /// of the levels.
+    fn up(&mut self, parts: &[(f64, &[f64])], mut found: ArrayViewMut1<'_, f64>) {
+        self.look_at(parts);
+        let place_of = stats::order(&self.values, &mut self.order);
+        let total: f64 = self.weights.iter().sum();
+        let Some(mut last) = self.order.first().map(|key| self.values[place_of(*key)]) else { return };
         let (mut reached, mut slope) = (0.0, 0.0);
-        let mut wanted = levels.iter().map(|level| level * total).zip(&mut found).peekable();
-        for (value, place) in self.order.iter().copied() {
+        let mut next = 0;
+        for place in self.order.iter().map(|key| place_of(*key)) {
+            let value = self.values[place].max(last);
             let below = reached + slope * (value - last);
             let up_to = below + self.jumps[place];
-            while let Some((level, cell)) = wanted.next_if(|(level, _)| *level <= up_to) {
+            while let Some(level) =
+                self.levels.get(next).map(|level| level * total).filter(|level| *level <= up_to)
+            {
                 let rise = below - reached;
                 let part = if rise > 0.0 { ((level - reached) / rise).clamp(0.0, 1.0) } else { 1.0 };
-                *cell = last + (value - last) * part;
+                found[next] = last + (value - last) * part;
+                next += 1;
             }
-            if wanted.peek().is_none() {
+            if next == self.levels.len() {
                 return;
             }
             slope += self.bends[place];
             (last, reached) = (value, up_to);
         }
-        wanted.for_each(|(_, cell)| *cell = last);
+        found.iter_mut().skip(next).for_each(|cell| *cell = last);
     }
 
-    fn look_at(&mut self, parts: &[(f64, &[f64])], levels: &[f64]) {
-        let ends = |(_, values): &(f64, &[f64])| Some((*values.first()?, *values.last()?));
-        let widest = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
-        let (least, most) = parts.iter().filter_map(ends).reduce(widest).unwrap_or_default();
-        let near = NEAR * (most - least);
-        for list in [&mut self.values, &mut self.jumps, &mut self.bends] {
-            list.clear();
-        }
-        for (weight, values) in parts {
-            self.values.extend_from_slice(values);
-            // Below its first quantile lies nothing of a member, on its last all that is left.
-            let (mut jump, mut slope) = (levels.first().map_or(0.0, |level| weight * level), 0.0);
-            for (pair, gap) in values.windows(2).zip(levels.windows(2)) {
-                let (distance, rise) = (pair[1] - pair[0], weight * (gap[1] - gap[0]));
-                let (on_next, steeper) = if distance > near { (0.0, rise / distance) } else { (rise, 0.0) };
-                self.jumps.push(jump);
-                self.bends.push(steeper - slope);
-                (jump, slope) = (on_next, steeper);
+    /// Makes out where each member's line jumps and bends. Many a member says of
+    /// a step what it said of the one before.
+    fn look_at(&mut self, parts: &[(f64, &[f64])]) {
+        let width = self.levels.len();
+        if self.weights.len() != parts.len() {
+            self.weights = vec![f64::NAN; parts.len()];
+            for list in [&mut self.values, &mut self.jumps, &mut self.bends] {
+                list.resize(parts.len() * width, 0.0);
             }
-            self.jumps.push(jump + levels.last().map_or(0.0, |level| weight * (1.0 - level)));
-            self.bends.push(-slope);
         }
-    }
-
-    fn sort(&mut self) {
-        if self.order.len() == self.values.len() {
-            self.order.iter_mut().for_each(|(value, place)| *value = self.values[*place]);
-            sort_nearly_sorted(&mut self.order);
-        } else {
-            self.order.clear();
-            self.order.extend(self.values.iter().enumerate().map(|(place, value)| (*value, place)));
-            self.order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (member, (weight, quantiles)) in parts.iter().enumerate() {
+            let places = member * width..(member + 1) * width;
+            let values = &mut self.values[places.clone()];
+            if self.weights[member] == *weight && values == *quantiles {
+                continue;
+            }
+            self.weights[member] = *weight;
+            values.copy_from_slice(quantiles);
+            let (jumps, bends) = (&mut self.jumps[places.clone()], &mut self.bends[places]);
+            // Below its first quantile lies nothing of a member, on its last all that is left.
+            jumps[0] = weight * self.lowest;
+            bends[width - 1] = 0.0;
+            for place in 1..width {
+                let distance = quantiles[place] - quantiles[place - 1];
+                let rise = weight * (self.levels[place] - self.levels[place - 1]);
+                let is_far = distance > self.near;
+                jumps[place] = if is_far { 0.0 } else { rise };
+                bends[place - 1] = if is_far { rise / distance } else { 0.0 };
+            }
+            jumps[width - 1] += weight * (1.0 - self.highest);
+            for place in (1..width).rev() {
+                bends[place] -= bends[place - 1];
+            }
         }
-    }
-}
-
-/// Insertion sort, which takes no longer than there is something to move, and
-/// leaves what is equal in its order.
-fn sort_nearly_sorted(values: &mut [(f64, usize)]) {
-    for place in 1..values.len() {
-        let moved = values[place];
-        let mut to = place;
-        while to > 0 && values[to - 1].0 > moved.0 {
-            values[to] = values[to - 1];
-            to -= 1;
-        }
-        values[to] = moved;
     }
 }
 

@@ -81,12 +81,11 @@ impl Fitted for LastSeason {
             return Err(Abstention::NoSeason);
         }
         let (history, trial) = (case.history, case.trial);
-        let changes = sorted_changes(history);
         let tried = trial
             .compared_origins()
-            .map(|origin| after(history, &changes, origin, trial.horizon, &COMPARED_LEVELS))
+            .map(|origin| after(history, origin, trial.horizon, &COMPARED_LEVELS))
             .collect();
-        let ahead = after(history, &changes, history.len(), case.horizon, case.levels);
+        let ahead = after(history, history.len(), case.horizon, case.levels);
         Ok(Outlook::Quantiles { tried, ahead })
     }
 
@@ -106,7 +105,7 @@ impl Kept for LastSeason {
         if history.season <= 1 {
             return Err(Abstention::NoSeason);
         }
-        Ok(Ahead::Quantiles(after(history, &sorted_changes(history), history.len(), horizon, levels)))
+        Ok(Ahead::Quantiles(after(history, history.len(), horizon, levels)))
     }
 
     fn bytes(&self) -> usize {
@@ -114,28 +113,13 @@ impl Kept for LastSeason {
     }
 }
 
-/// The changes since the season before with their steps, the least first.
-fn sorted_changes(history: &History) -> Vec<(f64, usize)> {
-    let known = &history.known;
-    let steps = history.season..known.len();
-    let changes = steps.map(|step| (known[step] - known[step - history.season], step));
-    let mut changes: Vec<(f64, usize)> = changes.filter(|(change, _)| change.is_finite()).collect();
-    changes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    changes
-}
-
 /// The quantiles after `end`, shape `[horizon, levels]`.
-fn after(
-    history: &History,
-    changes: &[(f64, usize)],
-    end: usize,
-    horizon: usize,
-    levels: &[f64],
-) -> Array2<f64> {
-    let season = history.season;
-    let seen = end.saturating_sub(SEASONS_SEEN * season)..end;
-    let changes = changes.iter().filter(|(_, step)| seen.contains(step));
-    let changes: Vec<f64> = changes.map(|(change, _)| *change).collect();
+fn after(history: &History, end: usize, horizon: usize, levels: &[f64]) -> Array2<f64> {
+    let (known, season) = (&history.known[..end], history.season);
+    let from = end.saturating_sub(SEASONS_SEEN * season).max(season).min(end);
+    let changes = known[from..].iter().zip(&known[from.saturating_sub(season)..]);
+    let changes: Vec<f64> = changes.map(|(value, before)| value - before).collect();
+    let changes = stats::sorted_finite(&changes);
     let offsets: Vec<f64> =
         levels.iter().map(|level| stats::quantile_of_sorted(&changes, *level).unwrap_or(0.0)).collect();
     let last = &history.filled[end.saturating_sub(season)..end];
