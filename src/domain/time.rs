@@ -199,7 +199,9 @@ mod tests {
         }
         assert_eq!(expected.to_string(), "2014-04-01T06:00:00Z");
         assert_eq!("2014-04-01".parse(), Ok(Timestamp::from_seconds(1_396_310_400)));
-        assert!("yesterday".parse::<Timestamp>().is_err());
+        for refused in ["yesterday", "", "-2026-09-14", "+12026-09-14T06:00:00Z"] {
+            assert!(refused.parse::<Timestamp>().is_err(), "{refused}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ use std::path::Path;
 pub use error::TableError;
 pub use fleet::{Fleet, FleetTenant, check_fleet_output, read_fleet, read_fleet_as, write_fleet};
 pub use parquet::Foreign;
+pub(crate) use parquet::unbroken;
 pub use samples::{Samples, TimeKind};
 pub use text::Texts;
 pub use timeline::{SampledSeries, Timeline, series, usage};

@@ -89,12 +89,17 @@ fn millis(tick: i64, unit: TimeUnit) -> i64 {
     }
 }
 
+/// What `read` gives; `None` where polars' reader breaks off, as it does on a
+/// file whose parts are not where it says.
+pub(crate) fn unbroken<T>(read: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok()
+}
+
 /// Reads a Parquet file.
 pub(super) fn read(file: File, name: &str) -> Result<Table, TableError> {
     let refused = |message: String| TableError::File { file: name.to_owned(), message };
-    // On a file whose parts are not where it says the reader breaks off.
-    let read = catch_unwind(AssertUnwindSafe(|| ParquetReader::new(file).finish()));
-    let read = read.map_err(|_| refused("it is damaged, or no Parquet file; write it again".to_owned()))?;
+    let read = unbroken(|| ParquetReader::new(file).finish());
+    let read = read.ok_or_else(|| refused("it is damaged, or no Parquet file; write it again".to_owned()))?;
     let mend = "if it holds whole numbers of 8 or 16 bits, cast them to 64";
     let frame = read.map_err(|error| refused(format!("{error}; {mend}")))?;
     let rows = frame.height();

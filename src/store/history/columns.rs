@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::{
     Column, DataFrame, DataType, Int64Chunked, IntoColumn, IntoSeries, NewChunkedArray, ParquetReader,
@@ -10,6 +9,7 @@ use polars::prelude::{
 };
 
 use crate::domain::Timestamp;
+use crate::series::table::unbroken;
 
 /// Samples of one resource by tenant; the later added of two for one instant
 /// counts.
@@ -91,14 +91,9 @@ pub(super) fn read<T>(
     parse: impl FnOnce(&DataFrame) -> PolarsResult<T>,
 ) -> Result<T, String> {
     let names = columns.iter().map(|name| (*name).to_owned()).collect();
-    // On bytes that are no Parquet the reader may break off.
-    let parsed = catch_unwind(AssertUnwindSafe(|| {
-        parse(&ParquetReader::new(Cursor::new(bytes)).with_columns(Some(names)).finish()?)
-    }));
-    match parsed {
-        Ok(parsed) => parsed.map_err(|error| error.to_string()),
-        Err(_) => Err("it is no Parquet file".to_owned()),
-    }
+    let parsed =
+        unbroken(|| parse(&ParquetReader::new(Cursor::new(bytes)).with_columns(Some(names)).finish()?));
+    parsed.ok_or_else(|| "it is no Parquet file".to_owned())?.map_err(|error| error.to_string())
 }
 
 /// The instants of the rows, in milliseconds since 1970.
