@@ -376,18 +376,29 @@ pub fn judge_for_daemon(change: &QuotaChange, facts: &Facts, guardrails: &Guardr
     verdict
 }
 
+/// What has come about since the daemon began a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Meanwhile {
+    /// The tenant's tier.
+    pub tier: Tier,
+    /// Since when an incident is open that holds the tenant's changes.
+    pub incident_open_since: Option<Timestamp>,
+    /// When the newest sample of its usage is from, where that is too long ago.
+    pub stale_since: Option<Timestamp>,
+    /// The present.
+    pub now: Timestamp,
+}
+
 /// What holds for the daemon when it carries out late what it had begun: that
 /// it was right then says nothing of a freeze, or of an incident, that has begun
-/// since.
-pub fn judge_late(
-    change: &QuotaChange,
-    tier: Tier,
-    incident_open_since: Option<Timestamp>,
-    guardrails: &Guardrails,
-    now: Timestamp,
-) -> Verdict {
+/// since, nor of usage that nobody has seen since.
+pub fn judge_late(change: &QuotaChange, meanwhile: &Meanwhile, guardrails: &Guardrails) -> Verdict {
+    let Meanwhile { tier, incident_open_since, stale_since, now } = *meanwhile;
     let incident = incident_open_since.map(|since| Objection::OpenIncident { since });
-    Verdict { objections: incident.into_iter().chain(frozen(change, tier, guardrails, now)).collect() }
+    let stale = stale_since.map(|last_sample_at| Objection::StaleData { last_sample_at });
+    Verdict {
+        objections: incident.into_iter().chain(stale).chain(frozen(change, tier, guardrails, now)).collect(),
+    }
 }
 
 /// A change that leads back towards the bounds is never held up by them.

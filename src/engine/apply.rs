@@ -10,7 +10,7 @@ use tracing::{Instrument, info_span};
 use super::rails::Risen;
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::approval::approve;
-use crate::domain::policy::{Facts, judge_for_daemon, judge_late};
+use crate::domain::policy::{Facts, Meanwhile, judge_for_daemon, judge_late};
 use crate::domain::{
     Actor, ApplyMode, Approved, Incident, Objection, Quota, QuotaChange, RecommendationState, Resource,
     RolloutId, Tenant, Verdict,
@@ -187,8 +187,14 @@ impl Engine {
         }
         let tenant = self.parts.registry.tenant(&change.tenant).await?;
         let incident = self.holding_incident(&tenant).await?;
-        let since = incident.map(|incident| incident.opened_at);
-        let verdict = judge_late(change, tenant.tier, since, &self.settings().guardrails, self.now());
+        let key = SeriesKey { tenant: tenant.id.clone(), resource: change.resource };
+        let meanwhile = Meanwhile {
+            tier: tenant.tier,
+            incident_open_since: incident.map(|incident| incident.opened_at),
+            stale_since: self.stale_since(&key),
+            now: self.now(),
+        };
+        let verdict = judge_late(change, &meanwhile, &self.settings().guardrails);
         Ok((!verdict.is_clean()).then_some(verdict))
     }
 

@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::approval::approve;
 use crate::domain::{
-    ApplyMode, Budgets, FreezeWindow, Quota, RecommendationId, Resource, TenantId, Timetable,
+    ApplyMode, AuditAction, Budgets, FreezeWindow, Quota, RecommendationId, Resource, TenantId, Timetable,
+    Verdict,
 };
 use crate::engine::tests::{self, HOUR, me, pass};
 use crate::engine::{AssessmentKind, SeriesKey, Settings};
 use crate::ports::hands::Hands;
+use crate::registry::Remark;
 use std::sync::Arc;
 
 const CPU: Resource = Resource::CpuCores;
@@ -65,6 +68,34 @@ async fn a_freeze_window_stops_the_daemon_until_it_ends() {
     assert_eq!(quota(&engine).await.limit, 16.0);
     pass(&engine, &clock, 4).await;
     assert!(quota(&engine).await.limit < 16.0);
+}
+
+#[tokio::test]
+async fn what_was_begun_is_not_carried_out_on_usage_that_went_stale() {
+    let window = FreezeWindow {
+        name: "launch".to_owned(),
+        begins: Timetable::parse("0 22 4 10 *", "UTC").unwrap(),
+        lasts: Duration::from_secs(6 * HOUR),
+        tiers: Vec::new(),
+        tenants: vec![acme()],
+    };
+    let (engine, clock) = engine(Guardrails { freezes: vec![window], ..Guardrails::default() }, 16.0).await;
+    pass(&engine, &clock, 1).await;
+    // As if the process had ended right after it wrote the change down.
+    let (waiting, _) = engine.registry().waiting(&acme(), CPU).await.unwrap().unwrap();
+    let tenant = engine.registry().tenant(&acme()).await.unwrap();
+    let change = waiting.recommendation.change();
+    let daemon = Remark { by: Actor::Daemon, comment: None, request_id: None };
+    let approval = engine.word(&tenant, &change, daemon, None);
+    let approved = approve(change, Verdict::default(), approval).unwrap();
+    engine.registry().begin_change(&approved).await.unwrap();
+    // The usage ends 39 days later.
+    pass(&engine, &clock, 40 * 24).await;
+    assert_eq!(quota(&engine).await.limit, 16.0);
+    let log = engine.registry().audit_after(0, 500).await.unwrap();
+    let failed = log.iter().find(|line| line.event.action == AuditAction::ChangeFailed).unwrap();
+    let told = format!("{:?}", failed.event);
+    assert!(told.contains("the last usage sample is from 2026-11-1"), "{told}");
 }
 
 #[tokio::test]
