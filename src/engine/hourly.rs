@@ -41,6 +41,9 @@ impl Hourly {
     /// Hides the hours that `spans` touch, unless next to nothing would be left.
     #[must_use]
     pub fn without(self, spans: &[TimeRange]) -> Self {
+        if spans.is_empty() {
+            return self;
+        }
         let mut masked = self.values.clone();
         for span in spans {
             let from = span.start.floor_to(Step::HOUR);
@@ -52,11 +55,7 @@ impl Hourly {
             }
         }
         let left = masked.iter().filter(|value| value.is_finite()).count();
-        if left >= LEAST_LEFT && !spans.is_empty() {
-            Hourly::new(self.start, self.zone, masked)
-        } else {
-            self
-        }
+        if left >= LEAST_LEFT { Hourly::new(self.start, self.zone, masked) } else { self }
     }
 
     /// The hours before `end`; `None` where there are none.

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,8 @@ use crate::ports::{Place, Shelf};
 pub(super) struct Resting<T> {
     shelf: Arc<dyn Shelf>,
     states: RwLock<HashMap<SeriesKey, Rest>>,
+    /// The most bytes that one took.
+    longest: AtomicUsize,
     /// Whether a failure was logged already.
     failed: AtomicBool,
     of: PhantomData<fn() -> T>,
@@ -32,6 +35,27 @@ enum Rest {
     Shelved(Place),
     /// The shelf did not take it.
     Held(Box<[u8]>),
+}
+
+/// Bytes that had room from the beginning, so that they move no more.
+struct Bytes(Vec<u8>);
+
+impl Flavor for Bytes {
+    type Output = Vec<u8>;
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
+        self.0.push(data);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
 }
 
 impl<T> Resting<T> {
@@ -52,7 +76,13 @@ impl<T> Drop for Resting<T> {
 impl<T: Serialize + DeserializeOwned> Resting<T> {
     /// With nothing known yet.
     pub fn new(shelf: Arc<dyn Shelf>) -> Self {
-        Resting { shelf, states: RwLock::default(), failed: AtomicBool::new(false), of: PhantomData }
+        Resting {
+            shelf,
+            states: RwLock::default(),
+            longest: AtomicUsize::default(),
+            failed: AtomicBool::default(),
+            of: PhantomData,
+        }
     }
 
     /// The state of a series. One that can't be read is taken for none, so that
@@ -78,13 +108,15 @@ impl<T: Serialize + DeserializeOwned> Resting<T> {
 
     /// Lays a state down in the place of the one before.
     pub fn put(&self, key: &SeriesKey, state: &T) {
-        let bytes = match postcard::to_allocvec(state) {
+        let room = Bytes(Vec::with_capacity(self.longest.load(Ordering::Relaxed)));
+        let bytes = match postcard::serialize_with_flavor(state, room) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.say_once(&format!("write a state down: {error}"));
                 return self.forget(key);
             }
         };
+        self.longest.fetch_max(bytes.len(), Ordering::Relaxed);
         let rest = match self.shelf.put(&bytes) {
             Ok(place) => Rest::Shelved(place),
             Err(error) => {

@@ -131,11 +131,14 @@ impl<'a> SortedPast<'a> {
         let kernel = self.kernel(window);
         let period = kernel.len();
         let places: Vec<usize> = (0..period.min(horizon)).step_by(stride).collect();
-        let share = |turn: usize| if turn < period { kernel[turn] } else { kernel[turn - period] };
-        let shares = (0..period).flat_map(|turn| places.iter().map(move |place| share(turn + place + 1)));
+        let twice = [&*kernel, &*kernel].concat();
+        let mut shares = Vec::with_capacity(period * places.len());
+        for turn in 0..period {
+            shares.extend(twice[turn + 1..].iter().step_by(stride).take(places.len()));
+        }
         let weighed = Weighed {
             samples: self.recent(end, &self.fading(window, end, period)),
-            shares: shares.collect(),
+            shares,
             places: places.len(),
         };
         let (sums, mut row) = (weighed.sums(), vec![0.0; levels.len()]);

@@ -23,9 +23,11 @@ use std::sync::Arc;
 
 pub use settings::Settings;
 
+use rayon::prelude::*;
+
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::{
-    Finding, FindingKind, Incident, Marker, Notice, Peers, Resource, Silence, Tenant, TenantId, Tier,
+    Finding, FindingKind, Incident, Marker, Notice, Peers, Quota, Resource, Silence, Tenant, TenantId, Tier,
 };
 use crate::ports::StoreError;
 use crate::registry::{AlertBudget, IncidentWrite, RegistryError};
@@ -34,6 +36,8 @@ use crate::telemetry;
 use findings::Case;
 use lifecycle::{Change, Found};
 
+/// Tenants whose usage is looked at together.
+const LOOKED_AT_ONCE: usize = 256;
 /// Peers that are shown by name.
 const PEERS_SHOWN: usize = 10;
 /// What is said at the end of what was wrong with a tenant that left.
@@ -45,7 +49,7 @@ const MOST_SILENT: f64 = 0.5;
 
 /// What all tenants of a cycle share.
 struct Round {
-    frames: Vec<Arc<Frame>>,
+    frames: Arc<[Arc<Frame>]>,
     tiers: BTreeMap<TenantId, Tier>,
     open: BTreeMap<TenantId, (Incident, u64)>,
     silences: Vec<Silence>,
@@ -56,7 +60,7 @@ struct Round {
     used_up: BTreeMap<TenantId, Finding>,
     rolled_back: BTreeMap<TenantId, Finding>,
     /// The resources whose source fails.
-    failing: BTreeSet<Resource>,
+    failing: Arc<BTreeSet<Resource>>,
     /// The groups of tenants that behave alike, by resource; made when needed.
     groups: BTreeMap<Resource, BTreeMap<TenantId, usize>>,
 }
@@ -67,14 +71,10 @@ impl Engine {
         self.summarise_yesterday().await?;
         let tenants = self.parts.registry.all_tenants().await?;
         let mut round = self.round(&tenants).await?;
-        for tenant in &tenants {
-            let now = self.now();
-            // Inside of a marker all stays as it is.
-            if round.markers.iter().any(|marker| marker.covers(&tenant.id, now)) {
-                continue;
+        for some in tenants.chunks(LOOKED_AT_ONCE) {
+            for (tenant, found) in self.look_at(some, &round).await? {
+                self.step_incident(&tenant, found, &mut round).await?;
             }
-            let found = self.look_at(tenant, &round).await?;
-            self.step_incident(&tenant.id, found, &mut round).await?;
         }
         // What was wrong with a tenant that left is over.
         let left: Vec<TenantId> =
@@ -101,12 +101,12 @@ impl Engine {
             breaches: self.sla_breaches(tenants).await?,
             used_up: self.used_up(tenants),
             rolled_back: self.rolled_back().await?,
-            frames,
+            frames: frames.into(),
             tiers: tenants.iter().map(|tenant| (tenant.id.clone(), tenant.tier)).collect(),
             open: registry.open_incidents().await?,
             silences: registry.silences().await?,
             markers: registry.markers().await?,
-            failing,
+            failing: failing.into(),
             groups: BTreeMap::new(),
         })
     }
@@ -154,42 +154,77 @@ impl Engine {
         Ok(found)
     }
 
-    async fn look_at(&self, tenant: &Tenant, round: &Round) -> Result<Found, EngineError> {
-        let quotas = self.parts.registry.quotas(&tenant.id).await?;
-        let known = round.open.get(&tenant.id).map(|(incident, _)| incident);
-        let settings = self.settings();
+    /// What is wrong with some tenants. Those inside of a marker are left out: all
+    /// stays as it is.
+    async fn look_at(
+        self: &Arc<Self>,
+        tenants: &[Tenant],
+        round: &Round,
+    ) -> Result<Vec<(TenantId, Found)>, EngineError> {
+        let now = self.now();
+        let mut cases = Vec::new();
+        for tenant in tenants {
+            if !round.markers.iter().any(|marker| marker.covers(&tenant.id, now)) {
+                let known = round.open.get(&tenant.id).map(|(incident, _)| incident.clone());
+                cases.push((tenant.id.clone(), self.parts.registry.quotas(&tenant.id).await?, known));
+            }
+        }
         let silent = [
             (FindingKind::SlaBreach, self.is_unheard()),
             (FindingKind::MeterUsedUp, self.has_unheard_meter()),
         ];
         let unheard =
             silent.into_iter().filter(|(_, is_unheard)| *is_unheard).map(|(kind, _)| kind).collect();
-        let mut found = Found { unheard, ..Found::default() };
-        for frame in &round.frames {
-            let Some(usage) = frame.series.get(&tenant.id) else { continue };
-            let key = SeriesKey { tenant: tenant.id.clone(), resource: frame.resource };
-            let forecast = self.workspace.forecast(&key);
-            let glance = self.workspace.glances.read().get(&key).cloned();
-            let quota = quotas.iter().find(|quota| quota.resource == frame.resource);
-            Case {
-                usage,
-                glance: glance.as_ref(),
-                detection: LazyCell::new(Box::new(|| self.workspace.detections.get(&key))),
-                forecast: forecast.as_deref(),
-                quota,
-                source_answers: !round.failing.contains(&frame.resource),
-                known,
-                now: self.now(),
-                settings: &settings.incidents,
-                key: &key,
-            }
-            .look(&mut found);
-        }
+        let nothing = Found { unheard, ..Found::default() };
+        let (engine, frames, failing) =
+            (Arc::clone(self), Arc::clone(&round.frames), Arc::clone(&round.failing));
+        let look = move || {
+            let one = |(tenant, quotas, known): (TenantId, Vec<Quota>, Option<Incident>)| {
+                let mut found = nothing.clone();
+                for frame in &*frames {
+                    let source_answers = !failing.contains(&frame.resource);
+                    engine.look_at_usage(&tenant, frame, &quotas, known.as_ref(), source_answers, &mut found);
+                }
+                (tenant, found)
+            };
+            cases.into_par_iter().map(one).collect()
+        };
+        let mut all: Vec<(TenantId, Found)> = self.parts.compute.run(look).await?;
         let Round { spend, overruns, breaches, used_up, rolled_back, .. } = round;
-        for of_all in [spend.as_ref(), overruns, breaches, used_up, rolled_back] {
-            found.findings.extend(of_all.get(&tenant.id).cloned());
+        for (tenant, found) in &mut all {
+            for of_all in [spend.as_ref(), overruns, breaches, used_up, rolled_back] {
+                found.findings.extend(of_all.get(tenant).cloned());
+            }
         }
-        Ok(found)
+        Ok(all)
+    }
+
+    fn look_at_usage(
+        &self,
+        tenant: &TenantId,
+        frame: &Frame,
+        quotas: &[Quota],
+        known: Option<&Incident>,
+        source_answers: bool,
+        found: &mut Found,
+    ) {
+        let Some(usage) = frame.series.get(tenant) else { return };
+        let key = SeriesKey { tenant: tenant.clone(), resource: frame.resource };
+        let forecast = self.workspace.forecast(&key);
+        let glance = self.workspace.glances.read().get(&key).cloned();
+        Case {
+            usage,
+            glance: glance.as_ref(),
+            detection: LazyCell::new(Box::new(|| self.workspace.detections.get(&key))),
+            forecast: forecast.as_deref(),
+            quota: quotas.iter().find(|quota| quota.resource == frame.resource),
+            source_answers,
+            known,
+            now: self.now(),
+            settings: &self.settings().incidents,
+            key: &key,
+        }
+        .look(found);
     }
 
     /// Ends the incident of a tenant that was removed.
