@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::ApiState;
 use super::extract::Path;
 use super::problem::Problem;
+use crate::domain::sla::Objective;
 use crate::domain::template::{Enforcement, Extends, Origin, Resolved, Setting};
 use crate::domain::{Meter, Quota, Tenant, TenantId, Tier};
 use crate::engine::Engine;
@@ -17,6 +18,7 @@ const BUDGET: &str = "monitoring_config.sla_targets.violation_budget";
 
 /// Seen to only where the config says how it is measured.
 const AVAILABILITY: &str = "monitoring_config.sla_targets.availability_percent";
+const LATENCY: &str = "monitoring_config.sla_targets.latency_p99_ms";
 
 /// What holds for a tenant.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,7 +76,12 @@ pub(super) fn values(engine: &Engine, resolved: &Resolved) -> Vec<Setting> {
     for setting in &mut items {
         let is_uncounted =
             Meter::ALL.iter().any(|meter| meter.setting() == setting.path && !counted.contains(meter));
-        if is_uncounted || setting.path == AVAILABILITY && !engine.watches_availability() {
+        let objective = match setting.path.as_str() {
+            AVAILABILITY => Some(Objective::Availability),
+            LATENCY => Some(Objective::Latency),
+            _ => None,
+        };
+        if is_uncounted || objective.is_some_and(|objective| !engine.watches(objective)) {
             setting.enforcement = Enforcement::DeclaredOnly;
         }
     }

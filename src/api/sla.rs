@@ -15,7 +15,7 @@ use crate::domain::sla::SlaState;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TenantPromises {
     tenant: TenantId,
-    /// The availability first, where the source knows it, and then each quota
+    /// The availability and the latency first, where the source knows them, and then each quota
     /// whose usage is known.
     items: Vec<SlaState>,
 }

@@ -174,6 +174,7 @@ pub(super) async fn open_stores(
 pub fn prometheus_source(config: &Config) -> anyhow::Result<PrometheusSource> {
     let mut settings = PrometheusSettings::from_config(&config.prometheus, &config.resources);
     settings.availability = config.sla.availability.clone();
+    settings.latency = config.sla.latency.clone();
     settings.meters = config.metering.expressions.clone();
     // Else all daemons would wait alike, and come back together.
     settings.retry.jitter_seed = rand::random();

@@ -58,7 +58,7 @@ pub use reports::Reports;
 pub use resources::Expressions;
 pub use rightsizing::Rightsizing;
 pub use server::{ConnectionLimits, Server};
-pub use sla::{Sla, WINDOW};
+pub use sla::{SECONDS, Sla, WINDOW};
 pub use store::{Store, StoreKind};
 pub use target::{Target, TargetPlace};
 pub use units::{show_duration, show_size};

@@ -17,6 +17,9 @@ use super::{Resource, Severity};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+/// The share of answers that a promise of latency speaks of: it is one of the
+/// 99th percentile.
+pub const LATENCY_SHARE: f64 = 0.99;
 /// A promise of 100 % leaves no budget to divide by; this stands for it.
 const LEAST_BUDGET: f64 = 1e-9;
 
@@ -26,6 +29,8 @@ const LEAST_BUDGET: f64 = 1e-9;
 pub enum Objective {
     /// That the tenant's service answers.
     Availability,
+    /// That it answers 99 of 100 requests in time.
+    Latency,
     /// That demand stays below this quota.
     Quota(Resource),
 }
@@ -50,15 +55,17 @@ pub struct SlaSettings {
     pub period: Duration,
     /// Fast and slow.
     pub limits: [BurnLimit; 2],
-    /// How often the source is asked for the availability.
+    /// How often the source is asked for the availability and the latency.
     pub every: Duration,
+    /// The most different latencies that the source is asked for.
+    pub max_latencies: usize,
 }
 
 impl Default for SlaSettings {
     fn default() -> Self {
         let fast = BurnLimit { long: HOUR, short: 5 * MINUTE, rate: 14.4, severity: Severity::Critical };
         let slow = BurnLimit { long: 6 * HOUR, short: 30 * MINUTE, rate: 6.0, severity: Severity::Warning };
-        SlaSettings { period: 28 * 24 * HOUR, limits: [fast, slow], every: 5 * MINUTE }
+        SlaSettings { period: 28 * 24 * HOUR, limits: [fast, slow], every: 5 * MINUTE, max_latencies: 8 }
     }
 }
 

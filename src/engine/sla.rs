@@ -1,5 +1,5 @@
-//! How far promises to tenants are kept: the availability from the source, the
-//! room below each quota from the usage in memory.
+//! How far promises to tenants are kept: availability and latency from the
+//! source, the room below each quota from the usage in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,15 +21,16 @@ use crate::series::UsageSeries;
 const STALE_AFTER: u32 = 3;
 
 impl Engine {
-    /// How each promise to a tenant stands: its availability where the source
-    /// knows it, and each quota whose usage is known.
+    /// How each promise to a tenant stands: its service's availability and latency
+    /// where the source knows them, and each quota whose usage is known.
     ///
     /// # Errors
     /// Where the state can't be read.
     pub async fn promises(&self, tenant: &Tenant) -> Result<Vec<SlaState>, RegistryError> {
         let all_settings = self.settings();
         let settings = &all_settings.sla;
-        let mut all: Vec<SlaState> = self.availability_of(tenant).into_iter().collect();
+        let served = Served::ALL.into_iter().filter_map(|served| self.known_now(served, tenant));
+        let mut all: Vec<SlaState> = served.collect();
         for quota in self.parts.registry.quotas(&tenant.id).await? {
             let frame = self.workspace.frame(quota.resource);
             let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id)) else { continue };
@@ -42,93 +43,193 @@ impl Engine {
         Ok(all)
     }
 
-    /// The same with the availability also where nothing is known of it.
+    /// The same with the service's also where nothing is known of them.
     pub(super) async fn all_promises(&self, tenant: &Tenant) -> Result<Vec<SlaState>, RegistryError> {
         let mut all = self.promises(tenant).await?;
-        if !all.iter().any(|state| state.objective == Objective::Availability) {
-            let (target, unknown) = (availability_promised(tenant), GoodShares::new());
-            all.insert(0, sla::judge(Objective::Availability, target, &unknown, &self.settings().sla));
+        for served in Served::ALL.into_iter().rev() {
+            let objective = served.objective();
+            let Some(target) = served.promised(tenant) else { continue };
+            if !all.iter().any(|state| state.objective == objective) {
+                let place = usize::from(all.first().is_some_and(|first| first.objective < objective));
+                all.insert(place, sla::judge(objective, target, &GoodShares::new(), &self.settings().sla));
+            }
         }
         Ok(all)
     }
 
-    /// Whether the source can say how available services were.
-    pub fn watches_availability(&self) -> bool {
-        self.source().knows_availability()
+    /// Whether it can be measured how this kind of promise is kept.
+    pub fn watches(&self, objective: Objective) -> bool {
+        match objective {
+            Objective::Availability => self.source().knows_availability(),
+            Objective::Latency => self.source().knows_latency(),
+            Objective::Quota(_) => true,
+        }
     }
 
-    /// The availability as the source knows it now; `None` where it has been
-    /// silent for too long for that.
-    fn availability_of(&self, tenant: &Tenant) -> Option<SlaState> {
-        let heard_at = self.workspace.availability.read().heard_at?;
+    /// How a promise of the service stands as the source knows it now; `None`
+    /// where it has been silent for too long for that.
+    fn known_now(&self, served: Served, tenant: &Tenant) -> Option<SlaState> {
+        let heard_at = self.workspace.served.read().get(&served)?.heard_at?;
         let fresh = self.now().since(heard_at) <= self.settings().sla.every * STALE_AFTER;
-        self.availability_heard(tenant).filter(|_| fresh)
+        self.heard(served, tenant).filter(|_| fresh)
     }
 
-    /// Whether the source could say how available services are, and has not yet.
+    /// Whether the source could say how good services are, and has not yet.
     pub(super) fn is_unheard(&self) -> bool {
-        self.watches_availability() && self.workspace.availability.read().heard_at.is_none()
+        let known = self.workspace.served.read();
+        let heard = |served| known.get(&served).is_some_and(|shares| shares.heard_at.is_some());
+        Served::ALL.into_iter().any(|served| self.watches(served.objective()) && !heard(served))
     }
 
-    /// The availability as it was heard last.
-    fn availability_heard(&self, tenant: &Tenant) -> Option<SlaState> {
-        let good = Arc::clone(&self.workspace.availability.read().good);
-        let target = availability_promised(tenant);
-        Some(sla::judge(Objective::Availability, target, good.get(&tenant.id)?, &self.settings().sla))
+    /// How a promise of the service stands by what was heard last.
+    fn heard(&self, served: Served, tenant: &Tenant) -> Option<SlaState> {
+        let good = Arc::clone(&self.workspace.served.read().get(&served)?.good);
+        let (target, shares) = (served.promised(tenant)?, good.get(&tenant.id)?);
+        Some(sla::judge(served.objective(), target, shares, &self.settings().sla))
     }
 
-    /// The tenants whose availability breaks its promise, or soon will. What
-    /// can't be seen is not over: while the source is silent, what was heard
-    /// last stands.
+    /// The tenants whose service breaks a promise, or soon will. What can't be
+    /// seen is not over: while the source is silent, what was heard last stands.
     pub(super) async fn sla_breaches(
         &self,
         tenants: &[Tenant],
     ) -> Result<BTreeMap<TenantId, Finding>, EngineError> {
-        self.ask_availability().await;
+        for served in Served::ALL {
+            self.ask(served, tenants).await;
+        }
         let now = self.now();
         let one = |tenant: &Tenant| {
-            let state = self.availability_heard(tenant)?;
-            Some((tenant.id.clone(), finding(&state, state.breach?, now)))
+            let broken = Served::ALL.into_iter().filter_map(|served| {
+                let state = self.heard(served, tenant)?;
+                Some(finding(&state, state.breach?, tenant, now))
+            });
+            Some((tenant.id.clone(), broken.reduce(both)?))
         };
         Ok(tenants.iter().filter_map(one).collect())
     }
 
-    /// Asks the source how available services were, where it is time.
-    async fn ask_availability(&self) {
+    /// Asks the source how good services were, where it is time.
+    async fn ask(&self, served: Served, tenants: &[Tenant]) {
         let now = self.now();
+        if !self.watches(served.objective()) {
+            return;
+        }
         {
-            let mut known = self.workspace.availability.write();
-            let due = known.asked_at.is_none_or(|at| now.since(at) >= self.settings().sla.every);
-            if !due || !self.watches_availability() {
+            let mut known = self.workspace.served.write();
+            let known = known.entry(served).or_default();
+            if known.asked_at.is_some_and(|at| now.since(at) < self.settings().sla.every) {
                 return;
             }
             known.asked_at = Some(now);
         }
-        match self.availability_now(now).await {
+        let at = now.minus(self.settings().settle);
+        let answer = match served {
+            Served::Answers => self.availability_at(at).await,
+            Served::InTime => self.latency_at(at, tenants).await,
+        };
+        match answer {
             Ok(good) => {
-                let mut known = self.workspace.availability.write();
+                let mut known = self.workspace.served.write();
+                let known = known.entry(served).or_default();
                 (known.heard_at, known.good) = (Some(now), Arc::new(good));
             }
             Err(error) => {
-                tracing::warn!("failed to {error}; how available services are is not known");
+                tracing::warn!("failed to {error}; how good services are in this is not known");
             }
         }
     }
 
     /// All windows at once: the source keeps to its own limit on queries.
-    async fn availability_now(&self, now: Timestamp) -> Result<BTreeMap<TenantId, GoodShares>, SourceError> {
-        let at = now.minus(self.settings().settle);
-        let windows = self.settings().sla.windows();
-        let source = self.source();
+    async fn availability_at(&self, at: Timestamp) -> Result<BTreeMap<TenantId, GoodShares>, SourceError> {
+        let (windows, source) = (self.settings().sla.windows(), self.source());
         let answers = windows.iter().map(|window| source.availability(*window, at));
-        let mut found: BTreeMap<TenantId, GoodShares> = BTreeMap::new();
-        for (window, shares) in windows.iter().zip(try_join_all(answers).await?) {
-            for (tenant, share) in shares {
-                found.entry(tenant).or_default().insert(*window, share);
-            }
+        Ok(by_tenant(&windows, try_join_all(answers).await?))
+    }
+
+    /// The same of each latency that is promised; those of the most tenants first.
+    async fn latency_at(
+        &self,
+        at: Timestamp,
+        tenants: &[Tenant],
+    ) -> Result<BTreeMap<TenantId, GoodShares>, SourceError> {
+        let settings = self.settings();
+        let (windows, source) = (settings.sla.windows(), self.source());
+        let (asked, left) = latencies(tenants, settings.sla.max_latencies);
+        if left > 0 {
+            let most = settings.sla.max_latencies;
+            tracing::warn!(
+                "{left} tenants' promises of latency are not measured: there are more than {most} different ones; \
+                 raise sla.max_latencies, or let templates promise the same"
+            );
+        }
+        let mut found = BTreeMap::new();
+        for (within_ms, whose) in asked {
+            let answers = windows.iter().map(|window| source.latency(within_ms, *window, at));
+            let mut good = by_tenant(&windows, try_join_all(answers).await?);
+            good.retain(|tenant, _| whose.contains(&tenant));
+            found.append(&mut good);
         }
         Ok(found)
     }
+}
+
+/// What is promised of a tenant's service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Served {
+    Answers,
+    InTime,
+}
+
+impl Served {
+    const ALL: [Served; 2] = [Served::Answers, Served::InTime];
+
+    fn objective(self) -> Objective {
+        match self {
+            Served::Answers => Objective::Availability,
+            Served::InTime => Objective::Latency,
+        }
+    }
+
+    /// The share of good that a tenant is promised; `None` where nothing is.
+    fn promised(self, tenant: &Tenant) -> Option<f64> {
+        match self {
+            Served::Answers => Some(availability_promised(tenant)),
+            Served::InTime => latency_promised(tenant).map(|_| sla::LATENCY_SHARE),
+        }
+    }
+}
+
+/// The latencies that are promised, in milliseconds, with those whom they are
+/// promised to: the `most` of them that the most tenants have. And how many
+/// tenants have others.
+fn latencies(tenants: &[Tenant], most: usize) -> (Vec<(f64, Vec<&TenantId>)>, usize) {
+    let mut all: Vec<(f64, Vec<&TenantId>)> = Vec::new();
+    for tenant in tenants {
+        let Some(promised) = latency_promised(tenant) else { continue };
+        match all.iter_mut().find(|(within_ms, _)| *within_ms == promised) {
+            Some((_, whose)) => whose.push(&tenant.id),
+            None => all.push((promised, vec![&tenant.id])),
+        }
+    }
+    all.sort_by(|(a, of_a), (b, of_b)| of_b.len().cmp(&of_a.len()).then(a.total_cmp(b)));
+    let left = all.iter().skip(most).map(|(_, whose)| whose.len()).sum();
+    all.truncate(most);
+    (all, left)
+}
+
+fn by_tenant(windows: &[Duration], answers: Vec<BTreeMap<TenantId, f64>>) -> BTreeMap<TenantId, GoodShares> {
+    let mut found: BTreeMap<TenantId, GoodShares> = BTreeMap::new();
+    for (window, shares) in windows.iter().zip(answers) {
+        for (tenant, share) in shares {
+            found.entry(tenant).or_default().insert(*window, share);
+        }
+    }
+    found
+}
+
+/// How long 99 of 100 answers may take by a tenant's template, in milliseconds.
+fn latency_promised(tenant: &Tenant) -> Option<f64> {
+    tenant.template.as_ref().and_then(|template| template.latency_p99_ms)
 }
 
 /// The share of good that a tenant's template promises, or else its tier.
@@ -163,7 +264,7 @@ fn below(usage: &UsageSeries, quota: &Quota, changes: &[AppliedChange], windows:
     shares
 }
 
-fn finding(state: &SlaState, breach: Breach, now: Timestamp) -> Finding {
+fn finding(state: &SlaState, breach: Breach, tenant: &Tenant, now: Timestamp) -> Finding {
     let percent = |share: f64| format!("{:.3} %", 100.0 * share);
     let days = state.period_seconds / 86_400;
     let good = state.good.unwrap_or(f64::NAN);
@@ -182,11 +283,16 @@ fn finding(state: &SlaState, breach: Breach, now: Timestamp) -> Finding {
         Breach::UsedUp => format!("More failed than the {days} days allow. Over the last {window} {pace}."),
         _ => format!("Over the last {window} {pace}; going on like this breaks the promise."),
     };
-    let text = format!(
-        "The service was available for {} of the last {days} days; {} is promised. {how}",
-        percent(good),
-        percent(state.target),
-    );
+    let (good_share, target) = (percent(good), percent(state.target));
+    let text = match (state.objective, latency_promised(tenant)) {
+        (Objective::Latency, Some(within)) => format!(
+            "{good_share} of the answers of the last {days} days took no longer than {within} ms; {target} is promised. \
+             {how}"
+        ),
+        _ => format!(
+            "The service was available for {good_share} of the last {days} days; {target} is promised. {how}"
+        ),
+    };
     Finding {
         severity,
         unit: "share".to_owned(),
@@ -196,6 +302,13 @@ fn finding(state: &SlaState, breach: Breach, now: Timestamp) -> Finding {
         strength: (rate / burn.limit).max(1.0),
         ..Finding::new(FindingKind::SlaBreach, "error budget", text, now)
     }
+}
+
+/// Two broken promises as one finding: the worse one's, with the words of both.
+fn both(one: Finding, other: Finding) -> Finding {
+    let text = format!("{} {}", one.text, other.text);
+    let worse = if (other.severity, other.strength) > (one.severity, one.strength) { other } else { one };
+    Finding { text, ..worse }
 }
 
 #[cfg(test)]

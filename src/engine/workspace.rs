@@ -16,6 +16,7 @@ use super::metering::Heard;
 use super::pools::Pools;
 use super::resting::Resting;
 use super::sizing::Carried;
+use super::sla::Served;
 use crate::anomaly::{self, Judgement, NoveltyDetector};
 use crate::domain::sla::GoodShares;
 use crate::domain::{
@@ -288,9 +289,9 @@ pub struct SourceProblem {
 /// What is wrong with the spend of each tenant where something is.
 pub(super) type SpendFindings = Arc<BTreeMap<TenantId, Finding>>;
 
-/// How available each tenant's service was, as it was heard last.
+/// How good each tenant's service was in one respect, as it was heard last.
 #[derive(Debug, Default)]
-pub(super) struct Availability {
+pub(super) struct HeardShares {
     /// When the source was asked last; `None` before the first time.
     pub asked_at: Option<Timestamp>,
     /// When it answered last.
@@ -321,7 +322,7 @@ pub struct Workspace {
     last_cycle_at: RwLock<Option<Timestamp>>,
     /// When changes of quotas were measured last.
     pub(super) measured_at: Mutex<Option<Timestamp>>,
-    pub(super) availability: RwLock<Availability>,
+    pub(super) served: RwLock<BTreeMap<Served, HeardShares>>,
     pub(super) metered: RwLock<BTreeMap<Meter, Heard>>,
     /// What is wrong with what tenants spend, and of which day that is.
     pub(super) spend: RwLock<Option<(Timestamp, SpendFindings)>>,
@@ -347,7 +348,7 @@ impl Workspace {
             clocks_apart: AtomicBool::default(),
             last_cycle_at: RwLock::default(),
             measured_at: Mutex::default(),
-            availability: RwLock::default(),
+            served: RwLock::default(),
             metered: RwLock::default(),
             spend: RwLock::default(),
         }

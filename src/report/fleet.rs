@@ -87,11 +87,11 @@ pub fn summary(report: &FleetReport, figures: Figures) -> Vec<String> {
     all
 }
 
-/// How many promises of both kinds are kept.
+/// How many promises of all kinds are kept.
 fn kept(report: &FleetReport) -> Option<PromisesKept> {
     report.promises.as_ref().map(|promises| PromisesKept {
-        measured: promises.availability.measured + promises.quotas.measured,
-        kept: promises.availability.kept + promises.quotas.kept,
+        measured: promises.availability.measured + promises.latency.measured + promises.quotas.measured,
+        kept: promises.availability.kept + promises.latency.kept + promises.quotas.kept,
     })
 }
 

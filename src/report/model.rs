@@ -165,6 +165,9 @@ pub struct Promises {
     pub period_seconds: u64,
     /// That services answer; none is measured where the source is not asked.
     pub availability: PromisesKept,
+    /// That they answer in time; likewise, and only where a latency is promised.
+    #[serde(default)]
+    pub latency: PromisesKept,
     /// That usage stays below quotas.
     pub quotas: PromisesKept,
     /// Those that are broken, burn, or have less than half of their error budget left, the least left first.

@@ -19,6 +19,9 @@ pub fn of_fleet(promises: &Promises, figures: Figures) -> Vec<Block> {
         _ => kept(Word::PromisesAvailability, &promises.availability, figures),
     };
     blocks.push(Block::Text(availability));
+    if promises.latency.measured > 0 {
+        blocks.push(Block::Text(kept(Word::PromisesLatency, &promises.latency, figures)));
+    }
     blocks.push(Block::Text(kept(Word::PromisesQuotas, &promises.quotas, figures)));
     let rows = promises.list.rows.iter();
     let whose = |row: &super::model::PromiseRow| vec![row.tenant.to_string(), row.tier.to_string()];
@@ -74,6 +77,7 @@ fn columns(state: &SlaState, figures: Figures) -> Vec<(String, bool)> {
 fn cells(state: &SlaState, figures: Figures) -> Vec<String> {
     let what = match state.objective {
         Objective::Availability => figures.word(Word::PromiseAvailability),
+        Objective::Latency => figures.word(Word::PromiseLatency),
         Objective::Quota(resource) => {
             figures.say(Word::PromiseQuota, &[("resource", figures.resource(resource))])
         }

@@ -1,7 +1,9 @@
 //! A report as rows, a figure each, for CSV and Parquet: which part of the report
 //! it is of, whom it concerns, what it is, and the figure with its unit.
 
-use super::model::{AppliedChanges, FleetReport, Incidents, Report, ReportedQuota, TenantReport, TierMove};
+use super::model::{
+    AppliedChanges, FleetReport, Incidents, Promises, Report, ReportedQuota, TenantReport, TierMove,
+};
 use super::parts::plain;
 use crate::cost::Costs;
 use crate::domain::sla::{Objective, SlaState};
@@ -136,7 +138,8 @@ fn fleet(rows: &mut Rows, report: &FleetReport) {
     incidents(rows, &report.incidents);
     applied(rows, &report.applied);
     if let Some(promises) = &report.promises {
-        for (of, all) in [("availability", promises.availability), ("quotas", promises.quotas)] {
+        let Promises { availability, latency, quotas, .. } = promises;
+        for (of, all) in [("availability", availability), ("latency", latency), ("quotas", quotas)] {
             rows.figure("promises", &nobody, &format!("{of}_measured"), all.measured as f64, "");
             rows.figure("promises", &nobody, &format!("{of}_kept"), all.kept as f64, "");
         }
@@ -170,10 +173,10 @@ fn tenant(rows: &mut Rows, report: &TenantReport) {
     applied(rows, &report.applied);
 }
 
-/// What is promised is a quota's, or else the availability.
+/// What is promised is a quota's, or else the service's.
 fn promise(rows: &mut Rows, tenant: &TenantId, tier: Tier, state: &SlaState) {
     let resource = match state.objective {
-        Objective::Availability => None,
+        Objective::Availability | Objective::Latency => None,
         Objective::Quota(resource) => Some(resource.to_string()),
     };
     let about = About {
@@ -182,6 +185,12 @@ fn promise(rows: &mut Rows, tenant: &TenantId, tier: Tier, state: &SlaState) {
         resource,
         ..About::default()
     };
+    let objective = match state.objective {
+        Objective::Availability => "availability",
+        Objective::Latency => "latency",
+        Objective::Quota(_) => "quota",
+    };
+    rows.text("promises", &about, "objective", objective.to_owned());
     rows.figure("promises", &about, "target", state.target, "");
     rows.figure("promises", &about, "good", state.good.unwrap_or(f64::NAN), "");
     rows.figure("promises", &about, "budget_left", state.budget_left.unwrap_or(f64::NAN), "");

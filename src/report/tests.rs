@@ -132,6 +132,7 @@ fn of_fleet() -> Report {
         promises: Some(Promises {
             period_seconds: 28 * 86_400,
             availability: PromisesKept { measured: 1, kept: 0 },
+            latency: PromisesKept { measured: 2, kept: 1 },
             quotas: PromisesKept { measured: 9, kept: 9 },
             list: Top::of(vec![PromiseRow { tenant: tenant(), tier, state: promise(0.999, 0.0015) }], 5),
         }),
@@ -257,7 +258,8 @@ fn what_is_simulated_says_so_first() {
 #[test]
 fn promises_stand_with_their_error_budget_and_how_fast_it_is_spent() {
     let fleet = text(&of_fleet(), ReportFormat::Markdown, Language::English);
-    assert!(fleet.contains("Promises that are kept: 9 of the 10 that are measured."), "{fleet}");
+    assert!(fleet.contains("Promises that are kept: 10 of the 12 that are measured."), "{fleet}");
+    assert!(fleet.contains("Answers in time: 1 of 2 promises are kept."), "{fleet}");
     assert!(fleet.contains("Availability: 0 of 1 promises are kept."), "{fleet}");
     let row = "| acme | PREMIUM | availability | 99.9\u{a0}% | 99.85\u{a0}% | −50\u{a0}% | 1.5 | 1.5 | budget used up |";
     assert!(fleet.contains(row), "{fleet}");

@@ -96,6 +96,7 @@ words! {
     PromisesAbout: "How promises stand over the {days} days up to now. The error budget is what a promise leaves of 100 %; a burn rate of 1 spends it in exactly that time.", "Wie die Zusagen über die {days} Tage bis jetzt stehen. Das Fehlerbudget ist, was eine Zusage von 100 % übrig lässt; eine Verbrauchsrate von 1 braucht es in genau dieser Zeit auf.";
     PromisesAvailability: "Availability: {kept} of {count} promises are kept.", "Verfügbarkeit: {kept} von {count} Zusagen werden eingehalten.";
     PromisesUnmeasured: "Availability is promised and not measured; the setting sla.availability says where it comes from.", "Die Verfügbarkeit ist zugesagt und wird nicht gemessen; die Einstellung sla.availability sagt, woher sie kommt.";
+    PromisesLatency: "Answers in time: {kept} of {count} promises are kept.", "Antworten in der Zeit: {kept} von {count} Zusagen werden eingehalten.";
     PromisesQuotas: "Room below quotas: {kept} of {count} promises are kept.", "Spielraum unter den Kontingenten: {kept} von {count} Zusagen werden eingehalten.";
     PromisesNoneInDanger: "Each of them has more than half of its error budget left.", "Jede von ihnen hat mehr als die Hälfte ihres Fehlerbudgets übrig.";
     SumPromises: "Promises that are kept: {kept} of the {count} that are measured.", "Eingehaltene Zusagen: {kept} von {count}, die gemessen werden.";
@@ -103,6 +104,7 @@ words! {
     OfMeasured: "of {count} that are measured", "von {count}, die gemessen werden";
     Promise: "Promise", "Zusage";
     PromiseAvailability: "availability", "Verfügbarkeit";
+    PromiseLatency: "answers in time", "Antworten in der Zeit";
     PromiseQuota: "{resource} below its quota", "{resource} unter dem Kontingent";
     Promised: "Promised", "Zugesagt";
     PromiseGood: "Held", "Gehalten";

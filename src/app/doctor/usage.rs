@@ -1,6 +1,7 @@
 //! Prometheus: whether it answers, what each expression gives, how far back, and
 //! whether its clock is ours.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -8,9 +9,12 @@ use futures::future::join_all;
 
 use super::{Checked, SystemClock, counted, parts};
 use crate::config::Config;
-use crate::domain::{Meter, Resource, Timestamp};
+use crate::domain::{Meter, Resource, TenantId, Timestamp};
 use crate::ports::{Clock, SourceError, UsageSource};
 use crate::source::PrometheusSource;
+
+/// A latency that is tried, in milliseconds: a bucket mostly ends there.
+const A_SECOND: f64 = 1000.0;
 
 /// How far two clocks may be apart: more than an answer takes, less than what
 /// settles.
@@ -55,22 +59,35 @@ pub(super) async fn expressions(config: &Config) -> Vec<Checked> {
     // At once, since each waits for its retries where Prometheus is down.
     let tried = source.resources().into_iter().map(|resource| expression(&source, resource, config));
     let mut all = join_all(tried).await;
+    let (hour, at) = (Duration::from_secs(3600), SystemClock.now().minus(config.prometheus.settle));
     if source.knows_availability() {
-        let at = SystemClock.now().minus(config.prometheus.settle);
-        all.push(match source.availability(Duration::from_secs(3600), at).await {
-            Err(error) => failed("availability", &error, "sla.availability", config),
-            Ok(found) if found.is_empty() => Checked::bad(
-                "availability",
-                "the expression gives nothing",
-                Some("look at it in Prometheus with $window replaced by 1h; it must keep the label of the tenant"),
-            ),
-            Ok(found) => Checked::good("availability", counted(found.len(), "tenant")),
-        });
+        let mend =
+            "look at it in Prometheus with $window replaced by 1h; it must keep the label of the tenant";
+        all.push(shares("availability", source.availability(hour, at).await, mend, config));
+    }
+    if source.knows_latency() {
+        let mend = "look at it in Prometheus with $window replaced by 1h and $seconds by 1; it must keep the label of \
+                    the tenant, and a bucket must end there: latency_p99_ms of a template must be the end of one";
+        all.push(shares("latency", source.latency(A_SECOND, hour, at).await, mend, config));
     }
     for meter in source.meters() {
         all.push(metered(&source, meter, config).await);
     }
     all
+}
+
+/// What an expression of `sla` gave.
+fn shares(
+    name: &'static str,
+    found: Result<BTreeMap<TenantId, f64>, SourceError>,
+    mend: &'static str,
+    config: &Config,
+) -> Checked {
+    match found {
+        Err(error) => failed(name, &error, &format!("sla.{name}"), config),
+        Ok(found) if found.is_empty() => Checked::bad(name, "the expression gives nothing", Some(mend)),
+        Ok(found) => Checked::good(name, counted(found.len(), "tenant")),
+    }
 }
 
 /// What is the same fault everywhere, told of once: where Prometheus is down, no

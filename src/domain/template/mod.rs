@@ -35,12 +35,13 @@ use super::{DomainError, ReceiverName, Tier};
 /// The settings that the daemon sees to by itself; all others are kept and
 /// shown, and it is for the platform to hold them. A name that ends with a dot
 /// stands for all that begin with it.
-const ENFORCED: [&str; 9] = [
+const ENFORCED: [&str; 10] = [
     "ai_config.inference_requests_per_day",
     "ai_config.model_training_quota_hours",
     "resource_quotas.",
     "monitoring_config.alert_receivers",
     "monitoring_config.sla_targets.availability_percent",
+    "monitoring_config.sla_targets.latency_p99_ms",
     "monitoring_config.sla_targets.violation_budget",
     "security_config.audit_logging",
     "security_config.ip_whitelist",
@@ -282,6 +283,7 @@ impl Resolved {
             version,
             violation_budget: targets.violation_budget,
             availability_percent: targets.availability_percent,
+            latency_p99_ms: targets.latency_p99_ms,
             inference_requests_per_day: ai.inference_requests_per_day,
             model_training_quota_hours: ai.model_training_quota_hours,
             alert_receivers: monitoring.alert_receivers.unwrap_or_default(),
@@ -306,6 +308,10 @@ pub struct AssignedTemplate {
     /// what its tier is promised.
     #[serde(default)]
     pub availability_percent: Option<f64>,
+    /// How long 99 of 100 answers may take, in milliseconds, where that is
+    /// promised.
+    #[serde(default)]
+    pub latency_p99_ms: Option<f64>,
     /// The requests to models that are granted a day; `None` for its tier's.
     #[serde(default)]
     pub inference_requests_per_day: Option<u64>,

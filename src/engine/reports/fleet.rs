@@ -110,12 +110,13 @@ impl Engine {
 
     /// How the promises to these tenants stand now.
     async fn promises_to(&self, tenants: &[Tenant], most: usize) -> Result<Promises, ReportFailure> {
-        let (mut availability, mut quotas) = (PromisesKept::default(), PromisesKept::default());
+        let [mut availability, mut latency, mut quotas] = [PromisesKept::default(); 3];
         let mut worst = Vec::new();
         for tenant in tenants {
             for state in self.promises(tenant).await? {
                 match state.objective {
                     Objective::Availability => availability.count(&state),
+                    Objective::Latency => latency.count(&state),
                     Objective::Quota(_) => quotas.count(&state),
                 }
                 let is_spent = state.budget_left.is_some_and(|left| left < WORTH_A_ROW);
@@ -129,7 +130,7 @@ impl Engine {
         let left = |row: &PromiseRow| row.state.budget_left.unwrap_or(1.0);
         worst.sort_by(|a, b| left(a).total_cmp(&left(b)).then_with(|| b.tier.cmp(&a.tier)));
         let period_seconds = self.settings().sla.period.as_secs();
-        Ok(Promises { period_seconds, availability, quotas, list: Top::of(worst, most) })
+        Ok(Promises { period_seconds, availability, latency, quotas, list: Top::of(worst, most) })
     }
 
     /// What the models in use were worth.

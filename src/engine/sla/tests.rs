@@ -6,8 +6,9 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::domain::applied::tests::change;
-use crate::domain::{ApplyMode, Budgets, Resource, Step, TimeRange};
-use crate::engine::tests::{HOUR, engine_from, pass, register, usage_of};
+use crate::domain::template::{AssignedTemplate, Resolved};
+use crate::domain::{ApplyMode, Budgets, Resource, Step, Tier, TimeRange};
+use crate::engine::tests::{HOUR, engine, engine_from, pass, register, usage_of};
 use crate::engine::{Settings, tests::clock};
 use crate::ports::{Fetched, UsageSource};
 use crate::source::FileSource;
@@ -67,6 +68,27 @@ impl UsageSource for Wavering {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_latencies_of_the_most_tenants_are_asked_for() {
+    let (engine, _) = engine(Settings::default(), Budgets::default(), ApplyMode::Review, &[]).await;
+    let acme = engine.registry().tenant(&"acme".parse().unwrap()).await.unwrap();
+    let template = Resolved::of_tier(Tier::Premium).assigned("gold".parse().unwrap(), 1);
+    let tenant = |id: &str, latency_p99_ms| Tenant {
+        id: id.parse().unwrap(),
+        template: Some(AssignedTemplate { latency_p99_ms, ..template.clone() }),
+        ..acme.clone()
+    };
+    let promised =
+        [("a", Some(250.0)), ("b", None), ("c", Some(100.0)), ("d", Some(250.0)), ("e", Some(50.0))];
+    let tenants: Vec<Tenant> = promised.into_iter().map(|(id, within)| tenant(id, within)).collect();
+    let (asked, left) = latencies(&tenants, 2);
+    let asked: Vec<(f64, String)> =
+        asked.iter().map(|(within, whose)| (*within, format!("{whose:?}"))).collect();
+    assert_eq!(asked.iter().map(|(within, _)| *within).collect::<Vec<_>>(), [250.0, 50.0]);
+    assert!(asked[0].1.contains("\"a\"") && asked[0].1.contains("\"d\""), "{asked:?}");
+    assert_eq!(left, 1);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 pub use settings::{PrometheusSettings, Retry};
 
-use crate::config::WINDOW;
+use crate::config::{SECONDS, WINDOW};
 use crate::domain::{Meter, Resource, Step, TenantId, TimeRange, Timestamp};
 use crate::ports::{Asked, BrokenOff, Fetched, SourceError, UsageSource};
 use crate::series::{Frame, UsageSeries};
@@ -260,6 +260,22 @@ impl UsageSource for PrometheusSource {
     ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
         let Some(expression) = &self.settings.availability else { return Ok(BTreeMap::new()) };
         let shares = self.over_window(Asked::Availability, expression, window, at).await?;
+        Ok(shares.into_iter().map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
+    }
+
+    fn knows_latency(&self) -> bool {
+        self.settings.latency.is_some()
+    }
+
+    async fn latency(
+        &self,
+        within_ms: f64,
+        window: Duration,
+        at: Timestamp,
+    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+        let Some(expression) = &self.settings.latency else { return Ok(BTreeMap::new()) };
+        let expression = expression.replace(SECONDS, &(within_ms / 1000.0).to_string());
+        let shares = self.over_window(Asked::Latency, &expression, window, at).await?;
         Ok(shares.into_iter().map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
     }
 

@@ -31,6 +31,8 @@ pub struct PrometheusSettings {
     pub expressions: BTreeMap<Resource, String>,
     /// PromQL of the availability, with the config's sign for the window in it.
     pub availability: Option<String>,
+    /// The same of the latency, with a sign for its seconds as well.
+    pub latency: Option<String>,
     /// PromQL of what is used up, with the same sign.
     pub meters: BTreeMap<Meter, String>,
     /// The most samples that one query may return.
@@ -95,6 +97,7 @@ impl PrometheusSettings {
             tenant_label: "tenant".to_owned(),
             expressions,
             availability: None,
+            latency: None,
             meters: BTreeMap::new(),
             max_samples_per_query: 500_000,
             max_answer_bytes: 256 * 1024 * 1024,

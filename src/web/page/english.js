@@ -412,6 +412,7 @@ export const english = {
   "promises.short": "Promises that are kept: {kept} of {count}",
   "promises.what": "Promise",
   "promises.availability": "availability",
+  "promises.latency": "answers in time",
   "promises.quota": "{resource} below its quota",
   "promises.target": "Promised",
   "promises.good": "Held",

@@ -412,6 +412,7 @@ export const german = {
   "promises.short": "Eingehaltene Zusagen: {kept} von {count}",
   "promises.what": "Zusage",
   "promises.availability": "Verfügbarkeit",
+  "promises.latency": "Antworten in der Zeit",
   "promises.quota": "{resource} unter dem Kontingent",
   "promises.target": "Zugesagt",
   "promises.good": "Gehalten",

@@ -9,6 +9,11 @@ const DAY = 86400;
 
 const isQuota = (promise) => typeof promise.objective === "object";
 
+function what(promise) {
+  if (isQuota(promise)) return t("promises.quota", { resource: word("resource", promise.objective.quota) });
+  return promise.objective === "latency" ? t("promises.latency") : t("promises.availability");
+}
+
 // What is left of a budget, as a bar; nothing is left of one that is overspent.
 function left(promise) {
   if (promise.budget_left === null) return NOTHING;
@@ -24,7 +29,7 @@ function row(promise) {
   const state = promise.breach || (promise.good === null ? "unmeasured" : "kept");
   const kind = promise.breach ? "bad" : "";
   return h("tr", null,
-    h("th", { scope: "row" }, isQuota(promise) ? t("promises.quota", { resource: word("resource", promise.objective.quota) }) : t("promises.availability"), h("small", { class: `narrow ${kind}` }, word("promise", state))),
+    h("th", { scope: "row" }, what(promise), h("small", { class: `narrow ${kind}` }, word("promise", state))),
     number(percent(promise.target), "mid"),
     number(promise.good === null ? NOTHING : percent(promise.good)),
     h("td", { class: "number" }, left(promise)),
@@ -52,6 +57,6 @@ export function promisesOf(promises) {
   const titles = [[t("promises.what"), ""], [t("promises.target"), "number mid"], [t("promises.good"), "number"], [t("promises.left"), "number"], ...burns, [t("promises.state"), "mid"]];
   return h("section", { "aria-labelledby": "promises" },
     h("h2", { id: "promises" }, t("promises.title")),
-    h("p", { class: "quiet" }, t("promises.text", { days: whole(first.period_seconds / DAY) }), promises.some((one) => !isQuota(one)) ? "" : ` ${t("promises.no_availability")}`),
+    h("p", { class: "quiet" }, t("promises.text", { days: whole(first.period_seconds / DAY) }), promises.some((one) => one.objective === "availability") ? "" : ` ${t("promises.no_availability")}`),
     sheet(t("promises.title"), table(t("promises.title"), titles.map(([title, kind]) => ({ title, kind })), promises.map(row), "rows")));
 }
