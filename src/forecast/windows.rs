@@ -130,25 +130,19 @@ impl<'a> SortedPast<'a> {
     ) -> Array2<f64> {
         let kernel = self.kernel(window);
         let period = kernel.len();
+        let samples = self.recent(end, &self.fading(window, end, period));
         let places: Vec<usize> = (0..period.min(horizon)).step_by(stride).collect();
-        let twice = [&*kernel, &*kernel].concat();
-        let mut shares = Vec::with_capacity(period * places.len());
-        for turn in 0..period {
-            shares.extend(twice[turn + 1..].iter().step_by(stride).take(places.len()));
-        }
-        let weighed = Weighed {
-            samples: self.recent(end, &self.fading(window, end, period)),
-            shares,
-            places: places.len(),
-        };
-        let (sums, mut row) = (weighed.sums(), vec![0.0; levels.len()]);
         let mut values = Array2::zeros((horizon, levels.len()));
-        for (column, place) in places.into_iter().enumerate() {
-            weighed.quantiles(&sums, column, levels, &mut row);
-            let ahead =
-                (place..(place + stride).min(period)).flat_map(|place| (place..horizon).step_by(period));
-            for step in ahead {
-                values.row_mut(step).assign(&ArrayView1::from(&row));
+        let mut row = vec![0.0; levels.len()];
+        for some in places.chunks(PLACES_AT_ONCE) {
+            let weighed = Weighed::of(&samples, &kernel, some);
+            let sums = weighed.sums();
+            for (column, place) in some.iter().enumerate() {
+                weighed.quantiles(&sums, column, levels, &mut row);
+                let like_it = *place..(place + stride).min(period);
+                for step in like_it.flat_map(|place| (place..horizon).step_by(period)) {
+                    values.row_mut(step).assign(&ArrayView1::from(&row));
+                }
             }
         }
         values
@@ -198,17 +192,34 @@ struct Sample {
 /// Samples whose weights are added up together.
 const BLOCK: usize = 8;
 
+/// Places in the season for which samples are weighed together: a whole day of
+/// hours, and of a long season no more than there is room for.
+const PLACES_AT_ONCE: usize = 32;
+
 /// Samples sorted by value that weigh differently for each place in a season.
-struct Weighed {
+struct Weighed<'a> {
     /// The smallest value first.
-    samples: Vec<Sample>,
+    samples: &'a [Sample],
     /// The share of its weight that a sample has at each place, one age within
     /// the season after the other.
     shares: Vec<f64>,
     places: usize,
 }
 
-impl Weighed {
+impl<'a> Weighed<'a> {
+    /// The samples as they weigh at some places; the kernel is over the season.
+    fn of(samples: &'a [Sample], kernel: &[f64], places: &[usize]) -> Self {
+        let mut shares = Vec::with_capacity(kernel.len() * places.len());
+        for turn in 0..kernel.len() {
+            let distances = places.iter().map(|place| turn + place + 1);
+            shares.extend(distances.map(|distance| match distance.checked_sub(kernel.len()) {
+                Some(past_the_end) => kernel[past_the_end],
+                None => kernel[distance],
+            }));
+        }
+        Weighed { samples, shares, places: places.len() }
+    }
+
     fn shares(&self, sample: &Sample) -> &[f64] {
         &self.shares[sample.turn * self.places..][..self.places]
     }
@@ -271,7 +282,8 @@ mod tests {
 
     fn quantiles(samples: &[(f64, f64)], levels: &[f64]) -> Vec<f64> {
         let sample = |(value, weight): &(f64, f64)| Sample { value: *value, weight: *weight, turn: 0 };
-        let weighed = Weighed { samples: samples.iter().map(sample).collect(), shares: vec![1.0], places: 1 };
+        let samples: Vec<Sample> = samples.iter().map(sample).collect();
+        let weighed = Weighed::of(&samples, &[1.0], &[0]);
         let mut found = vec![0.0; levels.len()];
         weighed.quantiles(&weighed.sums(), 0, levels, &mut found);
         found
@@ -316,15 +328,22 @@ mod tests {
         let noise = |step: usize| ((step * 7919 + 13) % 1009) as f64 / 1009.0;
         let mut values: Vec<f64> = (0..800).map(|step| noise(step) + (step % 24) as f64 / 10.0).collect();
         values[300..330].fill(f64::NAN);
-        let history = History::prepare(ArrayView1::from(&values), &[24, 168]).unwrap();
-        let (past, levels) = (SortedPast::of(&history), [0.001, 0.1, 0.5, 0.9, 0.999]);
-        for (window, end) in
-            WINDOWS.into_iter().flat_map(|window| [(window, 800), (window, 700), (window, 40)])
-        {
-            let ahead = past.ahead(window, end, 50, 1, &levels);
-            for ((step, column), found) in ahead.indexed_iter() {
-                let wanted = plainly(&past, window, end, step % 24, levels[column]);
-                assert!((found - wanted).abs() < 1e-9, "{window:?} {end} {step} {column}: {found} {wanted}");
+        let levels = [0.001, 0.1, 0.5, 0.9, 0.999];
+        // The second season has more places than are weighed together.
+        for season in [24, 100] {
+            let history = History::prepare(ArrayView1::from(&values), &[season]).unwrap();
+            let past = SortedPast::of(&history);
+            for (window, end) in
+                WINDOWS.into_iter().flat_map(|window| [800, 700, 40].map(|end| (window, end)))
+            {
+                let ahead = past.ahead(window, end, 150, 1, &levels);
+                for ((step, column), found) in ahead.indexed_iter() {
+                    let wanted = plainly(&past, window, end, step % season, levels[column]);
+                    assert!(
+                        (found - wanted).abs() < 1e-9,
+                        "{window:?} {end} {step} {column}: {found} {wanted}"
+                    );
+                }
             }
         }
     }
