@@ -64,11 +64,11 @@ pub(super) fn marks(layout: &Layout) -> Result<Vec<StoreFinding>, StoreError> {
             findings.push(finding(&layout.seal(), "its bytes are not those that were written"));
         }
         seal::Found::Whole(seal) => {
-            let (broken, has_copy) = seal.compare(layout);
+            let broken = seal.broken(layout);
             findings.extend(
                 broken.iter().map(|path| finding(path, "it is not as it was at the last orderly end")),
             );
-            if seal.names_a_copy() && !has_copy {
+            if seal.names_a_copy() && !seal.has_copy(layout) {
                 findings.push(finding(&layout.copy(), "it is not as it was at the last orderly end"));
             }
         }

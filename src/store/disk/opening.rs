@@ -128,9 +128,8 @@ fn break_seal(layout: &Layout, settings: &DiskSettings) -> Result<Option<String>
             tracing::warn!(path = %path.display(), "the seal of the store is damaged, and was removed");
         }
         seal::Found::Whole(seal) => {
-            let (broken, has_copy) = seal.compare(layout);
-            if let Some(file) = broken.first() {
-                if !has_copy {
+            if let Some(file) = seal.broken(layout).first() {
+                if !seal.has_copy(layout) {
                     return Err(StoreError::Io(format!(
                         "{} is not as it was at the last orderly end, and there is no whole copy in {}; \
                          restore a backup of {}",
@@ -145,7 +144,7 @@ fn break_seal(layout: &Layout, settings: &DiskSettings) -> Result<Option<String>
                     kept = %layout.damaged().display(),
                     "a file of the store was damaged since the last end; all values were rebuilt from the copy"
                 );
-            } else if seal.names_a_copy() && !has_copy {
+            } else if seal.names_a_copy() && !seal.has_copy(layout) {
                 let path = layout.copy();
                 tracing::warn!(path = %path.display(), "the copy of the store is damaged; the values are whole");
             }

@@ -46,10 +46,7 @@ pub(in crate::store) fn repair(
         files::move_aside(path, &aside.join(name)).map_err(io_error)
     };
     let sealed_copy = match seal::read(&layout).map_err(io_error)? {
-        seal::Found::Whole(seal) => {
-            let (broken, has_copy) = seal.compare(&layout);
-            !broken.is_empty() && has_copy
-        }
+        seal::Found::Whole(seal) => !seal.broken(&layout).is_empty() && seal.has_copy(&layout),
         _ => false,
     };
     let salvaged = match sealed_copy {

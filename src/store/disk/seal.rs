@@ -10,7 +10,6 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
@@ -37,17 +36,8 @@ pub(super) struct Seal {
 }
 
 impl Seal {
-    /// The files that are not as they were sealed, and whether there is a copy;
-    /// both are read at the same time.
-    pub fn compare(&self, layout: &Layout) -> (Vec<PathBuf>, bool) {
-        thread::scope(|scope| {
-            let copy = scope.spawn(|| self.has_copy(layout));
-            // One that could not be read to its end is none.
-            (self.broken(layout), copy.join().unwrap_or(false))
-        })
-    }
-
-    fn broken(&self, layout: &Layout) -> Vec<PathBuf> {
+    /// The files that are not as they were sealed.
+    pub fn broken(&self, layout: &Layout) -> Vec<PathBuf> {
         let differs = |sealed: &&Sealed| !sealed.stands(layout);
         self.files.iter().filter(differs).map(|sealed| layout.root().join(&sealed.path)).collect()
     }
@@ -57,7 +47,8 @@ impl Seal {
         self.copy.is_some()
     }
 
-    fn has_copy(&self, layout: &Layout) -> bool {
+    /// Whether there is a copy, and it is as it was sealed.
+    pub fn has_copy(&self, layout: &Layout) -> bool {
         self.copy.as_ref().is_some_and(|sealed| sealed.stands(layout))
     }
 }

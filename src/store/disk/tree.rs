@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 
 use super::layout::Layout;
 use super::redb::RedbTree;
@@ -17,8 +15,6 @@ use crate::store::keys::Places;
 
 /// Values that are read at once where all are.
 pub(super) const AT_ONCE: usize = 512;
-/// How often so many are read before they are asked for.
-const READ_AHEAD: usize = 2;
 
 /// A place and what stands there.
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
@@ -42,29 +38,19 @@ pub(super) trait Tree: Send + Sync {
     fn sync(&self) -> Result<(), StoreError>;
 }
 
-/// Shows all pairs of a tree in the order of their places; the next are read
-/// meanwhile. Others may read and write, too.
+/// Shows all pairs of a tree in the order of their places. Others may read and
+/// write meanwhile.
 pub(super) fn each(
     tree: &dyn Tree,
     mut show: impl FnMut(Vec<u8>, Vec<u8>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    thread::scope(|scope| {
-        let (send, receive) = mpsc::sync_channel(READ_AHEAD);
-        let reader = scope.spawn(move || {
-            let mut after = Bound::Unbounded;
-            loop {
-                let pairs = tree.scan((after, Bound::Unbounded), Order::Upwards, AT_ONCE)?;
-                let Some((last, _)) = pairs.last() else { return Ok(()) };
-                after = Bound::Excluded(last.clone());
-                // Nobody listens once one could not be shown.
-                if send.send(pairs).is_err() {
-                    return Ok(());
-                }
-            }
-        });
-        let shown = receive.into_iter().flatten().try_for_each(|(place, raw)| show(place, raw));
-        shown.and(reader.join().unwrap_or_else(|panic| resume_unwind(panic)))
-    })
+    let mut after = Bound::Unbounded;
+    loop {
+        let pairs = tree.scan((after, Bound::Unbounded), Order::Upwards, AT_ONCE)?;
+        let Some((last, _)) = pairs.last() else { return Ok(()) };
+        after = Bound::Excluded(last.clone());
+        pairs.into_iter().try_for_each(|(place, raw)| show(place, raw))?;
+    }
 }
 
 /// What the values are kept in.
