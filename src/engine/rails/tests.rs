@@ -26,6 +26,17 @@ async fn engine(guardrails: Guardrails, cores: f64) -> (Arc<Engine>, Arc<Hands>)
     tests::engine(settings, Budgets::default(), ApplyMode::Approved, &[(CPU, cores)]).await
 }
 
+/// Six hours of freeze; the clock stands in them, at midnight of 5 October.
+fn launch() -> FreezeWindow {
+    FreezeWindow {
+        name: "launch".to_owned(),
+        begins: Timetable::parse("0 22 4 10 *", "UTC").unwrap(),
+        lasts: Duration::from_secs(6 * HOUR),
+        tiers: Vec::new(),
+        tenants: vec![acme()],
+    }
+}
+
 async fn quota(engine: &Engine) -> Quota {
     engine.registry().quota(&acme(), CPU).await.unwrap()
 }
@@ -52,15 +63,7 @@ fn kept_because(engine: &Engine) -> String {
 
 #[tokio::test]
 async fn a_freeze_window_stops_the_daemon_until_it_ends() {
-    // The clock stands at midnight of 5 October.
-    let window = FreezeWindow {
-        name: "launch".to_owned(),
-        begins: Timetable::parse("0 22 4 10 *", "UTC").unwrap(),
-        lasts: Duration::from_secs(6 * HOUR),
-        tiers: Vec::new(),
-        tenants: vec![acme()],
-    };
-    let rails = Guardrails { freezes: vec![window], ..Guardrails::default() };
+    let rails = Guardrails { freezes: vec![launch()], ..Guardrails::default() };
     let (engine, clock) = engine(rails, 16.0).await;
     pass(&engine, &clock, 1).await;
     let until = "2026-10-05T04:00:00Z".parse().unwrap();
@@ -72,14 +75,7 @@ async fn a_freeze_window_stops_the_daemon_until_it_ends() {
 
 #[tokio::test]
 async fn what_was_begun_is_not_carried_out_on_usage_that_went_stale() {
-    let window = FreezeWindow {
-        name: "launch".to_owned(),
-        begins: Timetable::parse("0 22 4 10 *", "UTC").unwrap(),
-        lasts: Duration::from_secs(6 * HOUR),
-        tiers: Vec::new(),
-        tenants: vec![acme()],
-    };
-    let (engine, clock) = engine(Guardrails { freezes: vec![window], ..Guardrails::default() }, 16.0).await;
+    let (engine, clock) = engine(Guardrails { freezes: vec![launch()], ..Guardrails::default() }, 16.0).await;
     pass(&engine, &clock, 1).await;
     // As if the process had ended right after it wrote the change down.
     let (waiting, _) = engine.registry().waiting(&acme(), CPU).await.unwrap().unwrap();

@@ -74,10 +74,17 @@ impl<'a> Climb<'a> {
         let (least, most) = rows.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), row| {
             (least.min(row[0]), most.max(row[levels.len() - 1]))
         });
-        let near = NEAR * (most - least);
-        let none = || Vec::new();
-        let (weights, values, jumps, bends) = (none(), none(), none(), none());
-        Some(Climb { levels, lowest, highest, near, weights, values, jumps, bends, order: Vec::new() })
+        Some(Climb {
+            levels,
+            lowest,
+            highest,
+            near: NEAR * (most - least),
+            weights: Vec::new(),
+            values: Vec::new(),
+            jumps: Vec::new(),
+            bends: Vec::new(),
+            order: Vec::new(),
+        })
     }
 
     /// Looks where the mixture of `parts`, weights with quantiles, reaches each

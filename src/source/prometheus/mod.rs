@@ -139,6 +139,18 @@ impl PrometheusSource {
         Ok(gathered.series.into_iter().filter_map(|(id, series)| Some((id, number(series)?))).collect())
     }
 
+    /// The same of shares, 0 to 1.
+    async fn shares(
+        &self,
+        asked: Asked,
+        expression: &str,
+        window: Duration,
+        at: Timestamp,
+    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+        let found = self.over_window(asked, expression, window, at).await?;
+        Ok(found.into_iter().map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
+    }
+
     fn assembly(&self, asked: Asked, grid: Grid) -> Assembly<'_> {
         Assembly::new(asked, &self.settings.tenant_label, grid, self.settings.max_series)
     }
@@ -259,8 +271,7 @@ impl UsageSource for PrometheusSource {
         at: Timestamp,
     ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
         let Some(expression) = &self.settings.availability else { return Ok(BTreeMap::new()) };
-        let shares = self.over_window(Asked::Availability, expression, window, at).await?;
-        Ok(shares.into_iter().map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
+        self.shares(Asked::Availability, expression, window, at).await
     }
 
     fn knows_latency(&self) -> bool {
@@ -275,8 +286,7 @@ impl UsageSource for PrometheusSource {
     ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
         let Some(expression) = &self.settings.latency else { return Ok(BTreeMap::new()) };
         let expression = expression.replace(SECONDS, &(within_ms / 1000.0).to_string());
-        let shares = self.over_window(Asked::Latency, &expression, window, at).await?;
-        Ok(shares.into_iter().map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
+        self.shares(Asked::Latency, &expression, window, at).await
     }
 
     fn meters(&self) -> Vec<Meter> {
