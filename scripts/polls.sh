@@ -52,7 +52,8 @@ awk -F'[{}" ]+' '
   /^plimsoll_async_long_polls_total/ { long[$3] = $NF }
   END { printf "%-12s %10s %10s\n", "task", "polls", "> 1 ms"
     for (task in count) printf "%-12s %10d %10d\n", task, count[task], long[task] }' "$folder/metrics"
-echo "the longest, by the log:"
+echo "the longest of each, and how many, by the log:"
 sed 's/\x1b\[[0-9;]*m//g' "$folder/daemon.log" | grep 'kept an async thread busy' |
-  sed 's/.*\(request{[^}]*route="[^"]*"\).*took=\([0-9.]*[mµ]*s\).*task="\([a-z]*\)".*/\2 \3 \1/; s/.*task="\([a-z]*\)" took=\([0-9.]*[mµ]*s\).*/\2 \1/' |
-  grep -v µs | sort -rn | head -20
+  sed 's/.*route="\([^"]*\)".* task="\([a-z]*\)" took=\([0-9.]*[mµ]*s\).*/\3 \2 \1/; s/.* task="\([a-z]*\)" took=\([0-9.]*[mµ]*s\).*/\2 \1/' |
+  awk '{ took = $1 + 0; if ($1 ~ /[0-9]s$/) took *= 1000; what = $2 " " $3; count[what]++; if (took > most[what]) most[what] = took }
+    END { for (what in count) printf "%8.1f ms %6d  %s\n", most[what], count[what], what }' | sort -rn

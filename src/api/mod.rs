@@ -56,6 +56,7 @@ use std::time::Duration;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::{Json, Router};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -142,6 +143,8 @@ pub struct Held {
     keeper: Option<Arc<dyn Keeper>>,
     /// How the config is read again; `None` where the daemon has none.
     reloads: Option<Reloads>,
+    /// Where all but polls are answered; `None` where they come in.
+    aside: Option<Handle>,
 }
 
 impl ApiState {
@@ -150,8 +153,8 @@ impl ApiState {
         let gate = Arc::new(auth::Gate::new(&settings.access));
         let waiting = Arc::new(Semaphore::new(settings.max_waiting));
         let (settings, fleet, stop) = (Arc::new(settings), Arc::default(), CancellationToken::new());
-        let (keeper, reloads) = (None, None);
-        let held = Held { engine, deliverer, settings, gate, fleet, waiting, stop, keeper, reloads };
+        let (keeper, reloads, aside) = (None, None, None);
+        let held = Held { engine, deliverer, settings, gate, fleet, waiting, stop, keeper, reloads, aside };
         ApiState(Arc::new(held))
     }
 
@@ -170,6 +173,13 @@ impl ApiState {
     #[must_use]
     pub fn reloading(self, reloads: Reloads) -> Self {
         self.changed(|held| held.reloads = Some(reloads))
+    }
+
+    /// The same, where what may take its time is answered on other threads than
+    /// those on which requests come in.
+    #[must_use]
+    pub fn aside(self, threads: Handle) -> Self {
+        self.changed(|held| held.aside = Some(threads))
     }
 
     /// The same with other settings; whoever is logged in stays so.

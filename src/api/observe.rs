@@ -1,6 +1,7 @@
 //! Around every request: its id, its trace, its metrics, its time limit, and headers that
 //! keep browsers from doing harm with the answer.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -8,6 +9,8 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tracing::Span;
 use tracing::field::Empty;
 use uuid::Uuid;
@@ -24,6 +27,8 @@ const LONGEST_ID: usize = 128;
 /// would take as long as the answer, and bury all others. Whoever follows one
 /// sends `traceparent`.
 const POLLED: &str = "/v1/tenants/{id}/quotas";
+/// Answered where they come in, however much the other threads have to do.
+const LIGHT: [&str; 3] = [POLLED, "/-/healthy", "/-/ready"];
 
 tokio::task_local! {
     static REQUEST: String;
@@ -60,8 +65,10 @@ pub async fn observe(State(state): State<ApiState>, mut request: Request, next: 
             otel.kind = "server"
         )
     };
-    let metrics = state.engine.metrics();
-    let work = REQUEST.scope(id.clone(), async {
+    let is_light = request.method().is_safe() && LIGHT.contains(&&*route);
+    let (metrics, aside) = (Arc::clone(state.engine.metrics()), state.aside.clone());
+    let polls = metrics.polls().clone();
+    let answer = REQUEST.scope(id.clone(), async move {
         let response = in_time(&state, request, next).await;
         let (status, took) = (response.status().as_u16(), begun.elapsed());
         metrics.answered(method.as_str(), &route, status, took);
@@ -69,11 +76,27 @@ pub async fn observe(State(state): State<ApiState>, mut request: Request, next: 
         tracing::debug!(status, ?took, "answered");
         response
     });
-    let mut response = metrics.polls().timed("requests", telemetry::traced(span, parent, work)).await;
+    let task = if is_light { "polls" } else { "requests" };
+    let answer = telemetry::traced(span, parent, polls.timed(task, answer));
+    let mut response = match aside.filter(|_| !is_light) {
+        Some(threads) => answer_on(&threads, answer).await,
+        None => answer.await,
+    };
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     harden(response)
+}
+
+/// Answers on other threads; given up where the caller is gone.
+async fn answer_on(threads: &Handle, answer: impl Future<Output = Response> + Send + 'static) -> Response {
+    // What runs in a set ends when the set is dropped.
+    let mut running = JoinSet::new();
+    running.spawn_on(answer, threads);
+    match running.join_next().await {
+        Some(Ok(response)) => response,
+        _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops").into_response(),
+    }
 }
 
 /// The caller's own id where it is a sane one, else a new one.

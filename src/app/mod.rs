@@ -15,6 +15,7 @@ mod shutdown;
 mod systemd;
 mod token;
 mod witness;
+mod work;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ use crate::engine::{
 use crate::ports::Reloads;
 use reload::Reloader;
 use server::Routes;
+use work::WorkThreads;
 
 /// Everything that a daemon is, ready to serve.
 pub struct App {
@@ -90,24 +92,25 @@ impl App {
         let polls = engine.metrics().polls().clone();
         tokio::spawn(polls.clone().measure_delays());
         let (held, told) = (|| Arc::clone(&engine), || Arc::clone(&deliverer));
-        let driver = tokio::spawn(polls.timed("cycle", drive(held(), grace, stop.clone())));
+        let work = WorkThreads::start(self.config.store.threads)?;
+        // It times the polls of each of its steps.
+        let driver = work.spawn(drive(held(), grace, stop.clone()));
         let deliveries =
             tokio::spawn(polls.timed("deliveries", drive_deliveries(told(), grace, stop.clone())));
-        let reconciler = tokio::spawn(polls.timed("reconciler", drive_reconciler(held(), stop.clone())));
-        let rollouts = tokio::spawn(polls.timed("rollouts", drive_rollouts(held(), stop.clone())));
-        let metering = tokio::spawn(polls.timed("metering", drive_metering(held(), stop.clone())));
-        let reporter = tokio::spawn(polls.timed("reports", drive_reports(held(), told(), stop.clone())));
-        let witness =
-            self.witness.map(|witness| tokio::spawn(polls.timed("audit", witness.run(stop.clone()))));
+        let reconciler = work.spawn(polls.timed("reconciler", drive_reconciler(held(), stop.clone())));
+        let rollouts = work.spawn(polls.timed("rollouts", drive_rollouts(held(), stop.clone())));
+        let metering = work.spawn(polls.timed("metering", drive_metering(held(), stop.clone())));
+        let reporter = work.spawn(polls.timed("reports", drive_reports(held(), told(), stop.clone())));
+        let witness = self.witness.map(|witness| work.spawn(polls.timed("audit", witness.run(stop.clone()))));
         let metrics = Arc::clone(engine.metrics());
         let settings = parts::api_settings(&self.config);
         let api = ApiState::new(held(), told(), settings);
-        let api = api.over(self.closing.keeper()).until(stop.clone()).reloading(reloads);
+        let api = api.over(self.closing.keeper()).until(stop.clone()).reloading(reloads).aside(work.handle());
         let routes = Routes::over(api.clone());
         let (file, running) = (self.file, self.config);
         let limits = running.server.connections.clone();
         let reloader = Reloader { file, running, engine, deliverer, api, routes: routes.clone() };
-        let reloader = tokio::spawn(polls.timed("reload", reloader.run(asked, stop.clone())));
+        let reloader = work.spawn(polls.timed("reload", reloader.run(asked, stop.clone())));
         server::serve(self.listener, routes, limits, metrics, grace, stop.clone()).await;
         // A server that ended by itself takes the rest with it.
         stop.cancel();

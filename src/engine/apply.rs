@@ -203,6 +203,13 @@ impl Engine {
         Ok(self.parts.registry.open_incident(&tenant.id).await?.filter(Incident::holds_changes))
     }
 
+    /// Applies what waits, and measures what earlier changes were worth.
+    pub(super) async fn apply_and_measure(self: &Arc<Self>) -> Result<usize, EngineError> {
+        let applied = self.apply().await?;
+        self.measure_changes().await?;
+        Ok(applied)
+    }
+
     /// Applies what waits for tenants in approved mode, as far as the
     /// guardrails allow; gives how many quotas changed.
     pub(super) async fn apply(self: &Arc<Self>) -> Result<usize, EngineError> {

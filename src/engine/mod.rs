@@ -351,34 +351,20 @@ impl Engine {
     /// Where the state or the history can't be read or written.
     pub async fn cycle(self: &Arc<Self>, progress: &dyn Progress) -> Result<CycleReport, EngineError> {
         let mut report = CycleReport::default();
-        let started = tokio::time::Instant::now;
-        let mut begun = started();
-        let mut ended = |step: &'static str, report: &mut CycleReport| {
-            let took = begun.elapsed();
-            self.parts.metrics.step_ended(step, took);
-            report.steps.push((step, took));
-            begun = started();
-        };
-        let _doing = Doing::begin(self, "collect");
-        report.samples = self.collect(progress).instrument(info_span!("collect")).await?;
-        ended("collect", &mut report);
-        self.now_doing("detect");
-        report.judged = self.detect(progress).instrument(info_span!("detect")).await?;
-        ended("detect", &mut report);
+        let _doing = Doing(self);
+        let collect = self.collect(progress).instrument(info_span!("collect"));
+        report.samples = self.step("collect", collect, &mut report.steps).await?;
+        let detect = self.detect(progress).instrument(info_span!("detect"));
+        report.judged = self.step("detect", detect, &mut report.steps).await?;
         // What was unusual is known by now, and not learned from.
-        self.now_doing("learn");
-        report.forecasts = self.learn(progress).instrument(info_span!("learn")).await?;
-        ended("learn", &mut report);
-        self.now_doing("incidents");
-        self.update_incidents().instrument(info_span!("incidents")).await?;
-        ended("incidents", &mut report);
-        self.now_doing("recommend");
-        report.proposed = self.recommend(progress).instrument(info_span!("recommend")).await?;
-        ended("recommend", &mut report);
-        self.now_doing("apply");
-        report.applied = self.apply().instrument(info_span!("apply")).await?;
-        self.measure_changes().await?;
-        ended("apply", &mut report);
+        let learn = self.learn(progress).instrument(info_span!("learn"));
+        report.forecasts = self.step("learn", learn, &mut report.steps).await?;
+        let incidents = self.update_incidents().instrument(info_span!("incidents"));
+        self.step("incidents", incidents, &mut report.steps).await?;
+        let recommend = self.recommend(progress).instrument(info_span!("recommend"));
+        report.proposed = self.step("recommend", recommend, &mut report.steps).await?;
+        let apply = self.apply_and_measure().instrument(info_span!("apply"));
+        report.applied = self.step("apply", apply, &mut report.steps).await?;
         self.parts.metrics.store_bytes(self.registry().health().await.disk_bytes);
         self.parts.metrics.cycle_ended(self.now().as_seconds());
         self.workspace.cycle_ended(self.now());
@@ -391,8 +377,20 @@ impl Engine {
         self.parts.metrics.queues(running, waiting, self.registry().waiting_writes());
     }
 
-    fn now_doing(&self, step: &'static str) {
-        *self.doing.write() = Some(step);
+    /// Runs a step of a cycle, and measures it.
+    async fn step<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, EngineError>>,
+        ended: &mut Vec<(&'static str, Duration)>,
+    ) -> Result<T, EngineError> {
+        *self.doing.write() = Some(name);
+        let begun = tokio::time::Instant::now();
+        let outcome = self.parts.metrics.polls().timed(name, work).await?;
+        let took = begun.elapsed();
+        self.parts.metrics.step_ended(name, took);
+        ended.push((name, took));
+        Ok(outcome)
     }
 
     /// The resources that are measured.
@@ -403,13 +401,6 @@ impl Engine {
 
 /// Clears what the engine does when a cycle ends, also when it is given up.
 struct Doing<'a>(&'a Engine);
-
-impl<'a> Doing<'a> {
-    fn begin(engine: &'a Engine, step: &'static str) -> Self {
-        engine.now_doing(step);
-        Doing(engine)
-    }
-}
 
 impl Drop for Doing<'_> {
     fn drop(&mut self) {

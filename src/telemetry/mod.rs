@@ -1,5 +1,6 @@
 //! How Plimsoll watches itself: log lines, errors in them, traces, and metrics.
 
+mod busy;
 mod causes;
 mod logs;
 mod metrics;

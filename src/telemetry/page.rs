@@ -36,7 +36,7 @@ fn filled() -> Metrics {
     metrics.idempotency_key("new");
     metrics.answered("GET", "/metrics", 200, second);
     metrics.delivered("slack", "taken");
-    drop(metrics.polls().timed("cycle", std::future::ready(())));
+    drop(metrics.polls().timed("requests", std::future::ready(())));
     metrics
 }
 

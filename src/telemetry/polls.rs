@@ -1,7 +1,8 @@
 //! How long the async threads are kept busy at once: each task's polls are timed,
 //! as a histogram by the task's name, and those that take longer than a
 //! millisecond are named in the log. Work that computes or waits for a disk
-//! belongs on other threads.
+//! belongs on other threads. What other threads had of the processor meanwhile
+//! is left out.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,6 +14,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::busy::Busy;
 
 /// The longest that a poll should take.
 pub const LONGEST_POLL: Duration = Duration::from_millis(1);
@@ -87,9 +90,9 @@ impl<F: Future> Future for Timed<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let timed = self.project();
-        let begun = Instant::now();
+        let busy = Busy::begin();
         let outcome = timed.future.poll(context);
-        let took = begun.elapsed();
+        let took = busy.took();
         timed.durations.observe(took.as_secs_f64());
         if took > LONGEST_POLL {
             timed.long.inc();

@@ -87,10 +87,10 @@ fn room(folder: &Path) -> Checked {
         let mend = "let the daemon's user write there, or set store.path to another folder";
         return Checked::bad("store", format!("{shown} can't be written to: {error}"), Some(mend));
     }
-    match rustix::fs::statvfs(there) {
+    match nix::sys::statvfs::statvfs(there) {
         Err(error) => Checked::doubtful("store", format!("{shown}: {error}"), "see what is mounted there"),
         Ok(space) => {
-            let free = space.f_bavail.saturating_mul(space.f_frsize);
+            let free = space.blocks_available().saturating_mul(space.fragment_size());
             let found = format!("{:.1} GB are free in {shown}", free as f64 / 1e9);
             match free < LITTLE_SPACE {
                 true => Checked::doubtful("store", found, "make room; a full disk stops all writes"),
