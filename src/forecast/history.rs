@@ -6,7 +6,7 @@ use ndarray::ArrayView1;
 
 use super::Abstention;
 use super::link::Link;
-use crate::series::stats;
+use crate::series::stats::Order;
 
 /// Samples without which no forecast is made.
 const LEAST_SAMPLES: usize = 12;
@@ -93,9 +93,9 @@ impl History {
 const LARGEST: f64 = 1e100;
 
 fn sorted(known: &[f64]) -> Vec<(f64, usize)> {
-    let mut keys = Vec::with_capacity(known.len());
-    let step_of = stats::order(known, &mut keys);
-    let samples = keys.into_iter().map(|key| (known[step_of(key)], step_of(key)));
+    let mut order = Order::default();
+    order.put(known, known.len());
+    let samples = order.places().map(|step| (known[step], step));
     samples.filter(|(value, _)| value.is_finite()).collect()
 }
 

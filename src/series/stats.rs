@@ -2,30 +2,74 @@
 
 /// The finite values, sorted upwards.
 pub fn sorted_finite<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<f64> {
-    let mut finite: Vec<f64> = values.into_iter().copied().filter(|value| value.is_finite()).collect();
-    finite.sort_unstable_by(f64::total_cmp);
-    finite
+    let finite = values.into_iter().filter(|value| value.is_finite());
+    let mut keys: Vec<u64> = finite.map(|value| rising(*value)).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(of_rising).collect()
 }
 
-/// Puts values in order, the least first: `keys` becomes a key for each, and
-/// what is given leads from a key to its value's place. Values are told apart to
-/// eleven digits or more, as long as there are a few thousand of them; what is
-/// equal keeps its order.
-///
-/// Keys are whole numbers, which are sorted twice as fast: the values' bits, in
-/// which the last few give way to the place.
-pub fn order(values: &[f64], keys: &mut Vec<u64>) -> impl Fn(u64) -> usize + use<> {
-    let places = (values.len() as u64).next_power_of_two() - 1;
-    let key = |(place, value): (usize, &f64)| {
-        let bits = value.to_bits();
-        let is_negative = bits >> 63 == 1;
-        let rising = if is_negative { !bits } else { bits | (1 << 63) };
-        (rising & !places) | place as u64
-    };
-    keys.clear();
-    keys.extend(values.iter().enumerate().map(key));
-    keys.sort_unstable();
-    move |key| (key & places) as usize
+/// A number's bits, changed so that they rise with it: whole numbers are sorted
+/// twice as fast.
+fn rising(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
+}
+
+fn of_rising(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
+}
+
+/// The order of values that come as runs of the same length, each sorted upwards.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// A value's bits, in which the last few give way to its place.
+    keys: Vec<u64>,
+    merged: Vec<u64>,
+    places: u64,
+}
+
+impl Order {
+    /// Puts values in order, the least first. They are told apart to eleven
+    /// digits or more, as long as there are a few thousand of them; what is equal
+    /// keeps its order. A run that is not sorted is sorted first.
+    pub fn put(&mut self, values: &[f64], run: usize) {
+        let places = (values.len() as u64).next_power_of_two() - 1;
+        self.places = places;
+        self.keys.clear();
+        let key = |(place, value): (usize, &f64)| (rising(*value) & !places) | place as u64;
+        self.keys.extend(values.iter().enumerate().map(key));
+        let mut run = run.max(1);
+        for one in self.keys.chunks_mut(run).filter(|one| !one.is_sorted()) {
+            one.sort_unstable();
+        }
+        while run < self.keys.len() {
+            self.merged.clear();
+            for two in self.keys.chunks(2 * run) {
+                let (left, right) = two.split_at(run.min(two.len()));
+                merge(left, right, &mut self.merged);
+            }
+            std::mem::swap(&mut self.keys, &mut self.merged);
+            run *= 2;
+        }
+    }
+
+    /// The values' places in that order.
+    pub fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        self.keys.iter().map(|key| (key & self.places) as usize)
+    }
+}
+
+fn merge(left: &[u64], right: &[u64], merged: &mut Vec<u64>) {
+    let (mut from_left, mut from_right) = (0, 0);
+    while let (Some(one), Some(other)) = (left.get(from_left), right.get(from_right)) {
+        // Without a branch that nobody could foretell.
+        let is_left = one <= other;
+        merged.push(*one.min(other));
+        from_left += usize::from(is_left);
+        from_right += usize::from(!is_left);
+    }
+    merged.extend_from_slice(&left[from_left..]);
+    merged.extend_from_slice(&right[from_right..]);
 }
 
 /// The `q` quantile (0 to 1) of values sorted upwards, interpolated linearly
@@ -66,10 +110,21 @@ mod tests {
         assert_eq!(quantile_of_sorted(&sorted, 1.0), Some(4.0));
         assert_eq!(quantile_of_sorted(&[], 0.5), None);
         assert_eq!(mean(&[f64::NAN]), None);
-        let (values, mut keys) = ([2.0, -1.0, 0.0, 2.0, -3.5, 1e-9], Vec::new());
-        let place_of = order(&values, &mut keys);
-        let places: Vec<usize> = keys.iter().map(|key| place_of(*key)).collect();
-        assert_eq!(places, [4, 1, 2, 5, 0, 3]);
         assert_eq!(mean(&[1.0, f64::NAN, 3.0]), Some(2.0));
+        let odd = [0.0, -1e300, f64::MIN_POSITIVE, -0.0, 7.0, -7.0];
+        assert_eq!(sorted_finite(&odd), [-1e300, -7.0, -0.0, 0.0, f64::MIN_POSITIVE, 7.0]);
+    }
+
+    #[test]
+    fn runs_are_put_in_order() {
+        let mut order = Order::default();
+        let mut places = |values: &[f64], run| {
+            order.put(values, run);
+            order.places().collect::<Vec<_>>()
+        };
+        assert_eq!(places(&[-1.0, 0.0, 2.0, -3.5, 1e-9, 2.0], 3), [3, 0, 1, 4, 2, 5]);
+        assert_eq!(places(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0, 0.0], 2), [6, 0, 2, 4, 1, 3, 5]);
+        assert_eq!(places(&[3.0, 1.0, 2.0, 0.0], 4), [3, 1, 2, 0], "a run that is not sorted");
+        assert!(places(&[], 3).is_empty());
     }
 }

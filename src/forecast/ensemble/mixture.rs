@@ -8,7 +8,7 @@
 use ndarray::{Array2, ArrayViewMut1};
 
 use super::weights::{Blocks, block_of};
-use crate::series::stats;
+use crate::series::stats::Order;
 
 /// A member that weighs less than this share in a block is left out of it.
 const LEAST_SHARE: f64 = 0.01;
@@ -62,8 +62,8 @@ struct Climb<'a> {
     jumps: Vec<f64>,
     /// How much steeper it goes on after each.
     bends: Vec<f64>,
-    /// Keys of the quantiles, the least first.
-    order: Vec<u64>,
+    /// The order of all quantiles.
+    order: Order,
 }
 
 impl<'a> Climb<'a> {
@@ -83,7 +83,7 @@ impl<'a> Climb<'a> {
             values: Vec::new(),
             jumps: Vec::new(),
             bends: Vec::new(),
-            order: Vec::new(),
+            order: Order::default(),
         })
     }
 
@@ -91,12 +91,12 @@ impl<'a> Climb<'a> {
     /// of the levels.
     fn up(&mut self, parts: &[(f64, &[f64])], mut found: ArrayViewMut1<'_, f64>) {
         self.look_at(parts);
-        let place_of = stats::order(&self.values, &mut self.order);
+        self.order.put(&self.values, self.levels.len());
         let total: f64 = self.weights.iter().sum();
-        let Some(mut last) = self.order.first().map(|key| self.values[place_of(*key)]) else { return };
+        let Some(mut last) = self.order.places().next().map(|place| self.values[place]) else { return };
         let (mut reached, mut slope) = (0.0, 0.0);
         let mut next = 0;
-        for place in self.order.iter().map(|key| place_of(*key)) {
+        for place in self.order.places() {
             let value = self.values[place].max(last);
             let below = reached + slope * (value - last);
             let up_to = below + self.jumps[place];
