@@ -253,6 +253,15 @@ pub trait Store: Send + Sync {
     /// The value of a key.
     async fn get(&self, table: Table, key: &str) -> Result<Option<Versioned>, StoreError>;
 
+    /// The values of some keys, one for each in their order.
+    async fn get_all(&self, table: Table, keys: Vec<String>) -> Result<Vec<Option<Versioned>>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in &keys {
+            found.push(self.get(table, key).await?);
+        }
+        Ok(found)
+    }
+
     /// Up to `limit` values in the order of `order`, of keys that begin with
     /// `prefix` and lie beyond `after` (above it upwards, below it downwards).
     async fn scan(

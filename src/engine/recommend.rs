@@ -1,5 +1,6 @@
 //! Says of every quota what it should be, or why nothing can be said.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use super::workspace::{Assessment, AssessmentKind};
 use super::{ComputeError, Engine, EngineError, Progress, SeriesKey};
 use crate::cost::NoPrice;
 use crate::domain::{
-    ApplyMode, Evidence, Money, PerMonth, Quota, Recommendation, Refusal, Resource, Tenant, Tier, TierFit,
+    ApplyMode, Evidence, Money, PerMonth, Quota, Recommendation, RecommendationState, Refusal, Resource,
+    Tenant, TenantId, Tier, TierFit,
 };
 use crate::forecast::Abstention;
-use crate::registry::{Proposed, RegistryError};
+use crate::ports::StoreError;
+use crate::registry::{Before, Proposed, RecommendationRecord, RegistryError, Stands};
 use crate::rightsize::tier_fit::{self, Need};
 use crate::rightsize::{AbstainReason, Case, KeepReason, Outcome, Proposal, decide, one_step};
 use crate::telemetry;
@@ -26,11 +29,21 @@ const TENANTS_AT_ONCE: usize = 256;
 /// disk.
 const RECORDED_AT_ONCE: usize = 64;
 
-/// What was said of one quota.
-struct Answer {
+/// What is to be written down of a quota.
+struct ToWrite {
+    /// The place of its tenant.
+    tenant: usize,
     quota: Quota,
-    outcome: Outcome,
-    need: Need,
+    /// What was waiting.
+    waiting: Option<(RecommendationRecord, u64)>,
+    what: What,
+    needed: Option<f64>,
+}
+
+enum What {
+    Propose(Box<Proposal>),
+    /// What waited is taken back, since this is said now.
+    TakeBack(AssessmentKind),
 }
 
 impl Engine {
@@ -41,88 +54,131 @@ impl Engine {
         let forget_before = self.now().minus(self.settings().keep);
         self.parts.registry.forget_recommendations_before(forget_before).await?;
         self.parts.registry.tend_requests(forget_before).await?;
-        let tenants = self.parts.registry.all_tenants().await?;
-        self.workspace.retain_sizing(&tenants);
+        let tenants = Arc::new(self.parts.registry.all_tenants().await?);
         progress.begin("recommend", tenants.len());
-        let tenants = Arc::new(tenants);
         let (engine, of_all) = (Arc::clone(self), Arc::clone(&tenants));
-        let known = Arc::new(self.parts.compute.run(move || engine.known(&of_all)).await?);
+        let look = move || {
+            engine.workspace.retain_sizing(&of_all);
+            engine.known(&of_all)
+        };
+        let known = Arc::new(self.parts.compute.run(look).await?);
         let mut proposed = 0;
-        let chunks = tenants.chunks(TENANTS_AT_ONCE).map(<[Tenant]>::to_vec);
+        let chunks = (0..tenants.len()).step_by(TENANTS_AT_ONCE);
         let mut all_sized = stream::iter(chunks)
-            .map(|chunk| {
-                let (engine, known) = (Arc::clone(self), Arc::clone(&known));
+            .map(|first| {
+                let (engine, tenants, known) = (Arc::clone(self), Arc::clone(&tenants), Arc::clone(&known));
+                let some = first..(first + TENANTS_AT_ONCE).min(tenants.len());
                 // Sized while what was said of those before is written down.
-                tokio::spawn(async move { engine.sized(chunk, known).await })
+                tokio::spawn(async move { engine.sized(tenants, some, known).await })
             })
             .buffered(2);
         while let Some(sized) = all_sized.next().await {
-            let mut sized = sized.map_err(|_| ComputeError::Panicked)??;
-            let mut records = Vec::new();
-            for (tenant, answers) in &mut sized {
-                let needs: Vec<Need> = answers.iter().map(|answer| answer.need).collect();
-                let fit = self.tier_fit(tenant, &needs);
-                self.workspace.put_tier_fit(&tenant.id, fit.clone());
-                for Answer { quota, mut outcome, need } in answers.drain(..) {
-                    if let Outcome::Change(proposal) = &mut outcome {
-                        proposal.evidence.tier_fit.clone_from(&fit);
-                    }
-                    records.push(self.record(tenant, quota, outcome, need.most));
-                }
-                progress.advance();
+            let (count, to_write) = sized.map_err(|_| ComputeError::Panicked)??;
+            let writes = to_write.into_iter().map(|one| self.write_down(&tenants[one.tenant], one));
+            let written = stream::iter(writes).buffer_unordered(RECORDED_AT_ONCE);
+            let sum = |sum, is_new| async move { Ok(sum + usize::from(is_new)) };
+            proposed += written.try_fold(0, sum).await?;
+            (0..count).for_each(|_| progress.advance());
+        }
+        let engine = Arc::clone(self);
+        let count = move || {
+            for name in ["change", "keep", "abstain"] {
+                engine.parts.metrics.assessed(name, engine.workspace.count_assessments(name));
             }
-            let recorded = stream::iter(records).buffer_unordered(RECORDED_AT_ONCE);
-            let count = |count, is_new| async move { Ok(count + usize::from(is_new)) };
-            proposed += recorded.try_fold(0, count).await?;
-        }
-        for name in ["change", "keep", "abstain"] {
-            self.parts.metrics.assessed(name, self.workspace.count_assessments(name));
-        }
+        };
+        self.parts.compute.run(count).await?;
         Ok(proposed)
     }
 
-    /// What is said of the quotas of some tenants that are measured.
+    /// Sizes the quotas of some tenants that are measured; gives how many tenants
+    /// there were, and what is to be written down.
     async fn sized(
         self: Arc<Self>,
-        tenants: Vec<Tenant>,
+        tenants: Arc<Vec<Tenant>>,
+        some: Range<usize>,
         known: Arc<Known>,
-    ) -> Result<Vec<(Tenant, Vec<Answer>)>, EngineError> {
-        let measured = self.source().resources();
-        let mut cases = Vec::new();
-        for tenant in tenants {
-            let mut quotas = self.parts.registry.quotas(&tenant.id).await?;
-            quotas.retain(|quota| measured.contains(&quota.resource));
-            cases.push((tenant, quotas));
-        }
+    ) -> Result<(usize, Vec<ToWrite>), EngineError> {
+        let mut measured = self.source().resources();
+        measured.sort_unstable();
+        let ids: Vec<&TenantId> = tenants[some.clone()].iter().map(|tenant| &tenant.id).collect();
+        let before = self.parts.registry.before_sizing(&ids, &measured).await?;
+        let count = some.len();
         let engine = Arc::clone(&self);
-        Ok(self.parts.compute.run(move || engine.size_all(cases, &known)).await?)
-    }
-
-    fn size_all(&self, cases: Vec<(Tenant, Vec<Quota>)>, known: &Known) -> Vec<(Tenant, Vec<Answer>)> {
-        let size = |(tenant, quotas): (Tenant, Vec<Quota>)| {
-            let answers = quotas.into_par_iter().map(|quota| self.size(&tenant, quota, known)).collect();
-            (tenant, answers)
+        let size_all = move || {
+            let size = |(place, before): (usize, Vec<Before>)| {
+                engine.size_tenant(place, &tenants[place], &before, &known)
+            };
+            let cases: Vec<_> = some.zip(before).collect();
+            let sized: Result<Vec<Vec<ToWrite>>, RegistryError> = cases.into_par_iter().map(size).collect();
+            sized.map(|all| all.into_iter().flatten().collect())
         };
-        cases.into_par_iter().map(size).collect()
+        Ok((count, self.parts.compute.run(size_all).await??))
     }
 
-    fn size(&self, tenant: &Tenant, quota: Quota, known: &Known) -> Answer {
+    /// Sizes the quotas of a tenant, and notes what is said of them; gives what is
+    /// to be written down first.
+    fn size_tenant(
+        &self,
+        place: usize,
+        tenant: &Tenant,
+        before: &[Before],
+        known: &Known,
+    ) -> Result<Vec<ToWrite>, RegistryError> {
+        let size = |before: &Before| {
+            let Some(stands) = before.stands()? else { return Ok(None) };
+            let (outcome, need) = self.size(tenant, &stands.quota, known);
+            Ok(Some((stands, outcome, need)))
+        };
+        let sized: Vec<Option<_>> = before.into_par_iter().map(size).collect::<Result<_, RegistryError>>()?;
+        let needs: Vec<Need> = sized.iter().flatten().map(|(_, _, need)| *need).collect();
+        let fit = self.tier_fit(tenant, &needs);
+        self.workspace.put_tier_fit(&tenant.id, fit.clone());
+        let mut to_write = Vec::new();
+        for (Stands { quota, waiting, refusal }, outcome, need) in sized.into_iter().flatten() {
+            let what = match self.unless_refused(&quota, refusal, outcome) {
+                Outcome::Change(mut proposal) => {
+                    proposal.evidence.tier_fit.clone_from(&fit);
+                    let covers = |(known, _): &&(RecommendationRecord, u64)| {
+                        known.covers(proposal.limit, quota.generation, self.now())
+                    };
+                    match waiting.as_ref().filter(covers) {
+                        Some((known, _)) => Err(AssessmentKind::Change(known.recommendation.id)),
+                        None => Ok(What::Propose(proposal)),
+                    }
+                }
+                Outcome::Keep(reason) => said(AssessmentKind::Keep(reason.to_string()), waiting.as_ref()),
+                Outcome::Abstain(reason) => {
+                    said(AssessmentKind::Abstain(reason.to_string()), waiting.as_ref())
+                }
+            };
+            match what {
+                Ok(what) => {
+                    to_write.push(ToWrite { tenant: place, quota, waiting, what, needed: need.most });
+                }
+                Err(kind) => self.assess(&tenant.id, quota.resource, kind, need.most),
+            }
+        }
+        Ok(to_write)
+    }
+
+    /// What should become of a quota, and what its tenant needs.
+    fn size(&self, tenant: &Tenant, quota: &Quota, known: &Known) -> (Outcome, Need) {
         let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
         let frame = self.workspace.frame(quota.resource);
         let Some(usage) = frame.as_ref().and_then(|frame| frame.series.get(&tenant.id)) else {
             let need =
                 Need { resource: quota.resource, most: None, held_at_ceiling: false, span: Duration::ZERO };
-            return Answer { quota, outcome: Outcome::Abstain(AbstainReason::NoSamples), need };
+            return (Outcome::Abstain(AbstainReason::NoSamples), need);
         };
         let record = self.workspace.forecast(&key);
         let missing = Abstention::NoSamples;
         let forecast = record.as_ref().map_or(Err(&missing), |record| record.forecast.as_ref());
-        let walk = self.walk(&key, tenant, &quota, usage, known);
+        let walk = self.walk(&key, tenant, quota, usage, known);
         let advice = walk.walk().advice(quota.resource);
         let case = Case {
             resource: quota.resource,
             tier: tenant.tier,
-            quota: standing(&quota),
+            quota: standing(quota),
             budget: &self.budget(tenant, quota.resource),
             usage,
             forecast,
@@ -137,8 +193,7 @@ impl Engine {
             }
             other => other,
         };
-        let need = Need::of(&case, settings);
-        Answer { quota, outcome, need }
+        (outcome, Need::of(&case, settings))
     }
 
     /// Which tier the tenant's demand fits, with what both cost, where that is
@@ -169,20 +224,12 @@ impl Engine {
 
     /// Writes down what was said of a quota; gives whether a new
     /// recommendation waits.
-    async fn record(
-        &self,
-        tenant: &Tenant,
-        quota: Quota,
-        outcome: Outcome,
-        needed: Option<f64>,
-    ) -> Result<bool, EngineError> {
-        let key = SeriesKey { tenant: tenant.id.clone(), resource: quota.resource };
-        let outcome = self.unless_refused(&quota, &key, outcome).await?;
-        let (kind, is_new) = match outcome {
-            Outcome::Change(proposal) => {
-                let proposed =
-                    self.parts.registry.propose(self.recommendation(tenant, &quota, *proposal)).await;
-                match proposed {
+    async fn write_down(&self, tenant: &Tenant, one: ToWrite) -> Result<bool, EngineError> {
+        let ToWrite { quota, waiting, what, needed, .. } = one;
+        let (kind, is_new) = match what {
+            What::Propose(proposal) => {
+                let recommendation = self.recommendation(tenant, &quota, *proposal);
+                match self.parts.registry.propose_after(waiting, recommendation).await {
                     Ok(proposed) => {
                         let is_new = matches!(proposed, Proposed::New(_));
                         if is_new {
@@ -193,38 +240,39 @@ impl Engine {
                     }
                     // Somebody decided while this was computed: the next cycle
                     // looks again.
-                    Err(RegistryError::Store(crate::ports::StoreError::Conflict { .. })) => return Ok(false),
+                    Err(RegistryError::Store(StoreError::Conflict { .. })) => return Ok(false),
                     Err(error) => return Err(error.into()),
                 }
             }
-            Outcome::Keep(reason) => (AssessmentKind::Keep(reason.to_string()), false),
-            Outcome::Abstain(reason) => (AssessmentKind::Abstain(reason.to_string()), false),
-        };
-        if !matches!(kind, AssessmentKind::Change(_)) {
-            match self.parts.registry.withdraw(&tenant.id, quota.resource).await {
-                Ok(()) | Err(RegistryError::Store(crate::ports::StoreError::Conflict { .. })) => {}
-                Err(error) => return Err(error.into()),
+            What::TakeBack(kind) => {
+                if let Some((waiting, version)) = waiting {
+                    match self.parts.registry.take_back(&waiting, version).await {
+                        Ok(()) | Err(RegistryError::Store(StoreError::Conflict { .. })) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                (kind, false)
             }
-        }
-        self.workspace.assess(key, Assessment { at: self.now(), kind, needed, held_back_by: None });
+        };
+        self.assess(&tenant.id, quota.resource, kind, needed);
         Ok(is_new)
+    }
+
+    /// Notes what is said of a quota.
+    fn assess(&self, tenant: &TenantId, resource: Resource, kind: AssessmentKind, needed: Option<f64>) {
+        let key = SeriesKey { tenant: tenant.clone(), resource };
+        self.workspace.assess(key, Assessment { at: self.now(), kind, needed, held_back_by: None });
     }
 
     /// The same outcome, but for a proposal that a person turned down, or rolled
     /// back, a short while ago.
-    async fn unless_refused(
-        &self,
-        quota: &Quota,
-        key: &SeriesKey,
-        outcome: Outcome,
-    ) -> Result<Outcome, EngineError> {
-        let Outcome::Change(proposal) = &outcome else { return Ok(outcome) };
-        let refusal = self.parts.registry.refusal(&key.tenant, key.resource).await?;
+    fn unless_refused(&self, quota: &Quota, refusal: Option<Refusal>, outcome: Outcome) -> Outcome {
+        let Outcome::Change(proposal) = &outcome else { return outcome };
         let reconsider_after = self.settings().reconsider_after;
         let until = |refusal: &Refusal| refusal.at.plus(reconsider_after);
         let stands =
             |refusal: &Refusal| refusal.covers(quota.limit, proposal.limit) && self.now() < until(refusal);
-        Ok(match refusal.filter(stands) {
+        match refusal.filter(stands) {
             Some(refusal) => Outcome::Keep(KeepReason::Refused {
                 target: proposal.limit,
                 until: until(&refusal),
@@ -232,7 +280,7 @@ impl Engine {
                 reason: refusal.reason,
             }),
             None => outcome,
-        })
+        }
     }
 
     fn recommendation(&self, tenant: &Tenant, quota: &Quota, proposal: Proposal) -> Recommendation {
@@ -281,4 +329,10 @@ impl Engine {
         let prices = self.prices().ok_or(NoPrice::NoBook)?;
         prices.of_change(tenant, resource, (current, proposed), self.now())
     }
+}
+
+/// What is said where nothing is proposed, with what waited taken back first.
+fn said(kind: AssessmentKind, waiting: Option<&(RecommendationRecord, u64)>) -> Result<What, AssessmentKind> {
+    let waits = waiting.is_some_and(|(known, _)| known.state == RecommendationState::Proposed);
+    if waits { Ok(What::TakeBack(kind)) } else { Err(kind) }
 }

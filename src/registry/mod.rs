@@ -21,6 +21,7 @@ mod refusals;
 mod reports;
 mod requests;
 mod rollouts;
+mod sizing;
 mod standing;
 mod template_removal;
 mod templates;
@@ -49,6 +50,7 @@ pub use receivers::{Disabled, ReceiverRecord};
 pub use recommendations::{Filter, Proposed, RecommendationRecord};
 pub use reports::{KeptReport, ReportRun};
 pub use requests::RequestFilter;
+pub use sizing::{Before, Stands, Unread};
 pub use standing::QuotaPage;
 pub use templates::{Standing, TemplateFault, TemplateLimits, TemplateRecord, TemplateWritten};
 pub use tenants::{NewTenant, TenantEdit};
@@ -61,8 +63,9 @@ use crate::domain::{
 use crate::ports::{Batch, Clock, Expect, Order, Store, StoreError, StoreHealth, Table, Versioned, Write};
 use crate::security::AddressError;
 
-/// How many records a filtered listing reads at once.
-const SCAN_CHUNK: usize = 256;
+/// How many records a listing reads at once: few enough that to make them takes no
+/// async thread a millisecond.
+const SCAN_CHUNK: usize = 64;
 
 /// Reads and writes the state.
 #[derive(Clone)]

@@ -52,6 +52,24 @@ pub struct Filter {
     pub state: Option<String>,
 }
 
+impl RecommendationRecord {
+    /// Whether nobody would gain from a proposal of this limit beside it: it is on
+    /// its way, and ends before a new one is of use, or it says the same. One that
+    /// was rejected is not put to the same people again until it would have
+    /// expired.
+    pub fn covers(&self, limit: f64, generation: u64, now: Timestamp) -> bool {
+        let of_same = self.recommendation.parent_generation == generation;
+        let on_its_way = match &self.state {
+            RecommendationState::Approved { .. } => true,
+            // Nor does a new one pull the rug from under what one person approved.
+            RecommendationState::AwaitsSecond { until, .. } => *until > now && of_same,
+            _ => false,
+        };
+        let near = (limit / self.recommendation.proposed - 1.0).abs() <= SAME_WITHIN;
+        on_its_way || near && of_same && self.recommendation.expires_at > now
+    }
+}
+
 impl Filter {
     fn takes(&self, record: &RecommendationRecord) -> bool {
         self.tenant.as_ref().is_none_or(|tenant| *tenant == record.recommendation.tenant)
@@ -64,22 +82,21 @@ impl Registry {
     /// Lets a recommendation wait for a decision, in the place of any other of
     /// the same quota. One that says the same as the one waiting is dropped.
     pub async fn propose(&self, new: Recommendation) -> Result<Proposed, RegistryError> {
+        let waiting = self.waiting(&new.tenant, new.resource).await?;
+        self.propose_after(waiting, new).await
+    }
+
+    /// The same where it is known what was [waiting](Self::waiting). Who decided on
+    /// that since then is not overruled: the write is in conflict.
+    pub async fn propose_after(
+        &self,
+        waiting: Option<(RecommendationRecord, u64)>,
+        new: Recommendation,
+    ) -> Result<Proposed, RegistryError> {
         let mut writes = Vec::new();
-        if let Some((waiting, version)) = self.waiting(&new.tenant, new.resource).await? {
-            let id = waiting.recommendation.id;
-            // One that was approved is on its way, and ends before a new one is
-            // of use. One that was rejected is not put to the same people again
-            // until it would have expired.
-            let on_its_way = match &waiting.state {
-                RecommendationState::Approved { .. } => true,
-                // Nor does it pull the rug from under what one person approved.
-                RecommendationState::AwaitsSecond { until, .. } => {
-                    *until > self.now() && waiting.recommendation.parent_generation == new.parent_generation
-                }
-                _ => false,
-            };
-            if on_its_way || says_the_same(&waiting.recommendation, &new, self.now()) {
-                return Ok(Proposed::Known(id));
+        if let Some((waiting, version)) = waiting {
+            if waiting.covers(new.proposed, new.parent_generation, self.now()) {
+                return Ok(Proposed::Known(waiting.recommendation.id));
             }
             if waiting.state.is_open() {
                 let state = superseding_state(&waiting.recommendation, self.now(), &new);
@@ -98,12 +115,19 @@ impl Registry {
     /// Takes back the recommendation that waits for a quota, if one does: the
     /// quota fits now, or nothing can be said of it any more.
     pub async fn withdraw(&self, tenant: &TenantId, resource: Resource) -> Result<(), RegistryError> {
-        let Some((waiting, version)) = self.waiting(tenant, resource).await? else { return Ok(()) };
+        match self.waiting(tenant, resource).await? {
+            Some((waiting, version)) => self.take_back(&waiting, version).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes back what is known to wait, unless somebody has spoken of it.
+    pub async fn take_back(&self, waiting: &RecommendationRecord, version: u64) -> Result<(), RegistryError> {
         if waiting.state != RecommendationState::Proposed {
             return Ok(());
         }
         let state = RecommendationState::Superseded { by: None };
-        self.end_waiting(&waiting, version, state).await
+        self.end_waiting(waiting, version, state).await
     }
 
     /// One recommendation.
@@ -350,12 +374,6 @@ impl Registry {
         }
         Ok((writes, true))
     }
-}
-
-/// Whether a reader would gain nothing from the newer of the two.
-fn says_the_same(waiting: &Recommendation, new: &Recommendation, now: Timestamp) -> bool {
-    let near = (new.proposed / waiting.proposed - 1.0).abs() <= SAME_WITHIN;
-    near && waiting.parent_generation == new.parent_generation && waiting.expires_at > now
 }
 
 /// What becomes of the one that waited.

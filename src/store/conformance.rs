@@ -64,6 +64,8 @@ async fn versions_and_expectations(store: &dyn Store) {
     let value = store.get(Table::Tenants, "a").await.unwrap();
     assert_eq!(value, Some(Versioned { version: 3, bytes: b"3".to_vec() }));
     assert_eq!(store.get(Table::Quotas, "a").await.unwrap(), None, "tables are apart");
+    let several = ["b", "a", "a"].map(str::to_owned).to_vec();
+    assert_eq!(store.get_all(Table::Tenants, several).await.unwrap(), [None, value.clone(), value]);
 
     assert_eq!(stands(commit(store, [delete("a", Expect::Version(2))]).await), "a");
     assert_eq!(stands(commit(store, [delete("a", Expect::Absent)]).await), "a");

@@ -265,11 +265,12 @@ fn start(
 impl Store for DiskStore {
     async fn get(&self, table: Table, key: &str) -> Result<Option<Versioned>, StoreError> {
         let key = key.to_owned();
-        self.read(move |view| {
-            let raw = view.tree.get(&keys::encode(table, &key))?;
-            raw.map(|raw| view.value(table, &key, &raw)).transpose()
-        })
-        .await
+        self.read(move |view| view.get(table, &key)).await
+    }
+
+    /// At once: each read is a turn of a thread that waits for reads.
+    async fn get_all(&self, table: Table, keys: Vec<String>) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.read(move |view| keys.iter().map(|key| view.get(table, key)).collect()).await
     }
 
     async fn scan(
@@ -324,6 +325,11 @@ impl Store for DiskStore {
 }
 
 impl View {
+    fn get(&self, table: Table, key: &str) -> Result<Option<Versioned>, StoreError> {
+        let raw = self.tree.get(&keys::encode(table, key))?;
+        raw.map(|raw| self.value(table, key, &raw)).transpose()
+    }
+
     /// The value as a caller knows it, held against its checksum.
     fn value(&self, table: Table, key: &str, raw: &[u8]) -> Result<Versioned, StoreError> {
         let entry =
