@@ -83,10 +83,14 @@ fn open_here(layout: &Layout, settings: &DiskSettings) -> Result<Opened, StoreEr
     let lock = layout.lock()?;
     refuse_another_kind(layout)?;
     layout.prepare().map_err(io_error)?;
-    let broken = break_seal(layout, settings)?;
-    let mut tree = layout.kind().open(&layout.values(), settings.cache_bytes)?;
+    let Unsealed { is_known, problem } = break_seal(layout, settings)?;
+    let (kind, values) = (layout.kind(), layout.values());
+    let mut tree = match is_known {
+        true => kind.open_known(&values, settings.cache_bytes)?,
+        false => kind.open(&values, settings.cache_bytes)?,
+    };
     let found = inspect::inspect(&*tree, layout)?;
-    let mut problems: Vec<String> = broken.into_iter().collect();
+    let mut problems: Vec<String> = problem.into_iter().collect();
     problems.extend(found.problems());
     let mut room = Room::of(found.live_bytes);
     if problems.is_empty() && room.is_overrun(layout, settings) {
@@ -116,10 +120,18 @@ pub(super) fn refuse_another_kind(layout: &Layout) -> Result<(), StoreError> {
     }
 }
 
+/// What is known of the values' files before they are opened.
+struct Unsealed {
+    /// Whether they are as the last end left them, byte by byte.
+    is_known: bool,
+    /// What is wrong beside them.
+    problem: Option<String>,
+}
+
 /// Compares the values' files with their seal and removes it; rebuilds them
-/// from the copy if they are damaged. Gives what is wrong with the seal itself.
-fn break_seal(layout: &Layout, settings: &DiskSettings) -> Result<Option<String>, StoreError> {
-    let mut problem = None;
+/// from the copy if they are damaged.
+fn break_seal(layout: &Layout, settings: &DiskSettings) -> Result<Unsealed, StoreError> {
+    let mut is_known = false;
     match seal::read(layout).map_err(io_error)? {
         seal::Found::Nothing => {}
         // What it sealed is looked through like all that a crash left.
@@ -144,17 +156,17 @@ fn break_seal(layout: &Layout, settings: &DiskSettings) -> Result<Option<String>
                     kept = %layout.damaged().display(),
                     "a file of the store was damaged since the last end; all values were rebuilt from the copy"
                 );
-            } else if seal.names_a_copy() && !seal.has_copy(layout) {
-                let path = layout.copy();
-                tracing::warn!(path = %path.display(), "the copy of the store is damaged; the values are whole");
+            } else {
+                is_known = true;
+                if seal.names_a_copy() && !seal.has_copy(layout) {
+                    let path = layout.copy();
+                    tracing::warn!(path = %path.display(), "the copy of the store is damaged; the values are whole");
+                }
             }
         }
     }
     seal::remove(layout).map_err(io_error)?;
-    if let Err(message) = layout.read_seen() {
-        problem = Some(message);
-    }
-    Ok(problem)
+    Ok(Unsealed { is_known, problem: layout.read_seen().err() })
 }
 
 /// Puts values that are made from the copy in the place of those that are

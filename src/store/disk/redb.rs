@@ -25,11 +25,12 @@ pub(super) struct RedbTree {
 
 impl RedbTree {
     /// Opens the database in a folder; creates it if there is none. The
-    /// checksum of every page is verified.
-    pub fn open(folder: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+    /// checksum of every page is verified, unless the file `is_known` to be as
+    /// it was left.
+    pub fn open(folder: &Path, cache_bytes: u64, is_known: bool) -> Result<Self, StoreError> {
         files::create_folder(folder).map_err(io_error)?;
         let path = folder.join(DiskKind::Redb.file());
-        let tree = RedbTree::over(builder(cache_bytes).create(&path).map_err(redb_error)?)?;
+        let tree = RedbTree::over(builder(cache_bytes, is_known).create(&path).map_err(redb_error)?)?;
         files::sync_folder(folder).map_err(io_error)?;
         Ok(tree)
     }
@@ -42,11 +43,11 @@ impl RedbTree {
     }
 }
 
-fn builder(cache_bytes: u64) -> Builder {
+fn builder(cache_bytes: u64, is_known: bool) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(usize::try_from(cache_bytes).unwrap_or(usize::MAX));
     // A file that somebody altered is refused, instead of being trusted.
-    builder.set_check_integrity_on_open(true);
+    builder.set_check_integrity_on_open(!is_known);
     builder
 }
 
