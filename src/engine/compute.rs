@@ -14,6 +14,9 @@ pub struct Compute {
     most: usize,
     /// Works that wait for a place.
     waiting: AtomicUsize,
+    /// Whether work is done at once where it is asked for.
+    #[cfg(test)]
+    here: bool,
 }
 
 /// Heavy work that did not end well; reads well after "failed to".
@@ -40,7 +43,21 @@ impl Compute {
             .build()
             .map_err(|error| ComputeError::Start(error.to_string()))?;
         let most = queue.max(1);
-        Ok(Compute { pool: Arc::new(pool), places: Semaphore::new(most), most, waiting: AtomicUsize::new(0) })
+        Ok(Compute {
+            pool: Arc::new(pool),
+            places: Semaphore::new(most),
+            most,
+            waiting: AtomicUsize::new(0),
+            #[cfg(test)]
+            here: false,
+        })
+    }
+
+    /// One that does all work at once where it is asked for, so that what comes
+    /// after what does not depend on how long anything takes.
+    #[cfg(test)]
+    pub fn here() -> Self {
+        Compute { here: true, ..Compute::new(1, 1).unwrap() }
     }
 
     /// How many works have a place, and how many wait for one.
@@ -57,6 +74,10 @@ impl Compute {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ComputeError> {
+        #[cfg(test)]
+        if self.here {
+            return Ok(self.pool.install(work));
+        }
         // The semaphore is never closed, so a place always comes.
         let _place = {
             let _waiting = Waiting::begin(&self.waiting);
@@ -79,6 +100,10 @@ impl Compute {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ComputeError> {
+        #[cfg(test)]
+        if self.here {
+            return Ok(work());
+        }
         tokio::task::spawn_blocking(work).await.map_err(|_| ComputeError::Panicked)
     }
 }
