@@ -4,13 +4,13 @@
 //! Each slice is kept in the history before the watermark moves beyond it, so
 //! a crash in between fetches a slice twice and loses nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
 
 use super::{Engine, EngineError, Progress};
-use crate::domain::{Actor, ApplyMode, Resource, TenantId, TimeRange, Timestamp};
+use crate::domain::{Actor, ApplyMode, Resource, Tenant, TenantId, TimeRange, Timestamp};
 use crate::ports::{BrokenOff, Fetched, SourceError, UsageSource};
 use crate::registry::{NewTenant, RegistryError};
 
@@ -58,7 +58,8 @@ impl Engine {
             tracing::warn!(resources = resources.join(", "), "failed to {message}");
         }
         self.watch_clocks();
-        self.measure_freshness(&resources);
+        let engine = Arc::clone(self);
+        self.parts.compute.run(move || engine.measure_freshness(&resources)).await?;
         self.discover().await?;
         let engine = Arc::clone(self);
         let settings = self.settings();
@@ -122,8 +123,9 @@ impl Engine {
             let (engine, frame) = (Arc::clone(self), Arc::new(fetched.frame));
             let kept = Arc::clone(&frame);
             self.parts.compute.run_blocking(move || engine.parts.history.append(&kept)).await??;
-            let since = self.now().minus(self.settings().window);
-            self.workspace.extend(Arc::unwrap_or_clone(frame), since);
+            let (engine, since) = (Arc::clone(self), self.now().minus(self.settings().window));
+            let hold = move || engine.workspace.extend(Arc::unwrap_or_clone(frame), since);
+            self.parts.compute.run(hold).await?;
         }
         self.parts.registry.set_watermark(resource, until).await?;
         let held = self.workspace.frame(resource).map_or(0, |frame| frame.series.len());
@@ -133,18 +135,17 @@ impl Engine {
 
     /// Registers tenants that usage names and nobody registered, where that is
     /// wished for; else counts them.
-    async fn discover(&self) -> Result<(), EngineError> {
-        let known: BTreeSet<TenantId> =
-            self.parts.registry.all_tenants().await?.into_iter().map(|tenant| tenant.id).collect();
-        let seen: BTreeSet<TenantId> =
-            self.workspace.all_frames().iter().flat_map(|frame| frame.series.keys().cloned()).collect();
-        let unknown: Vec<TenantId> = seen.difference(&known).cloned().collect();
+    async fn discover(self: &Arc<Self>) -> Result<(), EngineError> {
+        let (engine, tenants) = (Arc::clone(self), self.parts.registry.all_tenants().await?);
+        let registered = tenants.len();
+        let look = move || engine.not_among(&tenants);
+        let unknown = self.parts.compute.run(look).await?;
         let settings = self.settings();
         let Some(tier) = settings.discover else {
             self.parts.metrics.unknown_tenants(unknown.len());
             return Ok(());
         };
-        let room = settings.max_tenants.saturating_sub(known.len());
+        let room = settings.max_tenants.saturating_sub(registered);
         self.parts.metrics.unknown_tenants(unknown.len().saturating_sub(room));
         for id in unknown.into_iter().take(room) {
             let new = NewTenant {
@@ -163,6 +164,15 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// The tenants that usage names and that are not among these.
+    fn not_among(&self, tenants: &[Tenant]) -> Vec<TenantId> {
+        let known: HashSet<&TenantId> = tenants.iter().map(|tenant| &tenant.id).collect();
+        let frames = self.workspace.all_frames();
+        let seen = frames.iter().flat_map(|frame| frame.series.keys());
+        let unknown: BTreeSet<&TenantId> = seen.filter(|id| !known.contains(id)).collect();
+        unknown.into_iter().cloned().collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 
-use super::{Engine, EngineError};
+use super::Engine;
 use crate::domain::applied::limit_at;
 use crate::domain::sla::{self, Breach, GoodShares, Objective, SlaState};
 use crate::domain::{
@@ -46,14 +46,14 @@ impl Engine {
     /// The same with the service's also where nothing is known of them.
     pub(super) async fn all_promises(&self, tenant: &Tenant) -> Result<Vec<SlaState>, RegistryError> {
         let mut all = self.promises(tenant).await?;
-        for served in Served::ALL.into_iter().rev() {
+        for served in Served::ALL {
             let objective = served.objective();
             let Some(target) = served.promised(tenant) else { continue };
             if !all.iter().any(|state| state.objective == objective) {
-                let place = usize::from(all.first().is_some_and(|first| first.objective < objective));
-                all.insert(place, sla::judge(objective, target, &GoodShares::new(), &self.settings().sla));
+                all.push(sla::judge(objective, target, &GoodShares::new(), &self.settings().sla));
             }
         }
+        all.sort_by_key(|state| state.objective);
         Ok(all)
     }
 
@@ -88,15 +88,16 @@ impl Engine {
         Some(sla::judge(served.objective(), target, shares, &self.settings().sla))
     }
 
-    /// The tenants whose service breaks a promise, or soon will. What can't be
-    /// seen is not over: while the source is silent, what was heard last stands.
-    pub(super) async fn sla_breaches(
-        &self,
-        tenants: &[Tenant],
-    ) -> Result<BTreeMap<TenantId, Finding>, EngineError> {
+    /// Asks the source how good services were, where it is time.
+    pub(super) async fn ask_how_services_are(&self, tenants: &[Tenant]) {
         for served in Served::ALL {
             self.ask(served, tenants).await;
         }
+    }
+
+    /// The tenants whose service breaks a promise, or soon will. What can't be
+    /// seen is not over: while the source is silent, what was heard last stands.
+    pub(super) fn sla_breaches(&self, tenants: &[Tenant]) -> BTreeMap<TenantId, Finding> {
         let now = self.now();
         let one = |tenant: &Tenant| {
             let broken = Served::ALL.into_iter().filter_map(|served| {
@@ -105,10 +106,9 @@ impl Engine {
             });
             Some((tenant.id.clone(), broken.reduce(both)?))
         };
-        Ok(tenants.iter().filter_map(one).collect())
+        tenants.iter().filter_map(one).collect()
     }
 
-    /// Asks the source how good services were, where it is time.
     async fn ask(&self, served: Served, tenants: &[Tenant]) {
         let now = self.now();
         if !self.watches(served.objective()) {

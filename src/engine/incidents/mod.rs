@@ -27,25 +27,26 @@ use rayon::prelude::*;
 
 use super::{Engine, EngineError, SeriesKey};
 use crate::domain::{
-    Finding, FindingKind, Incident, Marker, Notice, Peers, Quota, Resource, Silence, Tenant, TenantId, Tier,
+    Finding, FindingKind, Incident, Marker, Notice, Quota, Resource, Silence, Tenant, TenantId, Tier,
 };
 use crate::ports::StoreError;
-use crate::registry::{AlertBudget, IncidentWrite, RegistryError};
-use crate::series::{Frame, UsageSeries};
+use crate::registry::{AlertBudget, IncidentWrite, RegistryError, Unread};
+use crate::series::Frame;
 use crate::telemetry;
 use findings::Case;
 use lifecycle::{Change, Found};
 
 /// Tenants whose usage is looked at together.
 const LOOKED_AT_ONCE: usize = 256;
-/// Peers that are shown by name.
-const PEERS_SHOWN: usize = 10;
 /// What is said at the end of what was wrong with a tenant that left.
 const TENANT_LEFT: &str = " It is over because the tenant was removed.";
 /// Where so many series of a resource, and this share of them, are silent at
 /// once, it is what measures them that failed.
 const MANY_SILENT: usize = 10;
 const MOST_SILENT: f64 = 0.5;
+
+/// A tenant whose usage is looked at, with its quotas and its open incident.
+type Looked = (TenantId, Vec<Unread<Quota>>, Option<Incident>);
 
 /// What all tenants of a cycle share.
 struct Round {
@@ -69,7 +70,7 @@ impl Engine {
     /// Opens, continues and resolves incidents.
     pub(super) async fn update_incidents(self: &Arc<Self>) -> Result<(), EngineError> {
         self.summarise_yesterday().await?;
-        let tenants = self.parts.registry.all_tenants().await?;
+        let tenants: Arc<[Tenant]> = self.parts.registry.all_tenants().await?.into();
         let mut round = self.round(&tenants).await?;
         for some in tenants.chunks(LOOKED_AT_ONCE) {
             for (tenant, found) in self.look_at(some, &round).await? {
@@ -89,26 +90,36 @@ impl Engine {
         Ok(self.parts.registry.forget_quiet_before(oldest).await?)
     }
 
-    async fn round(self: &Arc<Self>, tenants: &[Tenant]) -> Result<Round, EngineError> {
+    async fn round(self: &Arc<Self>, tenants: &Arc<[Tenant]>) -> Result<Round, EngineError> {
         let registry = &self.parts.registry;
-        let frames = self.workspace.all_frames();
-        let mut failing: BTreeSet<Resource> =
-            self.workspace.source_problems().into_iter().map(|(resource, _)| resource).collect();
-        failing.extend(frames.iter().filter(|frame| self.is_dark(frame)).map(|frame| frame.resource));
-        Ok(Round {
-            spend: self.spend_anomalies(tenants, &frames).await?,
-            overruns: self.budget_overruns(tenants).await?,
-            breaches: self.sla_breaches(tenants).await?,
-            used_up: self.used_up(tenants),
-            rolled_back: self.rolled_back().await?,
-            frames: frames.into(),
-            tiers: tenants.iter().map(|tenant| (tenant.id.clone(), tenant.tier)).collect(),
-            open: registry.open_incidents().await?,
-            silences: registry.silences().await?,
-            markers: registry.markers().await?,
-            failing: failing.into(),
+        let frames: Arc<[Arc<Frame>]> = self.workspace.all_frames().into();
+        self.ask_how_services_are(tenants).await;
+        let (engine, all, of) = (Arc::clone(self), Arc::clone(tenants), Arc::clone(&frames));
+        let overruns = self.budget_overruns(tenants).await?;
+        let (open, silences) = (registry.open_incidents().await?, registry.silences().await?);
+        let (markers, rolled_back) = (registry.markers().await?, self.rolled_back().await?);
+        let look = move || Round {
+            spend: engine.spend_anomalies(&all, &of),
+            overruns,
+            breaches: engine.sla_breaches(&all),
+            used_up: engine.used_up(&all),
+            rolled_back,
+            tiers: all.iter().map(|tenant| (tenant.id.clone(), tenant.tier)).collect(),
+            open,
+            silences,
+            markers,
+            failing: engine.failing(&of).into(),
             groups: BTreeMap::new(),
-        })
+            frames: of,
+        };
+        Ok(self.parts.compute.run(look).await?)
+    }
+
+    /// The resources whose source fails, by its word or by the silence.
+    fn failing(&self, frames: &[Arc<Frame>]) -> BTreeSet<Resource> {
+        let problems = self.workspace.source_problems().into_iter().map(|(resource, _)| resource);
+        let dark = frames.iter().filter(|frame| self.is_dark(frame)).map(|frame| frame.resource);
+        problems.chain(dark).collect()
     }
 
     /// Whether so many series stopped at once that it is not the tenants.
@@ -128,30 +139,20 @@ impl Engine {
     }
 
     /// What is wrong with tenants' spend, computed once a whole day.
-    async fn spend_anomalies(
-        self: &Arc<Self>,
-        tenants: &[Tenant],
-        frames: &[Arc<Frame>],
-    ) -> Result<Arc<BTreeMap<TenantId, Finding>>, EngineError> {
-        if self.prices().is_none() {
-            return Ok(Arc::default());
-        }
+    fn spend_anomalies(&self, tenants: &[Tenant], frames: &[Arc<Frame>]) -> Arc<BTreeMap<TenantId, Finding>> {
+        let Some(prices) = self.prices() else { return Arc::default() };
         let ends = frames.iter().flat_map(|frame| frame.series.values().map(|series| series.end()));
-        let Some(end) = ends.max() else { return Ok(Arc::default()) };
+        let Some(end) = ends.max() else { return Arc::default() };
         let today = notices::day_of(end.min(self.now()));
         if let Some((day, known)) = self.workspace.spend.read().as_ref()
             && *day == today
         {
-            return Ok(Arc::clone(known));
+            return Arc::clone(known);
         }
-        let (engine, tenants, frames) = (Arc::clone(self), tenants.to_vec(), frames.to_vec());
-        let compute = move || match engine.prices() {
-            Some(prices) => spend::anomalies(&tenants, &frames, &prices, today, &engine.settings().incidents),
-            None => BTreeMap::new(),
-        };
-        let found = Arc::new(self.parts.compute.run(compute).await?);
+        let settings = self.settings();
+        let found = Arc::new(spend::anomalies(tenants, frames, &prices, today, &settings.incidents));
         *self.workspace.spend.write() = Some((today, Arc::clone(&found)));
-        Ok(found)
+        found
     }
 
     /// What is wrong with some tenants. Those inside of a marker are left out: all
@@ -162,13 +163,12 @@ impl Engine {
         round: &Round,
     ) -> Result<Vec<(TenantId, Found)>, EngineError> {
         let now = self.now();
-        let mut cases = Vec::new();
-        for tenant in tenants {
-            if !round.markers.iter().any(|marker| marker.covers(&tenant.id, now)) {
-                let known = round.open.get(&tenant.id).map(|(incident, _)| incident.clone());
-                cases.push((tenant.id.clone(), self.parts.registry.quotas(&tenant.id).await?, known));
-            }
-        }
+        let is_free = |tenant: &&TenantId| !round.markers.iter().any(|marker| marker.covers(tenant, now));
+        let ids: Vec<&TenantId> = tenants.iter().map(|tenant| &tenant.id).filter(is_free).collect();
+        let quotas = self.parts.registry.quotas_of(&ids, &Resource::ALL).await?;
+        let known = |id: &TenantId| round.open.get(id).map(|(incident, _)| incident.clone());
+        let cases: Vec<Looked> =
+            ids.into_iter().zip(quotas).map(|(id, quotas)| (id.clone(), quotas, known(id))).collect();
         let silent = [
             (FindingKind::SlaBreach, self.is_unheard()),
             (FindingKind::MeterUsedUp, self.has_unheard_meter()),
@@ -179,17 +179,20 @@ impl Engine {
         let (engine, frames, failing) =
             (Arc::clone(self), Arc::clone(&round.frames), Arc::clone(&round.failing));
         let look = move || {
-            let one = |(tenant, quotas, known): (TenantId, Vec<Quota>, Option<Incident>)| {
+            let one = |(tenant, quotas, known): Looked| {
                 let mut found = nothing.clone();
+                let quotas: Vec<Option<(Quota, u64)>> =
+                    quotas.iter().map(Unread::record).collect::<Result<_, RegistryError>>()?;
+                let quotas: Vec<Quota> = quotas.into_iter().flatten().map(|(quota, _)| quota).collect();
                 for frame in &*frames {
                     let source_answers = !failing.contains(&frame.resource);
                     engine.look_at_usage(&tenant, frame, &quotas, known.as_ref(), source_answers, &mut found);
                 }
-                (tenant, found)
+                Ok((tenant, found))
             };
-            cases.into_par_iter().map(one).collect()
+            cases.into_par_iter().map(one).collect::<Result<Vec<(TenantId, Found)>, RegistryError>>()
         };
-        let mut all: Vec<(TenantId, Found)> = self.parts.compute.run(look).await?;
+        let mut all = self.parts.compute.run(look).await??;
         let Round { spend, overruns, breaches, used_up, rolled_back, .. } = round;
         for (tenant, found) in &mut all {
             for of_all in [spend.as_ref(), overruns, breaches, used_up, rolled_back] {
@@ -250,7 +253,7 @@ impl Engine {
         let new_id = || self.parts.ids.incident(now);
         let stepped = lifecycle::step(before, tenant, found, now, settings, new_id);
         let Some((mut incident, change)) = stepped else { return Ok(()) };
-        self.name_peers(&mut incident, round);
+        self.name_peers(&mut incident, round).await?;
         let budget = self.parts.registry.alert_budget(tenant).await?;
         let id = self.parts.ids.notice(now);
         let (notice, budget) =
@@ -272,55 +275,6 @@ impl Engine {
             Err(RegistryError::Store(StoreError::Conflict { .. })) => Ok(()),
             outcome => Ok(outcome?),
         }
-    }
-
-    /// Says of each unusual usage that has no peers yet who moved as well.
-    fn name_peers(&self, incident: &mut Incident, round: &mut Round) {
-        let tenant = incident.tenant.clone();
-        for finding in incident.findings.iter_mut().filter(|finding| finding.is_open()) {
-            let resource = finding.resource.filter(|_| finding.kind == FindingKind::UnusualUsage);
-            if let Some(resource) = resource.filter(|_| finding.peers.is_none()) {
-                finding.peers = self.peers(&tenant, resource, round);
-            }
-        }
-    }
-
-    fn peers(&self, tenant: &TenantId, resource: Resource, round: &mut Round) -> Option<Peers> {
-        let frame = round.frames.iter().find(|frame| frame.resource == resource)?;
-        let groups = round.groups.entry(resource).or_insert_with(|| peers::groups(frame));
-        let tiers = &round.tiers;
-        let (chosen_by, alike): (String, Vec<&TenantId>) = match groups.get(tenant) {
-            Some(own) => {
-                let alike = groups.iter().filter(|(_, group)| *group == own).map(|(other, _)| other);
-                ("tenants whose day has the same shape".to_owned(), alike.collect())
-            }
-            None => {
-                let own = tiers.get(tenant)?;
-                let alike = tiers.iter().filter(|(_, tier)| *tier == own).map(|(other, _)| other);
-                (format!("tenants of the tier {own}"), alike.collect())
-            }
-        };
-        // Of who is not measured, or is silent, nobody knows whether it moved.
-        let (now, settings) = (self.now(), self.settings());
-        let is_measured = |other: &TenantId| {
-            let last = frame.series.get(other).and_then(UsageSeries::last_sample);
-            last.is_some_and(|(at, _)| now.since(at) <= settings.incidents.longest_silence(frame.step))
-        };
-        let alike: Vec<&TenantId> =
-            alike.into_iter().filter(|other| *other != tenant && is_measured(other)).collect();
-        let glances = self.workspace.glances.read();
-        let rules = settings.incidents.run_rules();
-        let moved = |other: &&&TenantId| {
-            let key = SeriesKey { tenant: (**other).clone(), resource };
-            glances.get(&key).is_some_and(|glance| glance.run(rules).is_some())
-        };
-        let moved: Vec<TenantId> = alike.iter().filter(moved).map(|other| (*other).clone()).collect();
-        (!alike.is_empty()).then(|| Peers {
-            chosen_by,
-            count: alike.len() as u64,
-            also_moved_count: moved.len() as u64,
-            also_moved: moved.into_iter().take(PEERS_SHOWN).collect(),
-        })
     }
 
     /// Tells of what the budgets of earlier days kept back, once.

@@ -8,15 +8,21 @@
 //! the tenants of the same tier are the peers.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use linfa::DatasetBase;
 use linfa::traits::{Fit, Predict};
 use linfa_clustering::KMeans;
 use ndarray::Array2;
 
-use crate::domain::{Step, TenantId};
-use crate::series::Frame;
+use super::Round;
+use crate::domain::{Finding, FindingKind, Incident, Peers, Step, TenantId};
+use crate::engine::{Engine, EngineError, SeriesKey};
+use crate::series::{Frame, UsageSeries};
 
+/// Peers that are shown by name.
+const PEERS_SHOWN: usize = 10;
 const HOURS: usize = 24;
 /// The least profiles that are grouped, and the most: more say the same.
 const LEAST_PROFILES: usize = 8;
@@ -27,8 +33,70 @@ const LEAST_GROUPS: usize = 2;
 const MOST_GROUPS: usize = 8;
 const ITERATIONS: u64 = 50;
 
+impl Engine {
+    /// Says of each unusual usage that has no peers yet who moved as well.
+    pub(super) async fn name_peers(
+        &self,
+        incident: &mut Incident,
+        round: &mut Round,
+    ) -> Result<(), EngineError> {
+        for finding in incident.findings.iter_mut().filter(|finding| lacks_peers(finding)) {
+            let frame = round.frames.iter().find(|frame| Some(frame.resource) == finding.resource);
+            let Some(frame) = frame.cloned() else { continue };
+            if let Entry::Vacant(place) = round.groups.entry(frame.resource) {
+                let of = Arc::clone(&frame);
+                place.insert(self.parts.compute.run(move || groups(&of)).await?);
+            }
+            finding.peers = self.peers(&incident.tenant, &frame, round);
+        }
+        Ok(())
+    }
+
+    fn peers(&self, tenant: &TenantId, frame: &Frame, round: &Round) -> Option<Peers> {
+        let (resource, groups) = (frame.resource, round.groups.get(&frame.resource)?);
+        let tiers = &round.tiers;
+        let (chosen_by, alike): (String, Vec<&TenantId>) = match groups.get(tenant) {
+            Some(own) => {
+                let alike = groups.iter().filter(|(_, group)| *group == own).map(|(other, _)| other);
+                ("tenants whose day has the same shape".to_owned(), alike.collect())
+            }
+            None => {
+                let own = tiers.get(tenant)?;
+                let alike = tiers.iter().filter(|(_, tier)| *tier == own).map(|(other, _)| other);
+                (format!("tenants of the tier {own}"), alike.collect())
+            }
+        };
+        // Of who is not measured, or is silent, nobody knows whether it moved.
+        let (now, settings) = (self.now(), self.settings());
+        let is_measured = |other: &TenantId| {
+            let last = frame.series.get(other).and_then(UsageSeries::last_sample);
+            last.is_some_and(|(at, _)| now.since(at) <= settings.incidents.longest_silence(frame.step))
+        };
+        let alike: Vec<&TenantId> =
+            alike.into_iter().filter(|other| *other != tenant && is_measured(other)).collect();
+        let glances = self.workspace.glances.read();
+        let rules = settings.incidents.run_rules();
+        let moved = |other: &&&TenantId| {
+            let key = SeriesKey { tenant: (**other).clone(), resource };
+            glances.get(&key).is_some_and(|glance| glance.run(rules).is_some())
+        };
+        let moved: Vec<TenantId> = alike.iter().filter(moved).map(|other| (*other).clone()).collect();
+        (!alike.is_empty()).then(|| Peers {
+            chosen_by,
+            count: alike.len() as u64,
+            also_moved_count: moved.len() as u64,
+            also_moved: moved.into_iter().take(PEERS_SHOWN).collect(),
+        })
+    }
+}
+
+/// Whether it is to be said of it who moved as well.
+fn lacks_peers(finding: &Finding) -> bool {
+    finding.is_open() && finding.kind == FindingKind::UnusualUsage && finding.peers.is_none()
+}
+
 /// The group of each tenant that has a profile; empty where they are too few.
-pub(super) fn groups(frame: &Frame) -> BTreeMap<TenantId, usize> {
+fn groups(frame: &Frame) -> BTreeMap<TenantId, usize> {
     let profiles: Vec<(&TenantId, [f64; HOURS])> = frame
         .series
         .iter()

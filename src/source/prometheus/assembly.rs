@@ -14,9 +14,9 @@ use crate::ports::{Asked, SourceError};
 use crate::series::UsageSeries;
 
 /// Gathers series on one grid.
-pub(super) struct Assembly<'a> {
+pub(super) struct Assembly {
     asked: Asked,
-    tenant_label: &'a str,
+    tenant_label: String,
     grid: Grid,
     max_series: usize,
     held: BTreeMap<TenantId, Held>,
@@ -40,17 +40,29 @@ pub(super) struct Gathered {
     pub refused: Vec<String>,
 }
 
-impl<'a> Assembly<'a> {
-    pub fn new(asked: Asked, tenant_label: &'a str, grid: Grid, max_series: usize) -> Self {
+impl Assembly {
+    pub fn new(asked: Asked, tenant_label: &str, grid: Grid, max_series: usize) -> Self {
         Assembly {
             asked,
-            tenant_label,
+            tenant_label: tenant_label.to_owned(),
             grid,
             max_series,
             held: BTreeMap::new(),
             doubled: BTreeMap::new(),
             refused: BTreeSet::new(),
         }
+    }
+
+    /// Takes all series of an answer, away from the async threads.
+    pub async fn take_all(mut self, answer: Vec<Series>) -> Result<Self, SourceError> {
+        let asked = self.asked;
+        let take = move || answer.into_iter().try_for_each(|series| self.take(series)).map(|()| self);
+        aside(asked, take).await?
+    }
+
+    /// [Finishes](Self::finish) away from the async threads.
+    pub async fn finished(self, points: usize, max_named: usize) -> Result<Gathered, SourceError> {
+        aside(self.asked, move || self.finish(points, max_named)).await
     }
 
     /// Takes one series of an answer. What lies below zero in it is named and
@@ -85,7 +97,7 @@ impl<'a> Assembly<'a> {
 
     fn tenant_of(&self, series: &Series) -> Result<TenantId, String> {
         let labels = || series.labels();
-        let Some(name) = series.metric.get(self.tenant_label).filter(|name| !name.is_empty()) else {
+        let Some(name) = series.metric.get(&self.tenant_label).filter(|name| !name.is_empty()) else {
             return Err(format!(
                 "{} has no label {:?}; keep it in the expression",
                 labels(),
@@ -140,6 +152,16 @@ impl<'a> Assembly<'a> {
         }
         Gathered { series, refused }
     }
+}
+
+/// Does work on a thread that may take its time.
+async fn aside<T: Send + 'static>(
+    asked: Asked,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, SourceError> {
+    let broken_off =
+        |error| SourceError::Malformed { asked, message: format!("reading it broke off: {error}") };
+    tokio::task::spawn_blocking(work).await.map_err(broken_off)
 }
 
 fn write(values: &mut [f64], grid: Grid, asked: Asked, samples: &[Sample]) -> Result<(), SourceError> {

@@ -200,10 +200,12 @@ impl Client {
         // The server has done its part; another query may go while this answer is read.
         drop(turn);
         // A full answer takes tens of milliseconds to read.
-        let read = tokio::task::spawn_blocking(move || read_series(asked, &body)).await;
+        let grid = query.when.grid();
+        let read = move || read_series(asked, &body).map(|series| back_on_the_points(series, grid));
+        let read = tokio::task::spawn_blocking(read).await;
         let series =
             read.unwrap_or_else(|error| Err(malformed(asked, format!("reading it broke off: {error}"))))?;
-        Ok(Answered { series: back_on_the_points(series, query.when.grid()), was_slow })
+        Ok(Answered { series, was_slow })
     }
 
     async fn send(&self, query: Query<'_>) -> Result<Response, Failure> {

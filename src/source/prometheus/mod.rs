@@ -106,11 +106,8 @@ impl PrometheusSource {
             .ask(self.client.turn().await, query)
             .await
             .map_err(|failure| failure.into_error(asked))?;
-        let mut assembly = self.assembly(asked, grid);
-        for series in answer.series {
-            assembly.take(series)?;
-        }
-        Ok(assembly.finish(grid.points, self.settings.max_refused_named))
+        let assembly = self.assembly(asked, grid).take_all(answer.series).await?;
+        assembly.finished(grid.points, self.settings.max_refused_named).await
     }
 
     fn expression(&self, resource: Resource) -> Result<&str, SourceError> {
@@ -151,7 +148,7 @@ impl PrometheusSource {
         Ok(found.into_iter().map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
     }
 
-    fn assembly(&self, asked: Asked, grid: Grid) -> Assembly<'_> {
+    fn assembly(&self, asked: Asked, grid: Grid) -> Assembly {
         Assembly::new(asked, &self.settings.tenant_label, grid, self.settings.max_series)
     }
 
@@ -238,9 +235,7 @@ impl UsageSource for PrometheusSource {
         let mut assembly = self.assembly(asked, grid);
         let mut broken_off = None;
         while let Some(part) = answers.next().await {
-            for series in part.series {
-                assembly.take(series)?;
-            }
+            assembly = assembly.take_all(part.series).await?;
             if let Some((until, failure)) = part.broken_off {
                 broken_off = Some(BrokenOff { until, error: failure.into_error(asked) });
                 break;
@@ -253,7 +248,7 @@ impl UsageSource for PrometheusSource {
             Some(BrokenOff { until, .. }) => TimeRange { start: grid.start, end: until }.points(grid.step),
             None => grid.points,
         };
-        let gathered = assembly.finish(points, self.settings.max_refused_named);
+        let gathered = assembly.finished(points, self.settings.max_refused_named).await?;
         Ok(Fetched { broken_off, ..fetched(resource, grid, gathered) })
     }
 
