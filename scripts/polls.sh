@@ -38,13 +38,18 @@ until curl -fs "$url/-/ready" >/dev/null; do
   kill -0 $daemon || { cat "$folder/daemon.log"; exit 1; }
   sleep 1
 done
+tenant=$(curl -fsS -H "Authorization: Bearer $token" "$url/v1/tenants?limit=1" | sed 's/.*"id":"\([^"]*\)".*/\1/')
 end=$((SECONDS + seconds))
+# Meanwhile a gateway polls.
+while [ $SECONDS -lt $end ]; do ask "/v1/tenants/$tenant/quotas?[1-1000]"; done &
+poller=$!
 while [ $SECONDS -lt $end ]; do
   for path in /v1/fleet?limit=500 /v1/summary /v1/costs /v1/costs/tenants /v1/costs/focus /v1/reports/fleet \
     '/v1/recommendations?limit=500' '/v1/audit?limit=500' /metrics /metrics/tenants /openapi.json /v1/costs/savings; do
     ask "$path"
   done
 done
+wait $poller
 ask /metrics "$folder/metrics"
 awk -F'[{}" ]+' '
   /^plimsoll_async_poll_duration_seconds_bucket/ { task = $3 == "+Inf" ? $5 : $3 }

@@ -40,6 +40,7 @@ use crate::ports::Reloads;
 use reload::Reloader;
 use server::Routes;
 use work::WorkThreads;
+pub use work::share_out;
 
 /// Everything that a daemon is, ready to serve.
 pub struct App {
@@ -92,7 +93,7 @@ impl App {
         let polls = engine.metrics().polls().clone();
         tokio::spawn(polls.clone().measure_delays());
         let (held, told) = (|| Arc::clone(&engine), || Arc::clone(&deliverer));
-        let work = WorkThreads::start(self.config.store.threads)?;
+        let work = WorkThreads::start(share_out(self.config.store.threads).1)?;
         // It times the polls of each of its steps.
         let driver = work.spawn(drive(held(), grace, stop.clone()));
         let deliveries =

@@ -8,6 +8,13 @@ use anyhow::Context;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
+/// How many of the threads that may wait for the disk are for polls and
+/// deliveries, and how many for work.
+pub fn share_out(threads: usize) -> (usize, usize) {
+    let for_polls = (threads / 4).max(1);
+    (for_polls, threads.saturating_sub(for_polls).max(1))
+}
+
 /// A runtime of its own; what runs on it is given up when this is dropped.
 pub struct WorkThreads(Option<Runtime>, Handle);
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::app::App;
+use crate::app::{App, share_out};
 use crate::config::Config;
 use crate::telemetry;
 
@@ -18,7 +18,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     // keeps memory to give out again.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .max_blocking_threads(config.store.threads)
+        .max_blocking_threads(share_out(config.store.threads).0)
         .build()
         .context("failed to start the threads")?;
     let entered = runtime.enter();

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::member::{self, Ahead, Case, Keeping, Member};
-use super::mixture::mix;
+use super::mixture::{mix, steps_wanted};
 use super::trial::Trial;
 use super::weights::{BLOCKS, Blocks, block_of};
 use super::{Asked, Ensemble, Past, Tried, about, cases, finish, prepare_all, weigh, widen};
@@ -175,22 +175,27 @@ impl Learned {
     ) -> Result<Forecast, Abstention> {
         let Fleet { asked, quantiles, .. } = fleet;
         let history = History::prepare(past.values, past.seasons)?;
-        let (mut ahead, mut totals) = (Vec::with_capacity(self.parts.len()), [0.0; BLOCKS]);
-        let mut reason = Abstention::NoSamples;
-        for part in &self.parts {
-            match fleet.part_ahead(part, &history, fresh, steps) {
-                Ok(values) => {
-                    totals.iter_mut().zip(part.weights).for_each(|(total, weight)| *total += weight);
-                    ahead.push((values, &part.weights));
-                }
-                Err(abstention) => reason = abstention,
-            }
+        let look = |part: &Part, steps| match steps {
+            0 => Ok(Array2::zeros((0, asked.levels.len()))),
+            steps => fleet.part_ahead(part, &history, fresh, steps),
+        };
+        // What counts nowhere is not looked at.
+        let all = totals(&self.parts);
+        let short = |part: &Part| look(part, steps_wanted(&part.weights, &all, steps));
+        let mut looked: Vec<_> = self.parts.iter().map(short).collect();
+        if looked.iter().any(Result::is_err) {
+            // Without some of them what weighs little may count.
+            looked = self.parts.iter().map(|part| look(part, steps)).collect();
         }
+        let (parts, values): (Vec<&Part>, Vec<&Array2<f64>>) =
+            self.parts.iter().zip(&looked).filter_map(|(part, one)| Some((part, one.as_ref().ok()?))).unzip();
+        let left = totals(parts.iter().copied());
         // A block without any of its members has no forecast.
-        if (0..steps).any(|step| totals[block_of(step)] <= 0.0) {
-            return Err(reason);
+        if (0..steps).any(|step| left[block_of(step)] <= 0.0) {
+            let reason = looked.into_iter().rev().find_map(Result::err);
+            return Err(reason.unwrap_or(Abstention::NoSamples));
         }
-        let ahead: Vec<_> = ahead.iter().map(|(values, weights)| (values, *weights)).collect();
+        let ahead: Vec<_> = values.into_iter().zip(parts.iter().map(|part| &part.weights)).collect();
         let mut values = mix(&ahead, &asked.levels);
         widen(&mut values, asked.median, self.widening);
         Ok(finish(&history, values, asked.median, quantiles, Vec::new()))
@@ -204,6 +209,12 @@ impl Learned {
         };
         size_of::<Self>() + self.parts.iter().map(part).sum::<usize>()
     }
+}
+
+/// What parts weigh together.
+fn totals<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Blocks {
+    let add = |totals: Blocks, part: &Part| std::array::from_fn(|block| totals[block] + part.weights[block]);
+    parts.into_iter().fold([0.0; BLOCKS], add)
 }
 
 #[cfg(test)]

@@ -13,23 +13,34 @@ use crate::series::stats::Order;
 /// A member that weighs less than this share in a block is left out of it.
 const LEAST_SHARE: f64 = 0.01;
 
+/// Whether a weight counts beside all others of its block, which are `total`
+/// together.
+fn is_heavy(weight: f64, total: f64) -> bool {
+    weight > 0.0 && weight >= LEAST_SHARE * total
+}
+
+/// How many of so many steps a part is looked at, where all weigh `totals`.
+pub(super) fn steps_wanted(weights: &Blocks, totals: &Blocks, steps: usize) -> usize {
+    let counts = |step: &usize| is_heavy(weights[block_of(*step)], totals[block_of(*step)]);
+    (0..steps).rev().find(counts).map_or(0, |last| last + 1)
+}
+
 /// The quantiles of the mixture of `parts`, each of shape `[horizon, levels]`
-/// with its weights; shape `[horizon, levels]`. A step at which no part weighs
-/// anything stays 0.
+/// with its weights, or shorter where it weighs nothing later; shape `[horizon,
+/// levels]`. A step at which no part weighs anything stays 0.
 pub(super) fn mix(parts: &[(&Array2<f64>, &Blocks)], levels: &[f64]) -> Array2<f64> {
-    let horizon = parts.first().map_or(0, |(values, _)| values.nrows());
+    let horizon = parts.iter().map(|(values, _)| values.nrows()).max().unwrap_or(0);
     let mut mixed = Array2::zeros((horizon, levels.len()));
     let Some(mut climb) = Climb::new(parts, levels) else { return mixed };
     let mut heavy = Vec::with_capacity(parts.len());
     for (step, mut row) in mixed.rows_mut().into_iter().enumerate() {
         let block = block_of(step);
         let total: f64 = parts.iter().map(|(_, weights)| weights[block]).sum();
-        let is_heavy = |weight: f64| weight > 0.0 && weight >= LEAST_SHARE * total;
         heavy.clear();
         heavy.extend(
             parts
                 .iter()
-                .filter(|(_, weights)| is_heavy(weights[block]))
+                .filter(|(values, weights)| step < values.nrows() && is_heavy(weights[block], total))
                 .filter_map(|(values, weights)| Some((weights[block], values.row(step).to_slice()?))),
         );
         match heavy.as_slice() {
@@ -220,6 +231,22 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_a_part_says_where_it_weighs_nothing_is_not_needed() {
+        let steps = 30;
+        let row = |base: f64| Array2::from_shape_fn((steps, 3), |(step, level)| base + (step * level) as f64);
+        let (soon, later) = (row(1.0), row(5.0));
+        let weights = [[0.7, 0.4, 0.001, 0.0], [0.3, 0.6, 0.999, 1.0]];
+        let totals = [1.0; 4];
+        let wanted = weights.map(|one| steps_wanted(&one, &totals, steps));
+        assert_eq!(wanted, [12, 30]);
+        assert_eq!(steps_wanted(&[0.0; 4], &totals, steps), 0);
+        let levels = [0.1, 0.5, 0.9];
+        let short = soon.slice_axis(ndarray::Axis(0), (..wanted[0]).into()).to_owned();
+        let whole = mix(&[(&soon, &weights[0]), (&later, &weights[1])], &levels);
+        assert_eq!(mix(&[(&short, &weights[0]), (&later, &weights[1])], &levels), whole);
     }
 
     #[test]
