@@ -1,8 +1,7 @@
 //! Around every request: its id, its trace, its metrics, its time limit, and headers that
 //! keep browsers from doing harm with the answer.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
@@ -66,22 +65,21 @@ pub async fn observe(State(state): State<ApiState>, mut request: Request, next: 
         )
     };
     let is_light = request.method().is_safe() && LIGHT.contains(&&*route);
-    let (metrics, aside) = (Arc::clone(state.engine.metrics()), state.aside.clone());
-    let polls = metrics.polls().clone();
-    let answer = REQUEST.scope(id.clone(), async move {
-        let response = in_time(&state, request, next).await;
-        let (status, took) = (response.status().as_u16(), begun.elapsed());
-        metrics.answered(method.as_str(), &route, status, took);
-        Span::current().record("status", status);
-        tracing::debug!(status, ?took, "answered");
-        response
-    });
+    let (metrics, limit) = (state.engine.metrics(), state.settings.request_time_out);
     let task = if is_light { "polls" } else { "requests" };
-    let answer = telemetry::traced(span, parent, polls.timed(task, answer));
-    let mut response = match aside.filter(|_| !is_light) {
-        Some(threads) => answer_on(&threads, answer).await,
-        None => answer.await,
+    let answer = metrics.polls().timed(task, next.run(request));
+    let answer = REQUEST.scope(id.clone(), telemetry::traced(span.clone(), parent, answer));
+    let response = async {
+        match state.aside.as_ref().filter(|_| !is_light) {
+            Some(threads) => in_time(limit, answer_on(threads, answer)).await,
+            None => in_time(limit, answer).await,
+        }
     };
+    let mut response = REQUEST.scope(id.clone(), response).await;
+    let (status, took) = (response.status().as_u16(), begun.elapsed());
+    metrics.answered(method.as_str(), &route, status, took);
+    span.record("status", status);
+    span.in_scope(|| tracing::debug!(status, ?took, "answered"));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -95,6 +93,7 @@ async fn answer_on(threads: &Handle, answer: impl Future<Output = Response> + Se
     running.spawn_on(answer, threads);
     match running.join_next().await {
         Some(Ok(response)) => response,
+        // A panic of a handler is caught before.
         _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops").into_response(),
     }
 }
@@ -110,9 +109,8 @@ fn id_of(request: &Request) -> String {
 }
 
 /// Gives a request up that takes too long.
-async fn in_time(state: &ApiState, request: Request, next: Next) -> Response {
-    let limit = state.settings.request_time_out;
-    match tokio::time::timeout(limit, next.run(request)).await {
+async fn in_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(limit, answer).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -91,13 +91,13 @@ impl App {
         let (reloads, asked) = Reloads::channel();
         let (engine, deliverer) = (self.engine, self.deliverer);
         let polls = engine.metrics().polls().clone();
-        tokio::spawn(polls.clone().measure_delays());
+        tokio::spawn(polls.clone().measure_delays("polls"));
         let (held, told) = (|| Arc::clone(&engine), || Arc::clone(&deliverer));
         let work = WorkThreads::start(share_out(self.config.store.threads).1)?;
-        // It times the polls of each of its steps.
+        work.spawn(polls.clone().measure_delays("work"));
+        // It times the turns of each of its steps.
         let driver = work.spawn(drive(held(), grace, stop.clone()));
-        let deliveries =
-            tokio::spawn(polls.timed("deliveries", drive_deliveries(told(), grace, stop.clone())));
+        let deliveries = work.spawn(polls.timed("deliveries", drive_deliveries(told(), grace, stop.clone())));
         let reconciler = work.spawn(polls.timed("reconciler", drive_reconciler(held(), stop.clone())));
         let rollouts = work.spawn(polls.timed("rollouts", drive_rollouts(held(), stop.clone())));
         let metering = work.spawn(polls.timed("metering", drive_metering(held(), stop.clone())));

@@ -1,6 +1,6 @@
-//! Threads for what takes its time: the engine's steps, and answers that are
-//! made from much. Those that take requests in, answer polls of quotas and
-//! deliver notices are others, so that nobody there waits behind a report.
+//! Threads for what takes its time: the engine's steps, deliveries, and answers
+//! that are made from much. Those that take requests in and answer polls of
+//! quotas are others, so that nobody there waits behind a report.
 
 use std::future::Future;
 
@@ -8,8 +8,8 @@ use anyhow::Context;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// How many of the threads that may wait for the disk are for polls and
-/// deliveries, and how many for work.
+/// How many of the threads that may wait for the disk are for polls,
+/// and how many for work.
 pub fn share_out(threads: usize) -> (usize, usize) {
     let for_polls = (threads / 4).max(1);
     (for_polls, threads.saturating_sub(for_polls).max(1))

@@ -90,7 +90,8 @@ impl Store {
             threads: section.count(
                 "threads",
                 "The most threads that wait for the disk at once, for reads of the state and of usage and for \
-                 files. Further reads wait for one. Each keeps some hundred KiB of memory.",
+                 files. Further reads wait for one. A quarter of them is for polls of quotas alone. Each keeps some \
+                 hundred KiB of memory.",
                 32,
                 4..=512,
             ),

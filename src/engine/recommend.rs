@@ -40,10 +40,14 @@ struct ToWrite {
     needed: Option<f64>,
 }
 
+/// What follows from sizing a quota.
 enum What {
+    /// A change is proposed.
     Propose(Box<Proposal>),
     /// What waited is taken back, since this is said now.
     TakeBack(AssessmentKind),
+    /// Nothing is to be written down: this is said as before.
+    Note(AssessmentKind),
 }
 
 impl Engine {
@@ -135,30 +139,39 @@ impl Engine {
         self.workspace.put_tier_fit(&tenant.id, fit.clone());
         let mut to_write = Vec::new();
         for (Stands { quota, waiting, refusal }, outcome, need) in sized.into_iter().flatten() {
-            let what = match self.unless_refused(&quota, refusal, outcome) {
-                Outcome::Change(mut proposal) => {
-                    proposal.evidence.tier_fit.clone_from(&fit);
-                    let covers = |(known, _): &&(RecommendationRecord, u64)| {
-                        known.covers(proposal.limit, quota.generation, self.now())
-                    };
-                    match waiting.as_ref().filter(covers) {
-                        Some((known, _)) => Err(AssessmentKind::Change(known.recommendation.id)),
-                        None => Ok(What::Propose(proposal)),
-                    }
-                }
-                Outcome::Keep(reason) => said(AssessmentKind::Keep(reason.to_string()), waiting.as_ref()),
-                Outcome::Abstain(reason) => {
-                    said(AssessmentKind::Abstain(reason.to_string()), waiting.as_ref())
-                }
-            };
-            match what {
-                Ok(what) => {
-                    to_write.push(ToWrite { tenant: place, quota, waiting, what, needed: need.most });
-                }
-                Err(kind) => self.assess(&tenant.id, quota.resource, kind, need.most),
+            let outcome = self.unless_refused(&quota, refusal, outcome);
+            match self.what_follows(&quota, waiting.as_ref(), outcome, fit.as_ref()) {
+                What::Note(kind) => self.assess(&tenant.id, quota.resource, kind, need.most),
+                what => to_write.push(ToWrite { tenant: place, quota, waiting, what, needed: need.most }),
             }
         }
         Ok(to_write)
+    }
+
+    fn what_follows(
+        &self,
+        quota: &Quota,
+        waiting: Option<&(RecommendationRecord, u64)>,
+        outcome: Outcome,
+        fit: Option<&TierFit>,
+    ) -> What {
+        let kind = match outcome {
+            Outcome::Change(mut proposal) => {
+                let known = waiting.map(|(known, _)| known);
+                return match known.filter(|known| known.covers(proposal.limit, quota.generation, self.now()))
+                {
+                    Some(known) => What::Note(AssessmentKind::Change(known.recommendation.id)),
+                    None => {
+                        proposal.evidence.tier_fit = fit.cloned();
+                        What::Propose(proposal)
+                    }
+                };
+            }
+            Outcome::Keep(reason) => AssessmentKind::Keep(reason.to_string()),
+            Outcome::Abstain(reason) => AssessmentKind::Abstain(reason.to_string()),
+        };
+        let waits = waiting.is_some_and(|(known, _)| known.state == RecommendationState::Proposed);
+        if waits { What::TakeBack(kind) } else { What::Note(kind) }
     }
 
     /// What should become of a quota, and what its tenant needs.
@@ -228,6 +241,14 @@ impl Engine {
         let ToWrite { quota, waiting, what, needed, .. } = one;
         let (kind, is_new) = match what {
             What::Propose(proposal) => {
+                // Somebody changed the quota, or took a change back, while this was computed.
+                match self.parts.registry.quota(&tenant.id, quota.resource).await {
+                    Ok(now) if now.generation == quota.generation => {}
+                    Ok(_) | Err(RegistryError::NoSuchQuota(..) | RegistryError::NoSuchTenant(_)) => {
+                        return Ok(false);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
                 let recommendation = self.recommendation(tenant, &quota, *proposal);
                 match self.parts.registry.propose_after(waiting, recommendation).await {
                     Ok(proposed) => {
@@ -244,6 +265,7 @@ impl Engine {
                     Err(error) => return Err(error.into()),
                 }
             }
+            What::Note(kind) => (kind, false),
             What::TakeBack(kind) => {
                 if let Some((waiting, version)) = waiting {
                     match self.parts.registry.take_back(&waiting, version).await {
@@ -329,10 +351,4 @@ impl Engine {
         let prices = self.prices().ok_or(NoPrice::NoBook)?;
         prices.of_change(tenant, resource, (current, proposed), self.now())
     }
-}
-
-/// What is said where nothing is proposed, with what waited taken back first.
-fn said(kind: AssessmentKind, waiting: Option<&(RecommendationRecord, u64)>) -> Result<What, AssessmentKind> {
-    let waits = waiting.is_some_and(|(known, _)| known.state == RecommendationState::Proposed);
-    if waits { Ok(What::TakeBack(kind)) } else { Err(kind) }
 }

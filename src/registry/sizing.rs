@@ -83,9 +83,10 @@ impl Registry {
         resources: &[Resource],
     ) -> Result<Vec<Vec<Before>>, RegistryError> {
         let keys = keys(tenants, resources);
-        let quotas = self.read_all(Table::Quotas, keys.clone()).await?;
+        // First, so that what is approved meanwhile is no longer as it was read.
+        let mut waiting = self.all_that_wait(keys.clone()).await?.into_iter();
         let refusals = self.read_all(Table::Refusals, keys.clone()).await?;
-        let mut waiting = self.all_that_wait(keys).await?.into_iter();
+        let quotas = self.read_all(Table::Quotas, keys).await?;
         let before = |(quota, refusal)| Before { quota, refusal, waiting: waiting.next().flatten() };
         let all = quotas.into_iter().zip(refusals).map(before).collect();
         Ok(by_tenant(all, resources.len()))

@@ -181,6 +181,37 @@ async fn what_was_rejected_is_not_put_to_people_again_at_once() {
 }
 
 #[tokio::test]
+async fn who_decides_between_the_reading_of_many_and_the_writing_of_one_is_not_overruled() {
+    let (registry, _) = registry().await;
+    let first = registry.propose(recommendation(1, 4.0, 1)).await.unwrap().id();
+    let (tenant, nobody) = (acme(), "nobody".parse().unwrap());
+    let resources = [CPU, Resource::MemoryGb];
+    let read = async || {
+        let all = registry.before_sizing(&[&nobody, &tenant], &resources).await.unwrap();
+        let stands: Vec<Vec<Option<Stands>>> =
+            all.iter().map(|some| some.iter().map(|one| one.stands().unwrap()).collect()).collect();
+        stands
+    };
+    let mut all = read().await;
+    assert!(all[0].iter().all(Option::is_none), "of a tenant that there is not");
+    let [Some(cpu), Some(memory)] = &mut all[1][..] else { panic!("two quotas") };
+    assert_eq!((cpu.quota.resource, memory.quota.resource), (CPU, Resource::MemoryGb));
+    assert!(memory.waiting.is_none() && cpu.refusal.is_none());
+    let waiting = cpu.waiting.take().unwrap();
+    assert_eq!(waiting.0.recommendation.id, first);
+    registry.reject(first, Actor::Person("ann".to_owned()), "no".to_owned(), None).await.unwrap();
+    let over = registry.propose_after(Some(waiting.clone()), recommendation(2, 9.0, 1)).await;
+    assert!(matches!(over, Err(RegistryError::Store(StoreError::Conflict { .. }))), "{over:?}");
+    let back = registry.take_back(&waiting.0, waiting.1).await;
+    assert!(matches!(back, Err(RegistryError::Store(StoreError::Conflict { .. }))), "{back:?}");
+    assert_eq!(state_of(&registry, 1).await, "rejected");
+    let again = read().await.swap_remove(1).swap_remove(0).unwrap();
+    assert_eq!(again.refusal.unwrap().reason, "no");
+    let quotas = registry.quotas_of(&[&tenant], &resources).await.unwrap();
+    assert_eq!(quotas[0].len(), 2);
+}
+
+#[tokio::test]
 async fn what_waits_expires_at_its_time_also_after_a_restart() {
     let (registry, clock) = registry().await;
     assert_eq!(registry.expire().await.unwrap(), 0, "nothing waits yet");

@@ -37,6 +37,7 @@ fn filled() -> Metrics {
     metrics.answered("GET", "/metrics", 200, second);
     metrics.delivered("slack", "taken");
     drop(metrics.polls().timed("requests", std::future::ready(())));
+    metrics.polls().was_late("polls", second);
     metrics
 }
 

@@ -2,7 +2,7 @@
 //! as a histogram by the task's name, and those that take longer than a
 //! millisecond are named in the log. Work that computes or waits for a disk
 //! belongs on other threads. What other threads had of the processor meanwhile
-//! is left out.
+//! is left out, but where the task waited for something, too.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -31,7 +31,7 @@ type Labels = [(&'static str, &'static str); 1];
 pub struct Polls {
     durations: Family<Labels, Histogram, fn() -> Histogram>,
     long: Family<Labels, Counter>,
-    late: Histogram,
+    late: Family<Labels, Histogram, fn() -> Histogram>,
 }
 
 impl Default for Polls {
@@ -40,7 +40,7 @@ impl Default for Polls {
         Polls {
             durations: Family::new_with_constructor(histogram),
             long: Family::default(),
-            late: histogram(),
+            late: Family::new_with_constructor(histogram),
         }
     }
 }
@@ -63,13 +63,17 @@ impl Polls {
         Timed { future, task, durations, long }
     }
 
-    /// Measures how late tasks come to their turn, for ever.
-    pub async fn measure_delays(self) {
+    /// Measures how late tasks come to their turn on these threads, for ever.
+    pub async fn measure_delays(self, threads: &'static str) {
         loop {
             let begun = Instant::now();
             tokio::time::sleep(EVERY).await;
-            self.late.observe(begun.elapsed().saturating_sub(EVERY).as_secs_f64());
+            self.was_late(threads, begun.elapsed().saturating_sub(EVERY));
         }
+    }
+
+    pub(super) fn was_late(&self, threads: &'static str, by: Duration) {
+        self.late.get_or_create(&[("threads", threads)]).observe(by.as_secs_f64());
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ports::TargetError;
 use crate::security::Addresses;
 
 /// Free space below which a store soon can't be written to.
-const LITTLE_SPACE: u64 = 1 << 30;
+const LITTLE_SPACE: f64 = (1_u64 << 30) as f64;
 /// How long a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A tenant that nobody has.
@@ -90,8 +90,9 @@ fn room(folder: &Path) -> Checked {
     match nix::sys::statvfs::statvfs(there) {
         Err(error) => Checked::doubtful("store", format!("{shown}: {error}"), "see what is mounted there"),
         Ok(space) => {
-            let free = space.blocks_available().saturating_mul(space.fragment_size());
-            let found = format!("{:.1} GB are free in {shown}", free as f64 / 1e9);
+            // Systems count in numbers of their own widths.
+            let free = space.blocks_available() as f64 * space.fragment_size() as f64;
+            let found = format!("{:.1} GB are free in {shown}", free / 1e9);
             match free < LITTLE_SPACE {
                 true => Checked::doubtful("store", found, "make room; a full disk stops all writes"),
                 false => Checked::good("store", found),

@@ -184,15 +184,22 @@ impl Engine {
                 let quotas: Vec<Option<(Quota, u64)>> =
                     quotas.iter().map(Unread::record).collect::<Result<_, RegistryError>>()?;
                 let quotas: Vec<Quota> = quotas.into_iter().flatten().map(|(quota, _)| quota).collect();
+                if quotas.is_empty() {
+                    // It was removed meanwhile.
+                    return Ok(None);
+                }
                 for frame in &*frames {
                     let source_answers = !failing.contains(&frame.resource);
                     engine.look_at_usage(&tenant, frame, &quotas, known.as_ref(), source_answers, &mut found);
                 }
-                Ok((tenant, found))
+                Ok(Some((tenant, found)))
             };
-            cases.into_par_iter().map(one).collect::<Result<Vec<(TenantId, Found)>, RegistryError>>()
+            cases
+                .into_par_iter()
+                .filter_map(|case| one(case).transpose())
+                .collect::<Result<Vec<_>, RegistryError>>()
         };
-        let mut all = self.parts.compute.run(look).await??;
+        let mut all: Vec<(TenantId, Found)> = self.parts.compute.run(look).await??;
         let Round { spend, overruns, breaches, used_up, rolled_back, .. } = round;
         for (tenant, found) in &mut all {
             for of_all in [spend.as_ref(), overruns, breaches, used_up, rolled_back] {

@@ -26,8 +26,8 @@ pub(super) fn steps_wanted(weights: &Blocks, totals: &Blocks, steps: usize) -> u
 }
 
 /// The quantiles of the mixture of `parts`, each of shape `[horizon, levels]`
-/// with its weights, or shorter where it weighs nothing later; shape `[horizon,
-/// levels]`. A step at which no part weighs anything stays 0.
+/// with its weights, or shorter where it does not count later; shape `[horizon,
+/// levels]` of the longest. A step at which no part weighs anything stays 0.
 pub(super) fn mix(parts: &[(&Array2<f64>, &Blocks)], levels: &[f64]) -> Array2<f64> {
     let horizon = parts.iter().map(|(values, _)| values.nrows()).max().unwrap_or(0);
     let mut mixed = Array2::zeros((horizon, levels.len()));

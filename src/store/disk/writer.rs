@@ -14,7 +14,7 @@ use super::layout::{Layout, wait_until_free};
 use super::opening::Opened;
 use super::rewrite::{Rewriting, Room};
 use super::tally::Tally;
-use super::tree::{Tree, Writes};
+use super::tree::{DiskKind, Tree, Writes};
 use super::{DiskSettings, Shared, io_error, seal};
 use crate::ports::{Batch, StoreError, Write};
 use crate::store::files;
@@ -225,12 +225,25 @@ impl Writer {
         *shared.view.write() = None;
         drop(tree);
         let free = wait_until_free(&layout.file());
-        if synced.is_ok() && free.is_ok() && end_step("counted", layout.write_seen(tally.commits)) {
+        let whole = || end_step("verified", verify(&layout, settings.cache_bytes));
+        if synced.is_ok() && free.is_ok() && whole() && end_step("counted", layout.write_seen(tally.commits))
+        {
             end_step("sealed", seal::write(&layout, copied));
         }
         drop(lock);
         synced.and(free)
     }
+}
+
+/// Reads redb's pages once more and holds them against their checksums: where
+/// the seal is whole, the next start does not, and what was damaged meanwhile
+/// must not be sealed.
+fn verify(layout: &Layout, cache_bytes: u64) -> io::Result<()> {
+    if layout.kind() == DiskKind::Redb {
+        drop(layout.kind().open(&layout.values(), cache_bytes).map_err(io::Error::other)?);
+        wait_until_free(&layout.file()).map_err(io::Error::other)?;
+    }
+    Ok(())
 }
 
 /// Whether a step of an orderly end worked out. All values are durable by
