@@ -41,7 +41,7 @@ done
 tenant=$(curl -fsS -H "Authorization: Bearer $token" "$url/v1/tenants?limit=1" | sed 's/.*"id":"\([^"]*\)".*/\1/')
 end=$((SECONDS + seconds))
 # Meanwhile a gateway polls.
-while [ $SECONDS -lt $end ]; do ask "/v1/tenants/$tenant/quotas?[1-1000]"; done &
+while [ $SECONDS -lt $end ]; do ask "/v1/tenants/$tenant/quotas#[1-1000]"; done &
 poller=$!
 while [ $SECONDS -lt $end ]; do
   for path in /v1/fleet?limit=500 /v1/summary /v1/costs /v1/costs/tenants /v1/costs/focus /v1/reports/fleet \
