@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use rayon::iter::Either;
 use rayon::prelude::*;
 
 use super::pools::Known;
@@ -34,20 +35,18 @@ struct ToWrite {
     /// The place of its tenant.
     tenant: usize,
     quota: Quota,
-    /// What was waiting.
-    waiting: Option<(RecommendationRecord, u64)>,
     what: What,
     needed: Option<f64>,
 }
 
-/// What follows from sizing a quota.
+/// A recommendation that was read, with its version.
+type Waiting = (RecommendationRecord, u64);
+
 enum What {
-    /// A change is proposed.
-    Propose(Box<Proposal>),
+    /// A change is proposed, in the place of what waited.
+    Propose(Box<Proposal>, Option<Waiting>),
     /// What waited is taken back, since this is said now.
-    TakeBack(AssessmentKind),
-    /// Nothing is to be written down: this is said as before.
-    Note(AssessmentKind),
+    TakeBack(Waiting, AssessmentKind),
 }
 
 impl Engine {
@@ -140,38 +139,43 @@ impl Engine {
         let mut to_write = Vec::new();
         for (Stands { quota, waiting, refusal }, outcome, need) in sized.into_iter().flatten() {
             let outcome = self.unless_refused(&quota, refusal, outcome);
-            match self.what_follows(&quota, waiting.as_ref(), outcome, fit.as_ref()) {
-                What::Note(kind) => self.assess(&tenant.id, quota.resource, kind, need.most),
-                what => to_write.push(ToWrite { tenant: place, quota, waiting, what, needed: need.most }),
+            match self.what_follows(&quota, waiting, outcome, fit.as_ref()) {
+                Either::Left(what) => {
+                    to_write.push(ToWrite { tenant: place, quota, what, needed: need.most })
+                }
+                Either::Right(kind) => self.assess(&tenant.id, quota.resource, kind, need.most),
             }
         }
         Ok(to_write)
     }
 
+    /// What is to be written down, or else what is only noted.
     fn what_follows(
         &self,
         quota: &Quota,
-        waiting: Option<&(RecommendationRecord, u64)>,
+        waiting: Option<Waiting>,
         outcome: Outcome,
         fit: Option<&TierFit>,
-    ) -> What {
+    ) -> Either<What, AssessmentKind> {
         let kind = match outcome {
             Outcome::Change(mut proposal) => {
-                let known = waiting.map(|(known, _)| known);
-                return match known.filter(|known| known.covers(proposal.limit, quota.generation, self.now()))
-                {
-                    Some(known) => What::Note(AssessmentKind::Change(known.recommendation.id)),
-                    None => {
-                        proposal.evidence.tier_fit = fit.cloned();
-                        What::Propose(proposal)
-                    }
+                let known = waiting.as_ref().map(|(known, _)| known);
+                let covers = |known: &&RecommendationRecord| {
+                    known.covers(proposal.limit, quota.generation, self.now())
                 };
+                if let Some(known) = known.filter(covers) {
+                    return Either::Right(AssessmentKind::Change(known.recommendation.id));
+                }
+                proposal.evidence.tier_fit = fit.cloned();
+                return Either::Left(What::Propose(proposal, waiting));
             }
             Outcome::Keep(reason) => AssessmentKind::Keep(reason.to_string()),
             Outcome::Abstain(reason) => AssessmentKind::Abstain(reason.to_string()),
         };
-        let waits = waiting.is_some_and(|(known, _)| known.state == RecommendationState::Proposed);
-        if waits { What::TakeBack(kind) } else { What::Note(kind) }
+        match waiting.filter(|(known, _)| known.state == RecommendationState::Proposed) {
+            Some(waiting) => Either::Left(What::TakeBack(waiting, kind)),
+            None => Either::Right(kind),
+        }
     }
 
     /// What should become of a quota, and what its tenant needs.
@@ -238,9 +242,9 @@ impl Engine {
     /// Writes down what was said of a quota; gives whether a new
     /// recommendation waits.
     async fn write_down(&self, tenant: &Tenant, one: ToWrite) -> Result<bool, EngineError> {
-        let ToWrite { quota, waiting, what, needed, .. } = one;
+        let ToWrite { quota, what, needed, .. } = one;
         let (kind, is_new) = match what {
-            What::Propose(proposal) => {
+            What::Propose(proposal, waiting) => {
                 // Somebody changed the quota, or took a change back, while this was computed.
                 match self.parts.registry.quota(&tenant.id, quota.resource).await {
                     Ok(now) if now.generation == quota.generation => {}
@@ -265,13 +269,10 @@ impl Engine {
                     Err(error) => return Err(error.into()),
                 }
             }
-            What::Note(kind) => (kind, false),
-            What::TakeBack(kind) => {
-                if let Some((waiting, version)) = waiting {
-                    match self.parts.registry.take_back(&waiting, version).await {
-                        Ok(()) | Err(RegistryError::Store(StoreError::Conflict { .. })) => {}
-                        Err(error) => return Err(error.into()),
-                    }
+            What::TakeBack((waiting, version), kind) => {
+                match self.parts.registry.take_back(&waiting, version).await {
+                    Ok(()) | Err(RegistryError::Store(StoreError::Conflict { .. })) => {}
+                    Err(error) => return Err(error.into()),
                 }
                 (kind, false)
             }

@@ -79,15 +79,16 @@ impl Filter {
 }
 
 impl Registry {
-    /// Lets a recommendation wait for a decision, in the place of any other of
-    /// the same quota. One that says the same as the one waiting is dropped.
+    /// [Proposes](Self::propose_after) in the place of what is waiting now.
+    #[cfg(test)]
     pub async fn propose(&self, new: Recommendation) -> Result<Proposed, RegistryError> {
         let waiting = self.waiting(&new.tenant, new.resource).await?;
         self.propose_after(waiting, new).await
     }
 
-    /// The same where it is known what was [waiting](Self::waiting). Who decided on
-    /// that since then is not overruled: the write is in conflict.
+    /// Lets a recommendation wait for a decision, in the place of what was
+    /// [waiting](Self::waiting) for the same quota. One that says the same is
+    /// dropped. Who decided since then is not overruled: the write is in conflict.
     pub async fn propose_after(
         &self,
         waiting: Option<(RecommendationRecord, u64)>,
@@ -112,8 +113,8 @@ impl Registry {
         Ok(Proposed::New(id))
     }
 
-    /// Takes back the recommendation that waits for a quota, if one does: the
-    /// quota fits now, or nothing can be said of it any more.
+    /// [Takes back](Self::take_back) what is waiting now.
+    #[cfg(test)]
     pub async fn withdraw(&self, tenant: &TenantId, resource: Resource) -> Result<(), RegistryError> {
         match self.waiting(tenant, resource).await? {
             Some((waiting, version)) => self.take_back(&waiting, version).await,
@@ -121,7 +122,8 @@ impl Registry {
         }
     }
 
-    /// Takes back what is known to wait, unless somebody has spoken of it.
+    /// Takes back what is known to wait, unless somebody has spoken of it: the
+    /// quota fits now, or nothing can be said of it any more.
     pub async fn take_back(&self, waiting: &RecommendationRecord, version: u64) -> Result<(), RegistryError> {
         if waiting.state != RecommendationState::Proposed {
             return Ok(());

@@ -1,21 +1,9 @@
 //! What was turned down or rolled back, by quota: the last of each, so that it
 //! is not proposed again for a while.
 
-use super::{Registry, RegistryError, put, resource_key};
+use super::{put, resource_key};
 use crate::domain::{Refusal, Resource, TenantId};
 use crate::ports::{Expect, StoreError, Table, Write};
-
-impl Registry {
-    /// The last refusal of a quota; it may be over.
-    pub async fn refusal(
-        &self,
-        tenant: &TenantId,
-        resource: Resource,
-    ) -> Result<Option<Refusal>, RegistryError> {
-        let found = self.read(Table::Refusals, &resource_key(tenant, resource)).await?;
-        Ok(found.map(|(refusal, _)| refusal))
-    }
-}
 
 /// Remembers a refusal.
 pub(super) fn put_refusal(

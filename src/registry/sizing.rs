@@ -42,7 +42,7 @@ pub struct Stands {
     pub quota: Quota,
     /// See [`Registry::waiting`].
     pub waiting: Option<(RecommendationRecord, u64)>,
-    /// See [`Registry::refusal`].
+    /// The last refusal of the quota; it may be over.
     pub refusal: Option<Refusal>,
 }
 

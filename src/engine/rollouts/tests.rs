@@ -129,7 +129,8 @@ async fn what_does_harm_takes_itself_back_and_is_told_and_remembered() {
     let finding = incident.open_findings().find(|one| one.kind == FindingKind::RolledBack).unwrap();
     assert!(finding.text.contains("smaller") && finding.text.contains("2.05"), "{}", finding.text);
     assert!(incident.holds_changes());
-    let refusal = engine.registry().refusal(&acme, CPU).await.unwrap().unwrap();
+    let before = engine.registry().before_sizing(&[&acme], &[CPU]).await.unwrap();
+    let refusal = before[0][0].stands().unwrap().unwrap().refusal.unwrap();
     assert_eq!((refusal.refused, refusal.current), (2.05, 8.0));
     assert_eq!((refusal.by, back.taken_back_by), (Actor::Daemon, Some(Actor::Daemon)), "nobody asked for it");
 }

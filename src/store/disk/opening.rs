@@ -84,11 +84,7 @@ fn open_here(layout: &Layout, settings: &DiskSettings) -> Result<Opened, StoreEr
     refuse_another_kind(layout)?;
     layout.prepare().map_err(io_error)?;
     let Unsealed { is_known, problem } = break_seal(layout, settings)?;
-    let (kind, values) = (layout.kind(), layout.values());
-    let mut tree = match is_known {
-        true => kind.open_known(&values, settings.cache_bytes)?,
-        false => kind.open(&values, settings.cache_bytes)?,
-    };
+    let mut tree = layout.kind().open_known(&layout.values(), settings.cache_bytes, is_known)?;
     let found = inspect::inspect(&*tree, layout)?;
     let mut problems: Vec<String> = problem.into_iter().collect();
     problems.extend(found.problems());

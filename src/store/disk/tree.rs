@@ -99,15 +99,16 @@ impl DiskKind {
 
     /// Opens the tree in a folder; creates it if there is none.
     pub(super) fn open(self, folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Tree>, StoreError> {
-        self.open_as(folder, cache_bytes, false)
+        self.open_known(folder, cache_bytes, false)
     }
 
-    /// The same of files that were found to be as they were left, byte by byte.
-    pub(super) fn open_known(self, folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Tree>, StoreError> {
-        self.open_as(folder, cache_bytes, true)
-    }
-
-    fn open_as(self, folder: &Path, cache_bytes: u64, is_known: bool) -> Result<Arc<dyn Tree>, StoreError> {
+    /// The same of files that may be known to be as they were left, byte by byte.
+    pub(super) fn open_known(
+        self,
+        folder: &Path,
+        cache_bytes: u64,
+        is_known: bool,
+    ) -> Result<Arc<dyn Tree>, StoreError> {
         let tree: Arc<dyn Tree> = match self {
             DiskKind::Sled => Arc::new(SledTree::open(folder, cache_bytes)?),
             DiskKind::Redb => Arc::new(RedbTree::open(folder, cache_bytes, is_known)?),
