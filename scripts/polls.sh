@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # How long tasks keep the async threads busy: the daemon over a real Prometheus
-# with a simulated fleet, while callers ask for its largest answers. Prints, for
-# each task, its polls, those of more than a millisecond, and the longest bucket
-# that any fell into. Needs prometheus, promtool and curl.
+# with a simulated fleet, while one caller asks for its largest answers and a
+# gateway polls quotas. Prints the turns of each task, and those of more than a
+# millisecond; and by the log, of each task and route, the longest of those. Needs
+# prometheus, promtool and curl.
 # usage: scripts/polls.sh [TENANTS [DAYS [SECONDS]]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
