@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::timeline::most_frequent;
+use super::timeline::{check_length, most_frequent};
 use super::{Column, Format, Samples, Table, TableError, Texts, TimeKind, openmetrics, parquet, sink, text};
 use crate::domain::{ApplyMode, DomainError, Resource, Step, TenantId, Tier, Timestamp};
 use crate::series::{Frame, UsageSeries};
@@ -196,6 +196,7 @@ fn read_rows(table: &Table, tier: Option<Tier>) -> Result<Fleet, TableError> {
         })?;
         let known: Vec<(Timestamp, f64)> =
             rows.iter().map(|row| (Timestamp::from_millis(samples.at[*row]), samples.values[*row])).collect();
+        check_length(table, id, known.len(), points(step, &known))?;
         if let Some(series) = UsageSeries::from_samples(step, &known) {
             let frame = frames.entry(resource).or_insert_with(|| Frame::empty(resource, step));
             frame.series.insert(tenant.id.clone(), series);
@@ -209,6 +210,13 @@ fn read_rows(table: &Table, tier: Option<Tier>) -> Result<Fleet, TableError> {
     Ok(Fleet { step, tenants, frames: frames.into_values().collect() })
 }
 
+/// How many grid points lie between the first and the last of some samples.
+fn points(step: Step, samples: &[(Timestamp, f64)]) -> i128 {
+    let millis = || samples.iter().map(|(at, _)| i128::from(at.millis()));
+    let span = millis().max().unwrap_or_default() - millis().min().unwrap_or_default();
+    span / i128::from(step.millis()) + 1
+}
+
 /// The most frequent distance of neighbouring rows over all series; 5 minutes
 /// where there is none.
 fn common_step(samples: &Samples) -> Step {
@@ -218,8 +226,9 @@ fn common_step(samples: &Samples) -> Step {
         order.sort_by_key(key);
     }
     let pairs = order.windows(2).filter(|pair| samples.series[pair[0]] == samples.series[pair[1]]);
-    let distances =
-        pairs.map(|pair| samples.at[pair[1]] - samples.at[pair[0]]).filter(|distance| *distance > 0);
+    let distances = pairs
+        .map(|pair| samples.at[pair[1]].saturating_sub(samples.at[pair[0]]))
+        .filter(|distance| *distance > 0);
     let step = most_frequent(distances);
     step.and_then(|millis| Step::from_millis(millis).ok()).unwrap_or(Step::FIVE_MINUTES)
 }

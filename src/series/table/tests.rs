@@ -187,3 +187,14 @@ fn a_fleet_without_its_extra_columns_takes_what_the_id_says() {
     assert_eq!(fleet.tenants[0].quotas.values().copied().collect::<Vec<_>>(), [8.0]);
     assert_eq!(fleet.frames[0].samples(), 2);
 }
+
+#[test]
+fn one_time_far_away_is_refused_before_room_is_made_for_it() {
+    let folder = folder();
+    let path = folder.path().join("usage.csv");
+    let row = |year: u32, minute: u32| format!("acme/cpu_cores,{year}-01-01 00:{minute:02}:00,1\n");
+    let rows: String = [(2026, 0), (2026, 1), (2026, 2), (9026, 3)].map(|(year, at)| row(year, at)).concat();
+    fs::write(&path, format!("unique_id,ds,y\n{rows}")).unwrap();
+    let refused = read_fleet_as(&path, crate::domain::Tier::Premium).unwrap_err().to_string();
+    assert!(refused.contains("\"acme/cpu_cores\"") && refused.contains("its 4 samples span"), "{refused}");
+}

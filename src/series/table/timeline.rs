@@ -157,10 +157,7 @@ fn on_grid(table: &Table, samples: &Samples, rows: &[usize], step: i64) -> Resul
         offset / i128::from(step)
     };
     let points = place(last) + 1;
-    if points > POINTS_PER_SAMPLE * rows.len() as i128 + POINTS_ALWAYS {
-        let file = table.name.clone();
-        return Err(TableError::TooSparse { file, series: id, samples: rows.len(), points });
-    }
+    check_length(table, &id, rows.len(), points)?;
     let mut values = Array1::from_elem(usize::try_from(points).unwrap_or(0), f64::NAN);
     for row in rows {
         let place = usize::try_from(place(samples.at[*row])).ok();
@@ -169,6 +166,20 @@ fn on_grid(table: &Table, samples: &Samples, rows: &[usize], step: i64) -> Resul
         }
     }
     Ok(SampledSeries { id, timeline: Timeline { kind: samples.kind, first, step }, values })
+}
+
+/// Refuses a series that has far more grid points than samples.
+pub(super) fn check_length(
+    table: &Table,
+    series: &str,
+    samples: usize,
+    points: i128,
+) -> Result<(), TableError> {
+    if points <= POINTS_PER_SAMPLE * samples as i128 + POINTS_ALWAYS {
+        return Ok(());
+    }
+    let (file, series) = (table.name.clone(), series.to_owned());
+    Err(TableError::TooSparse { file, series, samples, points })
 }
 
 /// The most frequent distance, the smaller of two that are as frequent; `None`
