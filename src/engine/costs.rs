@@ -95,7 +95,7 @@ impl Engine {
         let month = cost::month_of(now);
         let assessments = self.workspace.assessments(&tenant.id);
         let mut lines = Vec::new();
-        for quota in self.parts.registry.quotas(&tenant.id).await? {
+        for quota in self.parts.registry.quotas_if_there(&tenant.id).await? {
             let assessment = assessments.iter().find(|(resource, _)| *resource == quota.resource);
             let mut recommended = None;
             if let Some(AssessmentKind::Change(id)) = assessment.map(|(_, said)| &said.kind) {
@@ -119,7 +119,7 @@ impl Engine {
         let budget = self.known_prices()?.convert(budget, self.now())?.rounded();
         let mut quotas = Vec::new();
         for tenant in self.parts.registry.all_tenants().await? {
-            let of_tenant = self.parts.registry.quotas(&tenant.id).await?;
+            let of_tenant = self.parts.registry.quotas_if_there(&tenant.id).await?;
             quotas.extend(of_tenant.into_iter().map(|quota| (tenant.clone(), quota)));
         }
         let engine = Arc::clone(self);
@@ -195,7 +195,7 @@ impl Engine {
         registry.forget_rollouts_before(now.minus(self.settings().keep)).await?;
         let since = now.minus(self.settings().window);
         for tenant in registry.all_tenants().await? {
-            for quota in registry.quotas(&tenant.id).await? {
+            for quota in registry.quotas_if_there(&tenant.id).await? {
                 if !was_changed(&quota, since) {
                     continue;
                 }

@@ -40,7 +40,7 @@ impl Engine {
         let mut all = Vec::with_capacity(tenants.len());
         for tenant in tenants {
             let mut held = Vec::new();
-            for quota in registry.quotas(&tenant.id).await? {
+            for quota in registry.quotas_if_there(&tenant.id).await? {
                 let changes = self.changes_since(&tenant, &quota, since).await?;
                 held.push(Held { resource: quota.resource, limit: quota.limit, changes });
             }

@@ -97,7 +97,7 @@ impl Engine {
         since: Timestamp,
     ) -> Result<Vec<AppliedChange>, RegistryError> {
         let mut all = Vec::new();
-        for quota in self.parts.registry.quotas(&tenant.id).await? {
+        for quota in self.parts.registry.quotas_if_there(&tenant.id).await? {
             if was_changed(&quota, since) {
                 all.extend(self.parts.registry.applied_to(&tenant.id, quota.resource, since).await?);
             }

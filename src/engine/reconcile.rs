@@ -89,7 +89,7 @@ impl Engine {
     async fn reconcile(&self, settings: ReconcileSettings) -> Result<(), EngineError> {
         let mut found = Vec::new();
         for tenant in self.parts.registry.all_tenants().await? {
-            let quotas = self.parts.registry.quotas(&tenant.id).await?;
+            let quotas = self.parts.registry.quotas_if_there(&tenant.id).await?;
             let target = self.target();
             let kept = quotas.into_iter().filter(|quota| target.keeps(quota.resource));
             let looks = kept.map(|quota| self.look(&tenant.id, quota));

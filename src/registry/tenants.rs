@@ -296,6 +296,18 @@ impl Registry {
         Ok(quotas)
     }
 
+    /// The same for one of many tenants, who may have left since they were
+    /// listed; then there are none.
+    ///
+    /// # Errors
+    /// Where the state can't be read.
+    pub async fn quotas_if_there(&self, tenant: &TenantId) -> Result<Vec<Quota>, RegistryError> {
+        match self.quotas(tenant).await {
+            Err(RegistryError::NoSuchTenant(_)) => Ok(Vec::new()),
+            quotas => quotas,
+        }
+    }
+
     /// One quota of a tenant.
     ///
     /// # Errors

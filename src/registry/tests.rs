@@ -87,6 +87,7 @@ async fn a_tenant_has_the_tiers_quotas_and_its_own() {
     assert_eq!(registry.audit(None, None, 10).await.unwrap().len(), 1);
     let nobody = "nobody".parse().unwrap();
     assert!(matches!(registry.quotas(&nobody).await, Err(RegistryError::NoSuchTenant(_))));
+    assert!(registry.quotas_if_there(&nobody).await.unwrap().is_empty());
     // A tenant whose id begins with another's is not mistaken for it.
     registry.create_tenant(new_tenant("acme-2"), Actor::Daemon, None).await.unwrap();
     assert_eq!(registry.quotas(&acme()).await.unwrap().len(), 10);

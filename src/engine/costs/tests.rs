@@ -49,6 +49,17 @@ async fn a_budget_that_will_be_exceeded_is_told_until_it_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_while_the_fleet_is_summed_costs_nothing() {
+    let (engine, clock) = engine("fleet 2500USD/month").await;
+    pass(&engine, &clock, 1).await;
+    let listed = engine.registry().all_tenants().await.unwrap();
+    engine.registry().remove_tenant(&listed[0].id, None, me()).await.unwrap();
+    let costs = engine.costs_of(&listed).await.unwrap();
+    assert!(costs[0].resources.is_empty() && costs[0].unpriced.is_empty(), "{:?}", costs[0]);
+    assert!(engine.risen(&listed).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_saving_is_what_has_passed_and_what_usage_did_is_kept() {
     let (engine, clock) = engine("fleet 100000USD/month").await;
     pass(&engine, &clock, 1).await;

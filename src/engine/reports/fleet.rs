@@ -89,7 +89,7 @@ impl Engine {
     async fn at_risk(&self, tenants: &[Tenant], now: Timestamp) -> Result<Vec<AtRisk>, ReportFailure> {
         let mut found = Vec::new();
         for tenant in tenants {
-            for quota in self.parts.registry.quotas(&tenant.id).await? {
+            for quota in self.parts.registry.quotas_if_there(&tenant.id).await? {
                 let Some(risk) = self.risk(&key_of(&tenant.id, quota.resource), &quota, now) else {
                     continue;
                 };

@@ -156,7 +156,7 @@ impl Engine {
                 continue;
             }
             let put = limits_of(put);
-            for quota in registry.quotas(&tenant.id).await? {
+            for quota in registry.quotas_if_there(&tenant.id).await? {
                 let Some(to) = limits.get(&quota.resource).copied().filter(|to| *to != quota.limit) else {
                     continue;
                 };
