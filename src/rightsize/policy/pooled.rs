@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use linfa_linalg::cholesky::SolveCInplace;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::{DAY, Members, Past};
@@ -151,49 +151,50 @@ impl Fit {
             return None;
         }
         let rows: Vec<&Row> = rows.iter().copied().step_by(rows.len().div_ceil(ROWS)).collect();
+        let features = Array2::from_shape_fn((rows.len(), FEATURES), |(row, place)| {
+            f64::from(rows[row].features[place])
+        });
+        let targets: Array1<f64> = rows.iter().map(|row| f64::from(row.target)).collect();
         let mut fit = Fit::default();
         for (weights, level) in fit.weights.iter_mut().zip(LEVELS) {
-            *weights = regress(&rows, level, weights)?;
+            *weights = regress(&features, &targets, level, weights)?;
         }
         Some(fit)
     }
 }
 
-/// The weights with the least pinball loss, found from `start`.
-fn regress(rows: &[&Row], level: f64, start: &[f64; FEATURES]) -> Option<[f64; FEATURES]> {
-    let mut weights = *start;
+/// The weights with the least pinball loss of targets, shape `[n]`, by features,
+/// shape `[n, FEATURES]`, found from `start`.
+fn regress(
+    features: &Array2<f64>,
+    targets: &Array1<f64>,
+    level: f64,
+    start: &[f64; FEATURES],
+) -> Option<[f64; FEATURES]> {
+    let start = ArrayView1::from(start);
+    // What is left beside the start, which is what is penalised.
+    let beside = targets - &features.dot(&start);
+    let mut weights = start.to_owned();
+    let mut weighed = features.clone();
     for round in 0..ROUNDS {
         let smallest = SMALLEST_MISS * f64::max(1.0, 10.0 - round as f64);
-        let mut gram = [[0.0; FEATURES]; FEATURES];
-        let mut moment = [0.0; FEATURES];
-        for row in rows {
-            let features = row.features.map(f64::from);
-            let miss = f64::from(row.target) - dot(&features, &weights);
+        let weight = |miss: f64| {
             let side = if miss > 0.0 { level } else { 1.0 - level };
-            let weight = side / miss.abs().max(smallest);
-            // What is left beside the start, which is what is penalised.
-            let beside = f64::from(row.target) - dot(&features, start);
-            for (place, feature) in features.iter().enumerate() {
-                let weighted = weight * feature;
-                moment[place] += weighted * beside;
-                for (sum, other) in gram[place].iter_mut().zip(&features) {
-                    *sum += weighted * other;
-                }
-            }
-        }
-        let moved = solve(gram, moment)?;
-        for ((weight, start), moved) in weights.iter_mut().zip(start).zip(&moved) {
-            *weight = start + moved;
-        }
+            side / miss.abs().max(smallest)
+        };
+        let weight = (targets - &features.dot(&weights)).mapv_into(weight).insert_axis(Axis(1));
+        weighed.assign(features);
+        weighed *= &weight;
+        weights = solve(features.t().dot(&weighed), beside.dot(&weighed))? + start;
     }
+    let weights: [f64; FEATURES] = weights.to_vec().try_into().ok()?;
     weights.iter().all(|weight| weight.is_finite()).then_some(weights)
 }
 
-fn solve(gram: [[f64; FEATURES]; FEATURES], moment: [f64; FEATURES]) -> Option<Array1<f64>> {
-    let mut gram = Array2::from(gram.to_vec());
+fn solve(mut gram: Array2<f64>, moment: Array1<f64>) -> Option<Array1<f64>> {
     let unit = gram.diag().mean()?;
     gram.diag_mut().mapv_inplace(|value| value + PENALTY * unit);
-    let moment = Array1::from(moment.to_vec()).insert_axis(Axis(1));
+    let moment = moment.insert_axis(Axis(1));
     Some(gram.solvec_into(moment).ok()?.column(0).to_owned())
 }
 
