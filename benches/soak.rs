@@ -1,8 +1,9 @@
 //! An hour with everything on: the real daemon over a real Prometheus that
 //! scrapes a fleet which is made up, with receivers of which one fails now and
 //! then, scheduled reports, checkpoints, quotas in files, promises, and callers
-//! who poll, change, approve, silence and look at the dashboard all the time. It
-//! prints the memory, the files and the threads that the daemon holds over
+//! who poll, change, approve, silence, roll out and look at the dashboard all the
+//! time; spans are exported, the config is read again, and a backup is taken now
+//! and then. It prints the memory, the files and the threads that the daemon holds over
 //! time, and of the memory what the program and the caches of its threads hold,
 //! and each warning and error of its log with how often it came.
 //!
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use plimsoll::series::stats;
 use reqwest::Method;
 use rig::{Answer, Daemon, Listener, Prometheus};
@@ -241,8 +242,36 @@ async fn call(daemon: Arc<Daemon>, answers: Arc<Answers>, tenants: u64, until: I
             ask("silence", Method::POST, "/v1/silences", Some(body)).await;
             ask("report", Method::GET, "/v1/reports/fleet?format=html", None).await;
         }
+        if turn % 1_500 == 47 {
+            ask("roll out", Method::POST, "/v1/rollouts", Some(rollout(turn, tenants))).await;
+            ask("reload", Method::POST, "/-/reload", None).await;
+        }
+        if turn % 6_000 == 53 {
+            back_up(&daemon).await;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A canary that is watched for a minute, over a resource that nobody else changes.
+fn rollout(turn: u64, tenants: u64) -> Value {
+    let limit = if turn.is_multiple_of(2) { 1_500.0 } else { 2_000.0 };
+    let change = |tenant| json!({"tenant": format!("t{tenant}"), "resource": RESOURCES[2], "limit": limit});
+    let changes: Vec<Value> = (0..tenants.min(6)).map(change).collect();
+    json!({"name": format!("turn {turn}"), "reason": "soak", "strategy": {"kind": "canary", "share": 0.5},
+        "watch_seconds": 60, "take": {"kind": "changes", "changes": changes}})
+}
+
+/// Takes a backup while the daemon writes; the one before is replaced.
+async fn back_up(daemon: &Arc<Daemon>) {
+    let daemon = Arc::clone(daemon);
+    let backed_up = tokio::task::spawn_blocking(move || {
+        let output = daemon.folder().join("backup.tar").display().to_string();
+        std::fs::remove_file(&output).ok();
+        daemon.asked(&["store", "backup", "--live", "--output", &output])
+    });
+    let backed_up = backed_up.await.unwrap();
+    assert!(backed_up.status.success(), "{}", String::from_utf8_lossy(&backed_up.stderr));
 }
 
 /// What the process holds: KiB of memory, open files, threads, and KiB that the
@@ -292,15 +321,28 @@ fn main() {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(soak());
 }
 
+/// Counts what is exported, and throws it away.
+async fn taken(count: Arc<AtomicU64>) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
 async fn soak() {
     let (minutes, tenants) = (number("--minutes", 60), number("--tenants", 25));
     let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let exporter = socket.local_addr().unwrap().to_string();
-    let routes = Router::new().route("/metrics", get(move || async move { exported(tenants) }));
+    let spans = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&spans);
+    // What is scraped, and where spans go.
+    let routes = Router::new()
+        .route("/metrics", get(move || async move { exported(tenants) }))
+        .route("/v1/traces", post(move || taken(Arc::clone(&count))));
     tokio::spawn(async move { axum::serve(socket, routes).await });
     let prometheus = Prometheus::start_scraping(&past(tenants), &exporter).await;
     let receiver = Listener::start(&[]).await;
-    let daemon = Arc::new(Daemon::start(&config(&prometheus.url, &receiver.url)).await);
+    let collector = format!("http://{exporter}");
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.as_str())];
+    let daemon = Daemon::start_among(&config(&prometheus.url, &receiver.url), &environment).await;
+    let daemon = Arc::new(daemon);
     println!(
         "{tenants} tenants, {} series, {minutes} min, cycles every 15 s",
         tenants as usize * RESOURCES.len()
@@ -337,7 +379,11 @@ async fn soak() {
     for ((what, status), count) in answers.0.lock().unwrap().iter() {
         println!("{what}: {count} x {status}");
     }
-    println!("{} notices came", receiver.posted().len());
+    println!(
+        "{} notices and {} batches of spans came",
+        receiver.posted().len(),
+        spans.load(Ordering::Relaxed)
+    );
     for (text, count) in complaints(&daemon.said()) {
         println!("{count} x {text}");
     }
