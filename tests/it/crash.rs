@@ -1,132 +1,226 @@
-//! The daemon is killed at random moments while quotas change. What it has
-//! acknowledged must stand after the restart, in the quotas and in the audit
-//! log; what it has not may stand or not, but never half.
+//! The daemon is killed at random moments under a mixed load: its own cycles
+//! over a real Prometheus, people who change quotas, roll out and silence, a
+//! platform that enforces the quotas and a receiver of webhooks. What it has
+//! acknowledged must stand after the restart; what it has not may stand or not,
+//! but never half, and nothing twice. The same over every store on disk.
 
-use std::time::Duration;
+mod ledger;
+mod load;
+mod platform;
+mod settled;
+mod witness;
+
+use std::str::FromStr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::load::Callers;
+use self::platform::Platform;
+use self::witness::Witness;
 use crate::caller::Caller;
-use crate::rig::Daemon;
-use crate::setup::{config_for, nowhere};
+use crate::rig::{Answer, Daemon, Listener, Prometheus, openmetrics};
+use crate::setup::config_for;
 
 /// Kills, unless PLIMSOLL_TEST_KILLS says another number; 500 are the long form.
 const KILLS: usize = 12;
-const TENANTS: usize = 4;
+/// Where chance begins, unless PLIMSOLL_TEST_SEED says another number.
 const SEED: u64 = 7117;
+/// One life in so many goes on until the daemon changes a quota by itself.
+const PATIENT_LIFE: usize = 4;
+/// How long such a life waits for that.
+const LONGEST_LIFE: Duration = Duration::from_millis(2_500);
+/// All is let come to rest, and held, after so many kills, and at the end.
+const REST_EVERY: usize = 50;
+/// Seconds between two samples.
+const STEP: i64 = 300;
+/// The usage that is there: the days before, and hours in which the test runs.
+const DAYS: i64 = 4;
+const HOURS_AHEAD: i64 = 6;
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// A change that the daemon has acknowledged.
-#[derive(Debug, Clone, PartialEq)]
-struct Acknowledged {
-    limit: f64,
-    generation: u64,
+/// The tenants whose quotas people change all the time.
+pub fn changed(number: usize) -> String {
+    format!("changed-{number}")
 }
 
-fn quota_path(tenant: &str) -> String {
+/// The tenants whose quotas the daemon raises by itself, after people have cut
+/// them below what is used.
+pub fn raised(number: usize) -> String {
+    format!("raised-{number}")
+}
+
+/// The tenants that rollouts are made of.
+pub fn rolled(number: usize) -> String {
+    format!("rolled-{number}")
+}
+
+pub const CHANGED: usize = 2;
+pub const RAISED: usize = 3;
+pub const ROLLED: usize = 4;
+
+/// All of them.
+pub fn tenants() -> Vec<String> {
+    let of_people = (0..CHANGED).map(changed);
+    of_people.chain((0..RAISED).map(raised)).chain((0..ROLLED).map(rolled)).collect()
+}
+
+pub fn quota_path(tenant: &str) -> String {
     format!("/v1/tenants/{tenant}/quotas/cpu_cores")
 }
 
-/// Changes one tenant's quota again and again until the daemon is gone; gives
-/// what it acknowledged.
-async fn change_until_gone(caller: Caller, tenant: String) -> Vec<Acknowledged> {
-    let (path, mut acknowledged) = (quota_path(&tenant), Vec::new());
-    let Ok((_, quota)) = caller.call(Method::GET, &path, None, None).await else { return acknowledged };
-    let mut generation = quota["generation"].as_u64().unwrap();
-    loop {
-        let limit = 1.0 + (generation % 70) as f64 / 10.0;
-        let (tag, body) = (format!("\"{generation}\""), json!({"limit": limit}));
-        match caller.call(Method::PUT, &path, Some(&tag), Some(&body)).await {
-            Ok((200, answer)) => {
-                generation = answer["generation"].as_u64().unwrap();
-                acknowledged.push(Acknowledged { limit, generation });
-            }
-            // The daemon is ending the change that the kill has cut.
-            Ok((409, _)) => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                let Ok((_, quota)) = caller.call(Method::GET, &path, None, None).await else {
-                    return acknowledged;
-                };
-                generation = quota["generation"].as_u64().unwrap();
-            }
-            Ok((status, answer)) => panic!("{status} {answer:#}"),
-            Err(_) => return acknowledged,
-        }
-    }
+/// Says with what to play a test again that fails.
+struct Run {
+    store: &'static str,
+    seed: u64,
+    kills: usize,
+    kill: usize,
 }
 
-/// The whole audit log, the oldest line first.
-async fn whole_audit(caller: &Caller) -> Vec<Value> {
-    let (mut lines, mut path) = (Vec::new(), "/v1/audit?limit=500".to_owned());
-    loop {
-        let (status, page) = caller.get(&path).await;
-        assert_eq!(status, 200, "{page:#}");
-        lines.extend(page["items"].as_array().unwrap().iter().cloned());
-        let Some(cursor) = page["next"].as_str() else { break };
-        path = format!("/v1/audit?limit=500&cursor={cursor}");
+impl Drop for Run {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Run { store, seed, kills, kill } = self;
+            eprintln!(
+                "over {store}, after kill {kill}; again with PLIMSOLL_TEST_SEED={seed} PLIMSOLL_TEST_KILLS={kills}"
+            );
+        }
     }
-    lines.reverse();
-    lines
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acknowledged_changes_survive_kill_9() {
-    let mut daemon = Daemon::start(&config_for(&nowhere(), "")).await;
-    let caller = Caller::of(&daemon);
-    let tenants: Vec<String> = (0..TENANTS).map(|number| format!("tenant-{number}")).collect();
-    for tenant in &tenants {
-        assert_eq!(caller.post("/v1/tenants", &json!({"id": tenant, "tier": "PREMIUM"})).await.0, 201);
-    }
-    let mut acknowledged: Vec<Vec<Acknowledged>> = vec![Vec::new(); TENANTS];
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let kills = std::env::var("PLIMSOLL_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
-    for _ in 0..kills {
-        let changers: Vec<_> = tenants
-            .iter()
-            .map(|tenant| tokio::spawn(change_until_gone(caller.clone(), tenant.clone())))
-            .collect();
-        tokio::time::sleep(Duration::from_millis(random.random_range(20..400))).await;
-        daemon.kill();
-        for (mine, changer) in acknowledged.iter_mut().zip(changers) {
-            mine.extend(changer.await.unwrap());
-        }
-        daemon.start_again().await;
-    }
-    let count: usize = acknowledged.iter().map(Vec::len).sum();
-    assert!(count > 10 * kills, "only {count} changes were acknowledged");
+async fn acknowledged_work_survives_kill_9_over_redb() {
+    survives("redb").await;
+}
 
-    let audit = whole_audit(&caller).await;
-    for (index, line) in audit.iter().enumerate() {
-        assert_eq!(line["number"].as_u64(), Some(index as u64 + 1), "the log leaves no number out");
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_work_survives_kill_9_over_sled() {
+    survives("sled").await;
+}
+
+async fn survives(store: &'static str) {
+    let (seed, kills) = (given("PLIMSOLL_TEST_SEED", SEED), given("PLIMSOLL_TEST_KILLS", KILLS));
+    let mut run = Run { store, seed, kills, kill: 0 };
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let prometheus = Prometheus::start(&usage()).await;
+    let platform = Platform::start(random.random()).await;
+    let receiver = Listener::start(&[]).await;
+    let mut daemon = Daemon::start(&config(store, &prometheus, &platform, &receiver)).await;
+    let caller = Caller::of(&daemon);
+    register(&caller).await;
+    let mut witness = Witness::default();
+    for kill in 1..=kills {
+        run.kill = kill;
+        receiver.otherwise(mood(&mut random));
+        let callers = Callers::start(&caller, random.random());
+        live(kill, &platform, &mut random).await;
+        daemon.kill();
+        let told = callers.ended().await;
+        daemon.start_again().await;
+        witness.holds(&caller, told).await;
+        platform.is_sound();
+        if kill.is_multiple_of(REST_EVERY) || kill == kills {
+            receiver.otherwise(Answer::Status(204));
+            witness.comes_to_rest(&daemon, &caller, &platform, &receiver).await;
+        }
     }
-    let verified = crate::audit::audit(&daemon, &["verify"]);
-    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
-    for (tenant, mine) in tenants.iter().zip(&acknowledged) {
-        let (_, quota) = caller.get(&quota_path(tenant)).await;
-        check(tenant, &quota, mine, &audit);
+    witness.has_seen_enough(kills);
+    eprintln!("{store}: {kills} kills, {}, {} webhooks", witness.counts(), receiver.posted().len());
+}
+
+/// Lets the daemon live until the moment at which it is killed.
+async fn live(kill: usize, platform: &Platform, random: &mut ChaCha8Rng) {
+    let longest = if kill.is_multiple_of(PATIENT_LIFE) {
+        let (begin, before) = (Instant::now(), platform.changes_of_the_daemon());
+        while platform.changes_of_the_daemon() == before && begin.elapsed() < LONGEST_LIFE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        60
+    } else {
+        400
+    };
+    tokio::time::sleep(Duration::from_millis(random.random_range(0..longest))).await;
+}
+
+/// How the receiver answers in one life: it takes all that comes, now and then so
+/// late that the daemon has given the attempt up.
+fn mood(random: &mut ChaCha8Rng) -> Answer {
+    match random.random_range(0..4_u32) {
+        0 => Answer::Slow(Duration::from_millis(700)),
+        1 => Answer::Slow(Duration::from_millis(50)),
+        _ => Answer::Status(204),
     }
 }
 
-fn check(tenant: &str, quota: &Value, mine: &[Acknowledged], audit: &[Value]) {
-    let generation = quota["generation"].as_u64().unwrap();
-    let last = mine.last().unwrap();
-    assert!(generation >= last.generation, "{tenant}: generation {generation} after {last:?}");
-    if generation == last.generation {
-        assert_eq!(quota["limit"].as_f64(), Some(last.limit), "{tenant}");
-    }
-    // Each change stands in the log exactly once, from what stood before to
-    // what stood after, without a break.
-    let of_tenant = |line: &&Value| line["tenant"] == tenant && line["action"] == "quota_changed";
-    let changes: Vec<&Value> = audit.iter().filter(of_tenant).collect();
-    assert_eq!(changes.len() as u64, generation - 1, "{tenant}: a line for each generation");
-    for (index, change) in changes.iter().enumerate() {
-        assert_eq!(change["before"]["generation"].as_u64(), Some(index as u64 + 1));
-        assert_eq!(change["after"]["generation"].as_u64(), Some(index as u64 + 2));
-    }
-    for change in mine {
-        let line = changes[change.generation as usize - 2];
-        assert_eq!(line["after"]["limit"].as_f64(), Some(change.limit), "{tenant}: {change:?}");
+/// A number from the environment.
+fn given<T: FromStr>(name: &str, otherwise: T) -> T {
+    let Ok(text) = std::env::var(name) else { return otherwise };
+    text.parse::<T>().unwrap_or_else(|_| panic!("{name} is no number"))
+}
+
+/// What the tenants use that the daemon sizes by itself: 2 to 2.5 cores.
+fn usage() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 / STEP;
+    let (first, last) = (now - DAYS * 86_400 / STEP, now + HOURS_AHEAD * 3_600 / STEP);
+    let series = (0..RAISED).map(|number| {
+        let used = |at: i64| 2.0 + ((at + number as i64) * 7919 % 100) as f64 / 200.0;
+        let samples: Vec<(i64, f64)> = (first..last).map(|at| (at * STEP, used(at))).collect();
+        (format!("tenant=\"{}\"", raised(number)), samples)
+    });
+    openmetrics([("tenant_cpu_cores", "gauge", series.collect())])
+}
+
+/// A daemon in a hurry: no cool-down, no unusual usage, alerts without end.
+fn config(store: &str, prometheus: &Prometheus, platform: &Platform, receiver: &Listener) -> String {
+    let more = format!(
+        r#"
+[forecast]
+horizon = "1d"
+[anomaly]
+threshold = 1000.0
+open_distance = 1000.0
+[incidents]
+least_open = "0s"
+join_within = "0s"
+alerts_per_day = 1000
+spend_change = 10.0
+[rightsizing]
+cadence = "daily"
+[guardrails]
+cool_down = "0s"
+least_confidence = 0.0
+[rollouts]
+check_every = "10ms"
+[target]
+kind = "http"
+url = "{}/quotas/{{tenant}}/{{resource}}"
+secret = "{SECRET}"
+[notify]
+poll_every = "20ms"
+time_limit = "500ms"
+allowed_networks = ["127.0.0.0/8"]
+retry_waits = [{}]
+[receivers.hook]
+kind = "standard_webhooks"
+url = "{}"
+secret = "{SECRET}"
+"#,
+        platform.url,
+        ["\"200ms\""; 20].join(", "),
+        receiver.url
+    );
+    config_for(&prometheus.url, &more)
+        .replace("path = \"data\"", &format!("path = \"data\"\nkind = \"{store}\""))
+        .replace("settle = \"0s\"", &format!("settle = \"0s\"\nbackfill = \"{DAYS}d\""))
+        .replace("[cycle]\nevery = \"1s\"", "[cycle]\nevery = \"100ms\"")
+}
+
+async fn register(caller: &Caller) {
+    for tenant in tenants() {
+        let mode = if tenant.starts_with("raised-") { "approved" } else { "observe" };
+        let new = json!({"id": tenant, "tier": "PREMIUM", "apply_mode": mode});
+        assert_eq!(caller.post("/v1/tenants", &new).await.0, 201, "{tenant}");
     }
 }
