@@ -3,8 +3,10 @@
 //! the test command, on the kept corpus and mutations of it.
 
 mod body;
+mod reply;
 
 pub use body::body;
+pub use reply::reply;
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 
 use super::NotifierSettings;
@@ -69,25 +69,14 @@ impl Http {
     }
 
     async fn judge(&self, response: Response, now: Timestamp) -> Result<(), DeliveryError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        if status == StatusCode::GONE {
-            return Err(DeliveryError::Gone);
-        }
-        if status.is_redirection() {
-            return Err(failed(format!("it answered {status}, and redirects are not followed")));
-        }
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|text| domain::retry_after(text, now));
-        let said = self.beginning(response).await;
-        let said = if said.is_empty() { said } else { format!(": {said}") };
-        Err(DeliveryError::Failed { message: format!("it answered {status}{said}"), retry_after })
+        let (status, headers) = (response.status(), response.headers().clone());
+        // Where the status says it all, the body is not waited for.
+        let body = if body_tells_why(status) { self.beginning(response).await } else { Vec::new() };
+        judge(status, &headers, &body, now)
     }
 
-    /// The beginning of an answer, on one line.
-    async fn beginning(&self, mut response: Response) -> String {
+    /// The beginning of an answer's body. One that breaks off has told enough.
+    async fn beginning(&self, mut response: Response) -> Vec<u8> {
         let mut bytes = Vec::new();
         while let Ok(Some(chunk)) = response.chunk().await {
             bytes.extend_from_slice(&chunk);
@@ -96,10 +85,49 @@ impl Http {
             }
         }
         bytes.truncate(self.max_answer);
-        let text = String::from_utf8_lossy(&bytes);
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        line.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+        bytes
     }
+}
+
+/// What comes of a receiver's answer: any of 2xx means that the message was
+/// taken. `body` is as much of it as was read; a date in `Retry-After` is held
+/// against `now`.
+///
+/// # Errors
+/// Where the receiver is gone for good, or did not take the message. What it
+/// said then stands on one line, shortened and without control characters.
+pub fn judge(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), DeliveryError> {
+    if status.is_success() {
+        return Ok(());
+    }
+    if status == StatusCode::GONE {
+        return Err(DeliveryError::Gone);
+    }
+    if status.is_redirection() {
+        return Err(failed(format!("it answered {status}, and redirects are not followed")));
+    }
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.and_then(|text| domain::retry_after(text, now));
+    let said = on_one_line(body);
+    let said = if said.is_empty() { said } else { format!(": {said}") };
+    Err(DeliveryError::Failed { message: format!("it answered {status}{said}"), retry_after })
+}
+
+/// Whether `judge` shows the body of an answer with this status.
+fn body_tells_why(status: StatusCode) -> bool {
+    !status.is_success() && !status.is_redirection() && status != StatusCode::GONE
+}
+
+/// The beginning of what was said, on one line.
+fn on_one_line(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
 }
 
 fn failed(message: String) -> DeliveryError {

@@ -22,7 +22,7 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 
-pub use http::SetupError;
+pub use http::{SetupError, judge};
 
 use crate::domain::{Notice, Receiver, ReceiverKind, Timestamp};
 use crate::ports::{DeliveryError, Notifier, Telling};

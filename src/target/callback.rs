@@ -24,6 +24,8 @@ use crate::telemetry::{self, causes};
 const NAME: &str = "http";
 /// How much of an answer is read, in bytes.
 const MOST_READ: usize = 64 << 10;
+/// How much of an answer stands in a message about it, in characters.
+const SHOWN: usize = 200;
 
 /// How the platform's server is called.
 #[derive(Debug, Clone)]
@@ -71,6 +73,33 @@ impl CallbackTarget {
             .build()
             .map_err(|error| CallbackSetupError(error.to_string()))?;
         Ok(CallbackTarget { client, url: settings.url, secret, read_back: settings.read_back })
+    }
+
+    /// What comes of an answer to a change: any of 2xx means that it was made.
+    ///
+    /// # Errors
+    /// Where it was not made, or the answer is too large.
+    pub fn taken(status: StatusCode, body: &[u8]) -> Result<(), TargetError> {
+        text_of(status, body).map(drop)
+    }
+
+    /// The limit that an answer says holds; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where the answer is a failure, is too large, or says no number.
+    pub fn held(status: StatusCode, body: &[u8]) -> Result<Option<f64>, TargetError> {
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let text = text_of(status, body)?;
+        let Held { limit }: Held = serde_json::from_str(&text).map_err(|error| {
+            let error = beginning(&error.to_string());
+            refused(format!("its answer is not {{\"limit\": number}}: {error}"))
+        })?;
+        if !limit.is_finite() || limit < 0.0 {
+            return Err(refused(format!("it says that {limit:?} holds, which is no limit")));
+        }
+        Ok(Some(limit))
     }
 
     /// Calls; `id` is the same for each attempt at the same thing.
@@ -130,7 +159,8 @@ impl QuotaTarget for CallbackTarget {
     async fn enforce(&self, change: &QuotaChange) -> Result<(), TargetError> {
         let place = (&change.tenant, change.resource);
         let id = format!("{}/{}/{}", change.tenant, change.resource, change.parent_generation + 1);
-        judge(self.call(Method::PUT, place, &id, Some(change)).await?).await?;
+        let response = self.call(Method::PUT, place, &id, Some(change)).await?;
+        CallbackTarget::taken(response.status(), &content(response).await?)?;
         if !self.read_back {
             return Ok(());
         }
@@ -144,35 +174,43 @@ impl QuotaTarget for CallbackTarget {
     async fn read(&self, tenant: &TenantId, resource: Resource) -> Result<Option<f64>, TargetError> {
         let id = format!("{tenant}/{resource}/read");
         let response = self.call(Method::GET, (tenant, resource), &id, None).await?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let text = judge(response).await?;
-        let held: Held = serde_json::from_str(&text)
-            .map_err(|error| refused(format!("its answer is not {{\"limit\": number}}: {error}")))?;
-        Ok(Some(held.limit))
+        let status = response.status();
+        // Where there is no quota, nothing more is waited for.
+        let body = if status == StatusCode::NOT_FOUND { Vec::new() } else { content(response).await? };
+        CallbackTarget::held(status, &body)
     }
 }
 
-/// The text of a good answer.
-async fn judge(mut response: Response) -> Result<String, TargetError> {
-    let status = response.status();
+/// The body of an answer; of one that is too large, enough to see that it is.
+async fn content(mut response: Response) -> Result<Vec<u8>, TargetError> {
     let mut bytes = Vec::new();
     while let Some(chunk) =
         response.chunk().await.map_err(|error| unreachable(causes(&error.without_url())))?
     {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MOST_READ {
-            return Err(refused(format!("it answered {status} with more than {MOST_READ} bytes")));
+            break;
         }
     }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(bytes)
+}
+
+/// The text of a good answer.
+fn text_of(status: StatusCode, body: &[u8]) -> Result<String, TargetError> {
+    if body.len() > MOST_READ {
+        return Err(refused(format!("it answered {status} with more than {MOST_READ} bytes")));
+    }
+    let text = String::from_utf8_lossy(body).into_owned();
     if status.is_success() {
         return Ok(text);
     }
-    let said: String = text.chars().take(200).collect();
-    let message = format!("it answered {status}: {}", said.replace(['\r', '\n'], " "));
+    let message = format!("it answered {status}: {}", beginning(&text));
     Err(if may_work_later(status.as_u16()) { unreachable(message) } else { refused(message) })
+}
+
+/// The beginning of what was said, without line breaks.
+fn beginning(text: &str) -> String {
+    text.chars().take(SHOWN).collect::<String>().replace(['\r', '\n'], " ")
 }
 
 fn unreachable(message: String) -> TargetError {
@@ -181,4 +219,30 @@ fn unreachable(message: String) -> TargetError {
 
 fn refused(message: String) -> TargetError {
     TargetError::Refused { target: NAME, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_number() {
+        let held = |text: &str| CallbackTarget::held(StatusCode::OK, text.as_bytes());
+        assert_eq!(held(r#"{"limit": 12.5}"#).unwrap(), Some(12.5));
+        assert_eq!(held(r#"{"limit": 0}"#).unwrap(), Some(0.0));
+        assert_eq!(CallbackTarget::held(StatusCode::NOT_FOUND, b"no such quota").unwrap(), None);
+        for text in [r#"{"limit": 1e999}"#, r#"{"limit": null}"#, "", "[]"] {
+            assert!(matches!(held(text), Err(TargetError::Refused { .. })), "{text}");
+        }
+        let endless = format!(r#"{{"limit": "{}"}}"#, "x".repeat(10_000));
+        assert!(held(&endless).unwrap_err().to_string().len() < 400);
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_refused() {
+        let large = vec![b' '; MOST_READ + 1];
+        assert!(CallbackTarget::taken(StatusCode::OK, &large[1..]).is_ok());
+        let refused = CallbackTarget::taken(StatusCode::OK, &large);
+        assert!(matches!(refused, Err(TargetError::Refused { .. })));
+    }
 }

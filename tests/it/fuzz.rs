@@ -116,6 +116,11 @@ fn bodies_of_requests() {
 }
 
 #[test]
+fn replies_of_receivers_and_targets() {
+    exercise("reply", entries::reply);
+}
+
+#[test]
 fn tokens() {
     exercise("token", entries::token);
 }
