@@ -48,6 +48,10 @@ pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
     for (resource, since) in state.engine.stale_resources() {
         reasons.push(format!("the usage of {resource} is stale: its newest sample is of {since}"));
     }
+    // Whoever asks for health needs no token, so no labels are told here.
+    reasons.extend(workspace.refused().into_iter().map(|(resource, _)| {
+        format!("series of the usage of {resource} are left out: GET /v1/summary and the log say why")
+    }));
     reasons.extend(state.engine.clock_problem());
     let lines: Vec<String> = std::iter::once(word.to_owned()).chain(reasons).collect();
     (status, lines.join("\n") + "\n")

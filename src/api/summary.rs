@@ -28,6 +28,10 @@ pub struct Summary {
     paused: Option<Pause>,
     /// The resources whose source fails, each with what it says.
     source_problems: Vec<SourceProblemView>,
+    /// The resources of which the source's last answer held series that could not be used.
+    refused_series: Vec<RefusedSeries>,
+    /// What is wrong between the source's clock and the daemon's; `null` where nothing is.
+    clock_problem: Option<String>,
     /// The resources whose usage is older than `rightsizing.stale_after` for all tenants.
     stale: Vec<StaleUsage>,
     last_cycle_at: Option<Timestamp>,
@@ -39,6 +43,14 @@ pub struct SourceProblemView {
     resource: Resource,
     since: Timestamp,
     message: String,
+}
+
+/// A resource of which series are left out.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RefusedSeries {
+    resource: Resource,
+    /// Which are left out, and why; where there are many, the last one counts the rest.
+    reasons: Vec<String>,
 }
 
 /// A resource whose usage is stale.
@@ -66,6 +78,8 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
         since: problem.since,
         message: format!("failed to {}", problem.error),
     });
+    let refused = workspace.refused().into_iter();
+    let refused = refused.map(|(resource, reasons)| RefusedSeries { resource, reasons });
     let stale = state.engine.stale_resources().into_iter();
     let stale = stale.map(|(resource, since)| StaleUsage { resource, since });
     Ok(Json(Summary {
@@ -78,6 +92,8 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
         open_incidents: rows.iter().filter(|row| row.incident.is_some()).count(),
         paused: registry.pause().await?,
         source_problems: problems.collect(),
+        refused_series: refused.collect(),
+        clock_problem: state.engine.clock_problem(),
         stale: stale.collect(),
         last_cycle_at: workspace.last_cycle_at(),
     }))

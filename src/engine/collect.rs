@@ -118,6 +118,8 @@ impl Engine {
         for refused in &fetched.refused {
             tracing::warn!(%resource, "left out a series: {refused}");
         }
+        self.parts.metrics.left_out(resource.name(), fetched.refused.len());
+        self.workspace.put_refused(resource, fetched.refused);
         let samples = fetched.frame.samples();
         if samples > 0 {
             let (engine, frame) = (Arc::clone(self), Arc::new(fetched.frame));

@@ -315,6 +315,8 @@ pub struct Workspace {
     tier_fits: RwLock<HashMap<TenantId, TierFit>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
+    /// Why series were left out of the last answer, where some were.
+    refused: RwLock<BTreeMap<Resource, Vec<String>>>,
     /// Whether the source has answered since the start.
     source_has_answered: AtomicBool,
     /// Whether the source's clock and ours were found apart.
@@ -344,6 +346,7 @@ impl Workspace {
             tier_fits: RwLock::default(),
             assessments: RwLock::default(),
             source_problems: RwLock::default(),
+            refused: RwLock::default(),
             source_has_answered: AtomicBool::default(),
             clocks_apart: AtomicBool::default(),
             last_cycle_at: RwLock::default(),
@@ -383,6 +386,7 @@ impl Workspace {
         self.frames.write().retain(|resource, _| stays(*resource));
         self.models.write().retain(|resource, _| stays(*resource));
         self.source_problems.write().retain(|resource, _| stays(*resource));
+        self.refused.write().retain(|resource, _| stays(*resource));
         let left = Resource::ALL.into_iter().filter(|resource| !stays(*resource));
         left.for_each(|resource| self.forecasts.forget(resource));
         self.detections.retain(|key| stays(key.resource));
@@ -506,6 +510,22 @@ impl Workspace {
     pub(super) fn source_answered(&self, resource: Resource) -> bool {
         self.source_has_answered.store(true, Ordering::Relaxed);
         self.source_problems.write().remove(&resource).is_some()
+    }
+
+    /// The resources of which the last answer held series that could not be used,
+    /// each with the reasons.
+    pub fn refused(&self) -> Vec<(Resource, Vec<String>)> {
+        self.refused.read().iter().map(|(resource, reasons)| (*resource, reasons.clone())).collect()
+    }
+
+    /// Notes why series were left out of an answer; no reasons where it is clean.
+    pub(super) fn put_refused(&self, resource: Resource, reasons: Vec<String>) {
+        let mut refused = self.refused.write();
+        if reasons.is_empty() {
+            refused.remove(&resource);
+        } else {
+            refused.insert(resource, reasons);
+        }
     }
 
     /// Whether the source has answered since the start, for any resource.

@@ -28,6 +28,7 @@ pub struct Metrics {
     cycles: Counter,
     last_cycle: FloatGauge,
     source_failures: Family<Labels, Counter>,
+    source_refusals: Family<Labels, Counter>,
     clock_ahead: FloatGauge,
     samples: Family<Labels, Counter>,
     series: Family<Labels, Gauge>,
@@ -73,6 +74,7 @@ impl Default for Metrics {
             cycles: Counter::default(),
             last_cycle: FloatGauge::default(),
             source_failures: Family::default(),
+            source_refusals: Family::default(),
             clock_ahead: FloatGauge::default(),
             samples: Family::default(),
             series: Family::default(),
@@ -181,6 +183,11 @@ impl Metrics {
 
     fn register_usage(&self, registry: &mut Registry) {
         registry.register("source_failures", "Fetches of usage that failed", self.source_failures.clone());
+        registry.register(
+            "source_refusals",
+            "Reasons for which series were left out of fetched usage",
+            self.source_refusals.clone(),
+        );
         registry.register_with_unit(
             "source_clock_ahead",
             "How far the clock of the source of usage is ahead of the daemon's",
@@ -325,6 +332,12 @@ impl Metrics {
     /// A fetch of usage failed.
     pub fn source_failed(&self, resource: &str) {
         self.source_failures.get_or_create(&vec![("resource", resource.to_owned())]).inc();
+    }
+
+    /// So many reasons left series out of an answer.
+    pub fn left_out(&self, resource: &str, reasons: usize) {
+        let labels = vec![("resource", resource.to_owned())];
+        self.source_refusals.get_or_create(&labels).inc_by(reasons as u64);
     }
 
     /// The source's clock is ahead of ours by this many seconds.

@@ -25,6 +25,7 @@ fn filled() -> Metrics {
     metrics.step_ended("collect", second);
     metrics.cycle_ended(1.0);
     metrics.source_failed("cpu_cores");
+    metrics.left_out("cpu_cores", 1);
     metrics.collected("cpu_cores", 1, 1);
     metrics.freshness("cpu_cores", Some(1.0), 0);
     metrics.assessed("keep", 1);

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use parking_lot::Mutex;
 
 use crate::caller::Caller;
@@ -68,26 +70,23 @@ const FAILING: [(&str, Answer, &str); 10] = [
     ("locked", |_| Reply::Text(401, vec![], String::new()), "failed to be let in by the source"),
 ];
 
-/// What does not fail, and what is logged of it, if anything.
-const ODD: [(&str, Answer, &str); 6] = [
-    ("nothing", |_| Reply::success("matrix", "[]"), ""),
-    (
-        "no numbers",
-        |asked| acme(asked, |at| format!("[{at},\"{}\"]", if at as i64 % 2 == 0 { "NaN" } else { "+Inf" })),
-        "",
-    ),
-    (
-        "backwards",
-        |asked| {
-            let values: Vec<String> =
-                asked.instants().iter().rev().map(|at| format!("[{at},\"1\"]")).collect();
-            Reply::success(
-                "matrix",
-                &format!(r#"[{{"metric":{{"tenant":"t0"}},"values":[{}]}}]"#, values.join(",")),
-            )
-        },
-        "",
-    ),
+/// What is taken as it is, without a word.
+const ODD: [(&str, Answer); 3] = [
+    ("nothing", |_| Reply::success("matrix", "[]")),
+    ("no numbers", |asked| {
+        acme(asked, |at| format!("[{at},\"{}\"]", if at as i64 % 2 == 0 { "NaN" } else { "+Inf" }))
+    }),
+    ("backwards", |asked| {
+        let values: Vec<String> = asked.instants().iter().rev().map(|at| format!("[{at},\"1\"]")).collect();
+        Reply::success(
+            "matrix",
+            &format!(r#"[{{"metric":{{"tenant":"t0"}},"values":[{}]}}]"#, values.join(",")),
+        )
+    }),
+];
+
+/// What has series left out, and what is said of them.
+const LEFT_OUT: [(&str, Answer, &str); 3] = [
     ("below zero", |asked| acme(asked, |at| format!("[{at},\"-1\"]")), "usage is never below zero"),
     (
         "twice",
@@ -104,10 +103,7 @@ async fn whatever_the_source_does_the_daemon_stays_up_and_says_what_is_wrong() {
     let fake = Fake::start(move |asked| (*current.lock())(asked)).await;
     let daemon = Daemon::start(&hasty(&fake.url)).await;
     let caller = Caller::of(&daemon);
-    let healed = || async {
-        let (status, ready) = caller.text("/-/ready").await;
-        status == 200 && !ready.contains("fails")
-    };
+    let healed = || async { caller.text("/-/ready").await == (200, "plimsoll is ready\n".to_owned()) };
     caller.wait_until("it is ready", healed).await;
     for (name, answer, words) in FAILING {
         *mood.lock() = answer;
@@ -125,23 +121,75 @@ async fn whatever_the_source_does_the_daemon_stays_up_and_says_what_is_wrong() {
         *mood.lock() = good;
         caller.wait_until(&format!("{name} is over"), healed).await;
     }
-    for (name, answer, words) in ODD {
+    for (name, answer) in ODD {
         let before = fake.asked().len();
         *mood.lock() = answer;
         let asked_again = || async { fake.asked().len() > before + 2 };
         caller.wait_until(&format!("{name} has been answered"), asked_again).await;
-        let said = || async { daemon.said().contains(words) };
-        caller.wait_until(&format!("{name}: {words:?} is logged"), said).await;
         assert!(healed().await, "{name}: {}", caller.text("/-/ready").await.1);
+        assert!(!daemon.said().contains("left out"), "{name}: {}", daemon.said());
+    }
+    for (name, answer, words) in LEFT_OUT {
+        *mood.lock() = answer;
+        let told = || async {
+            let summary = caller.get("/v1/summary").await.1;
+            let reason = &summary["refused_series"][0]["reasons"][0];
+            reason.as_str().is_some_and(|reason| reason.contains(words))
+        };
+        caller.wait_until(&format!("{name}: {words:?} is told"), told).await;
+        let (status, ready) = caller.text("/-/ready").await;
+        assert_eq!(status, 200, "{name}: the rest is used: {ready}");
+        assert!(ready.contains("series of the usage of cpu_cores are left out"), "{name}: {ready}");
+        assert!(daemon.said().contains(words), "{name} is not in the log");
         *mood.lock() = good;
+        caller.wait_until(&format!("{name} is over"), healed).await;
     }
     assert!(daemon.said().contains("the source answers again"));
-    let (_, metrics) = caller.text("/metrics").await;
-    let failures = metrics.lines().find(|line| line.starts_with("plimsoll_source_failures_total")).unwrap();
-    let failures: usize = failures.rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(failures >= FAILING.len(), "{failures}");
+    let failures = metric(&caller, "plimsoll_source_failures_total{resource=\"cpu_cores\"} ").await;
+    assert!(failures >= FAILING.len() as f64, "{failures}");
+    let refusals = metric(&caller, "plimsoll_source_refusals_total{resource=\"cpu_cores\"} ").await;
+    assert!(refusals >= LEFT_OUT.len() as f64, "{refusals}");
     assert!(!daemon.said().contains("panicked"), "{}", daemon.said());
     assert_eq!(caller.text("/-/healthy").await.0, 200);
+}
+
+/// What the daemon's metrics say after `beginning`.
+async fn metric(caller: &Caller, beginning: &str) -> f64 {
+    let (_, metrics) = caller.text("/metrics").await;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(beginning));
+    value.unwrap_or_else(|| panic!("no {beginning:?} in {metrics}")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_whose_clock_is_off_is_told_of() {
+    let off = Arc::new(AtomicI64::new(0));
+    let current = Arc::clone(&off);
+    let fake = Fake::start(move |asked| {
+        let Reply::Text(status, mut headers, body) = good(asked) else { panic!("it is a text") };
+        let date = Utc::now() + TimeDelta::seconds(current.load(Ordering::Relaxed));
+        headers.push(("date", date.format("%a, %d %b %Y %H:%M:%S GMT").to_string()));
+        Reply::Text(status, headers, body)
+    })
+    .await;
+    let daemon = Daemon::start(&hasty(&fake.url)).await;
+    let caller = Caller::of(&daemon);
+    let healed = || async { caller.text("/-/ready").await == (200, "plimsoll is ready\n".to_owned()) };
+    caller.wait_until("it is ready", healed).await;
+    assert!(caller.get("/v1/summary").await.1["clock_problem"].is_null());
+    // Behind comes last: by then there is nothing new to ask for, for ten minutes.
+    for (seconds, words) in [(600, "ahead of ours"), (-600, "behind ours")] {
+        off.store(seconds, Ordering::Relaxed);
+        let measured = || async {
+            let ahead = metric(&caller, "plimsoll_source_clock_ahead_seconds ").await;
+            (ahead - seconds as f64).abs() < 30.0
+        };
+        caller.wait_until(&format!("the clock is {words}"), measured).await;
+        let summary = caller.get("/v1/summary").await.1;
+        let problem = summary["clock_problem"].as_str().unwrap_or_default();
+        assert!(problem.contains("the source's clock is ") && problem.contains(words), "{summary:#}");
+        let (status, ready) = caller.text("/-/ready").await;
+        assert!(status == 200 && ready.contains(words), "{status} {ready}");
+    }
 }
 
 /// A fortnight of two resources, a day at a time.

@@ -10,10 +10,16 @@ use crate::caller::Caller;
 use crate::rig::{Daemon, Prometheus, node_scripts};
 use crate::setup::{config_for, daily_usage_until};
 
+/// A resource whose series names no tenant.
+const NAMELESS: &str = "[resources.memory_gb]\nexpression = \"vector(1)\"\n";
+/// Another one.
+const MORE: &str = "[resources.storage_gb]\nexpression = \"max by (tenant) (tenant_storage_gb)\"\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_rests_on_stale_usage_is_marked_and_not_applied() {
-    let prometheus = Prometheus::start(&daily_usage_until("acme", 21, 2.0, 3)).await;
-    let daemon = Daemon::start(&config_for(&prometheus.url, "")).await;
+    let mut prometheus = Prometheus::start(&daily_usage_until("acme", 21, 2.0, 3)).await;
+    let config = config_for(&prometheus.url, NAMELESS);
+    let daemon = Daemon::start(&config).await;
     let caller = Caller::of(&daemon);
     let acme = json!({"id": "acme", "name": "Acme Ltd", "tier": "PREMIUM", "apply_mode": "approved"});
     assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
@@ -36,6 +42,9 @@ async fn what_rests_on_stale_usage_is_marked_and_not_applied() {
     let summary = caller.get("/v1/summary").await.1;
     assert_eq!(summary["stale"], json!([{"resource": "cpu_cores", "since": since}]), "{summary:#}");
     assert_eq!(summary["source_problems"], json!([]));
+    let refused = &summary["refused_series"][0];
+    assert_eq!(refused["resource"], "memory_gb", "{summary:#}");
+    assert_eq!(refused["reasons"], json!(["{} has no label \"tenant\"; keep it in the expression"]));
     let (status, ready) = caller.text("/-/ready").await;
     assert!(status == 200 && ready.contains("the usage of cpu_cores is stale"), "{status} {ready}");
     let (_, metrics) = caller.text("/metrics").await;
@@ -46,6 +55,16 @@ async fn what_rests_on_stale_usage_is_marked_and_not_applied() {
     let (_, quota) = caller.get("/v1/tenants/acme/quotas/cpu_cores").await;
     assert_eq!(quota["generation"], 1, "{quota:#}");
 
+    // A resource that is new is asked for at once, and not with the next step.
+    prometheus.kill();
+    daemon.write_config(&format!("{config}{MORE}"));
+    assert_eq!(caller.post("/-/reload", &json!({})).await.0, 200);
+    let fails = || async {
+        let problems = caller.get("/v1/summary").await.1["source_problems"].clone();
+        let mut problems = problems.as_array().unwrap().iter();
+        problems.any(|one| one["resource"] == "storage_gb" && one.to_string().contains("reach the source"))
+    };
+    caller.wait_until("the source fails", fails).await;
     assert_eq!(caller.text("/-/healthy").await.0, 200);
 
     let Some(scripts) = node_scripts("tests/browser") else { return };

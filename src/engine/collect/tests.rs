@@ -34,6 +34,8 @@ struct Moody {
     usage: FileSource,
     mood: Mutex<Mood>,
     ahead: AtomicI64,
+    /// Why it leaves series out of each answer.
+    refuses: Mutex<Vec<String>>,
     answered: Mutex<Vec<TimeRange>>,
 }
 
@@ -43,6 +45,7 @@ impl Moody {
             usage: usage_of(&["acme"]),
             mood: Mutex::new(Mood::Answers),
             ahead: AtomicI64::new(0),
+            refuses: Mutex::default(),
             answered: Mutex::default(),
         })
     }
@@ -86,7 +89,8 @@ impl UsageSource for Moody {
         let known = TimeRange { end: until, ..range };
         self.answered.lock().push(known);
         let broken_off = (until < range.end).then(|| BrokenOff { until, error: gone() });
-        Ok(Fetched { broken_off, ..self.usage.fetch(resource, known).await? })
+        let refused = self.refuses.lock().clone();
+        Ok(Fetched { broken_off, refused, ..self.usage.fetch(resource, known).await? })
     }
 }
 
@@ -119,6 +123,25 @@ async fn what_came_before_a_source_broke_off_is_kept_and_gone_on_from() {
     assert!(engine.workspace().source_problems().is_empty());
     assert!(source.answered_once_until() > clock.now().minus(Duration::from_secs(2 * HOUR)));
     assert_eq!(samples(&engine), 21 * 24, "nothing is missing and nothing there twice");
+}
+
+#[tokio::test]
+async fn what_an_answer_leaves_out_is_told_of_until_one_is_clean() {
+    let source = Moody::new();
+    let (engine, clock) = engine(&source);
+    let reasons = vec!["{job=\"x\"} has no label \"tenant\"".to_owned()];
+    *source.refuses.lock() = reasons.clone();
+    engine.cycle(&Silent).await.unwrap();
+    assert_eq!(engine.workspace().refused(), [(CPU, reasons.clone())]);
+    let counted = "plimsoll_source_refusals_total{resource=\"cpu_cores\"}";
+    assert!(engine.metrics().render().contains(counted), "{}", engine.metrics().render());
+    source.is_now(Mood::Fails);
+    pass(&engine, &clock, 1).await;
+    assert_eq!(engine.workspace().refused(), [(CPU, reasons)], "nothing newer is known");
+    source.is_now(Mood::Answers);
+    source.refuses.lock().clear();
+    pass(&engine, &clock, 1).await;
+    assert!(engine.workspace().refused().is_empty());
 }
 
 #[tokio::test]

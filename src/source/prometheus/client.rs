@@ -348,7 +348,29 @@ fn pause(retry: &Retry, tries: usize, chance: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+    use reqwest::header::DATE;
+
     use super::*;
+
+    /// The headers of an answer whose server's clock is off by so many seconds.
+    fn dated(off: i64) -> HeaderMap {
+        let date = Utc::now() + TimeDelta::seconds(off);
+        let date = date.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        HeaderMap::from_iter([(DATE, HeaderValue::from_str(&date).unwrap())])
+    }
+
+    #[test]
+    fn an_answer_tells_how_far_the_servers_clock_is_off() {
+        for off in [600, -600, 86_400] {
+            let ahead = clock_ahead(&dated(off)).unwrap();
+            // A date counts whole seconds, and reading it takes a while.
+            assert!((-10_000..=0).contains(&(ahead - off * 1000)), "{ahead} ms instead of {off} s");
+        }
+        assert_eq!(clock_ahead(&dated(1)), Some(0), "less than two seconds say nothing");
+        let no_date = HeaderMap::from_iter([(DATE, HeaderValue::from_static("yesterday"))]);
+        assert_eq!((clock_ahead(&HeaderMap::new()), clock_ahead(&no_date)), (None, None));
+    }
 
     #[test]
     fn waits_double_up_to_the_longest() {

@@ -62,7 +62,7 @@ impl Asked {
 
 /// What the server does.
 pub enum Reply {
-    Text(u16, Vec<(&'static str, &'static str)>, String),
+    Text(u16, Vec<(&'static str, String)>, String),
     /// Says nothing, ever.
     Hang,
     /// Breaks off in the middle.
@@ -74,12 +74,12 @@ pub enum Reply {
 impl Reply {
     pub fn success(kind: &str, result: &str) -> Reply {
         let body = format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":{result}}}}}"#);
-        Reply::Text(200, vec![("content-type", "application/json")], body)
+        Reply::Text(200, vec![("content-type", "application/json".to_owned())], body)
     }
 
     pub fn error(status: u16, kind: &str, message: &str) -> Reply {
         let body = format!(r#"{{"status":"error","errorType":"{kind}","error":"{message}"}}"#);
-        Reply::Text(status, vec![("content-type", "application/json")], body)
+        Reply::Text(status, vec![("content-type", "application/json".to_owned())], body)
     }
 }
 

@@ -72,7 +72,7 @@ async fn what_does_not_pass_ends_with_the_servers_words() {
     let (error, asked) = failure(|_| Reply::Text(502, vec![], "<h1>no upstream</h1>".to_owned())).await;
     assert_eq!(error, "reach the source: it answered 502 Bad Gateway: <h1>no upstream</h1>");
     assert_eq!(asked, 3);
-    let slow_down = |_: &Asked| Reply::Text(429, vec![("retry-after", "3600")], String::new());
+    let slow_down = |_: &Asked| Reply::Text(429, vec![("retry-after", "3600".to_owned())], String::new());
     let (error, asked) = failure(slow_down).await;
     assert_eq!(error, "reach the source: it answered 429 Too Many Requests");
     assert_eq!(asked, 1, "a server that asks for an hour is left alone");
@@ -105,8 +105,8 @@ async fn refusals_are_final_and_say_what_to_mend() {
     let (error, asked) = failure(|_| Reply::error(400, "bad_data", "1:7: parse error")).await;
     assert_eq!(error, "have the query for cpu_cores answered: it answered 400 Bad Request: 1:7: parse error");
     assert_eq!(asked, 1);
-    let (error, _) =
-        failure(|_| Reply::Text(302, vec![("location", "http://evil/login")], String::new())).await;
+    let login = || vec![("location", "http://evil/login".to_owned())];
+    let (error, _) = failure(move |_| Reply::Text(302, login(), String::new())).await;
     assert_eq!(
         error,
         "have the query for cpu_cores answered: it answered 302 Found to http://evil/login; \
@@ -160,6 +160,18 @@ async fn what_is_no_number_is_a_gap() {
     let frame = fetch(settings(&fake.url)).await.unwrap().frame;
     let acme = &frame.series[&"acme".parse().unwrap()];
     assert_eq!((acme.len(), acme.samples(), acme.values[3]), (4, 2, 4.0));
+}
+
+#[tokio::test]
+async fn samples_out_of_order_land_at_their_times() {
+    let fake = Fake::start(counted(|_| {
+        let values = r#"[[901,"4"],[1,"1"],[601,"3"],[301,"2"]]"#;
+        Reply::success("matrix", &format!(r#"[{{"metric":{{{ACME}}},"values":{values}}}]"#))
+    }))
+    .await;
+    let frame = fetch(settings(&fake.url)).await.unwrap().frame;
+    let acme = &frame.series[&"acme".parse().unwrap()];
+    assert_eq!((acme.start, acme.values.to_vec()), (three_days().start, vec![1.0, 2.0, 3.0, 4.0]));
 }
 
 #[tokio::test]
