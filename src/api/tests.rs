@@ -5,6 +5,7 @@ mod idempotency;
 mod model;
 mod page;
 mod people;
+mod ready;
 mod receivers;
 
 use axum::body::{Body, to_bytes};
@@ -312,24 +313,6 @@ async fn long_lists_come_in_pages() {
         }
         assert_eq!(seen, expected, "{path}");
     }
-}
-
-#[tokio::test]
-async fn readiness_waits_for_the_first_cycle() {
-    let (api, engine) = api().await;
-    let (status, _, text) = get(&api, "/-/ready").await;
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(text.as_str().unwrap().contains("the first cycle has not ended"), "{text}");
-    engine.cycle(&Silent).await.unwrap();
-    assert_eq!(get(&api, "/-/ready").await.0, StatusCode::OK);
-    let (_, headers, metrics) = get(&api, "/metrics").await;
-    assert!(headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
-    assert!(metrics.as_str().unwrap().contains("plimsoll_cycles_total 1"), "{metrics}");
-    let (_, _, assessments) = get(&api, "/v1/tenants/acme/assessments").await;
-    assert_eq!(assessments["items"], json!([]), "no resource is measured");
-    assert_eq!(get(&api, "/v1/tenants/acme/resources/cpu_cores/forecast").await.0, StatusCode::NOT_FOUND);
-    let (_, _, summary) = get(&api, "/v1/summary").await;
-    assert_eq!((summary["tenants"].as_u64(), &summary["saving"]), (Some(1), &Value::Null), "{summary}");
 }
 
 #[tokio::test]

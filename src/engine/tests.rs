@@ -113,3 +113,46 @@ pub async fn pass(engine: &Arc<Engine>, clock: &Hands, hours: u64) {
 pub fn me() -> Remark {
     Remark { by: Actor::Person("me".to_owned()), comment: None, request_id: None }
 }
+
+/// Waits until so many heavy works run and wait.
+async fn until_load(engine: &Engine, load: (usize, usize)) {
+    let reached = async {
+        while engine.parts.compute.load() != load {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), reached).await.expect("the load is never reached");
+}
+
+/// Two numbers of the same kind are easily told as each other: one work runs
+/// here, and two wait for its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_and_waits_for_the_pool_is_in_the_metrics() {
+    let (engine, _) = engine(Settings::default(), Budgets::default(), ApplyMode::Observe, &[]).await;
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let held = Arc::clone(&engine);
+    let first = async move {
+        held.parts
+            .compute
+            .run(move || {
+                let _ = gone.recv();
+            })
+            .await
+    };
+    let mut works = vec![tokio::spawn(first)];
+    until_load(&engine, (1, 0)).await;
+    for _ in 0..2 {
+        let held = Arc::clone(&engine);
+        works.push(tokio::spawn(async move { held.parts.compute.run(|| ()).await }));
+    }
+    until_load(&engine, (1, 2)).await;
+    engine.measure_queues();
+    let text = engine.metrics().render();
+    for line in ["plimsoll_compute_running 1", "plimsoll_compute_waiting 2", "plimsoll_store_waiting 0"] {
+        assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
+    }
+    go.send(()).unwrap();
+    for work in works {
+        work.await.unwrap().unwrap();
+    }
+}

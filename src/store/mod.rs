@@ -23,6 +23,8 @@ mod maintenance;
 mod memory;
 mod shelf;
 
+#[cfg(test)]
+pub(crate) use disk::breakable;
 pub use disk::{DiskKind, DiskSettings, DiskStore};
 pub use history::{DamagedSegment, HistorySettings, ParquetHistory, check_history};
 pub use keeper::DiskKeeper;

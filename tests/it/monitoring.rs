@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::caller::Caller;
 use crate::rig::{Daemon, Prometheus};
-use crate::setup::{config_for, daily_usage};
+use crate::setup::{config_for, daily_usage, daily_usage_until};
 
 fn config(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(path)
@@ -51,12 +51,17 @@ fn named(text: &str) -> BTreeSet<String> {
 /// Those that the daemon neither exports now nor registers: a metric without a
 /// value yet, such as what became of forecasts, has no line.
 fn unknown(text: &str, exported: &BTreeSet<String>) -> Vec<String> {
-    const REGISTERED: &str = include_str!("../../src/telemetry/metrics.rs");
-    let is_registered = |name: &String| {
-        let plain = name.trim_start_matches("plimsoll_").trim_end_matches("_seconds");
-        REGISTERED.contains(&format!("\"{plain}\","))
-    };
-    named(text).difference(exported).filter(|name| !is_registered(name)).cloned().collect()
+    // Another test holds this page to what the daemon registers.
+    const PAGE: &str = include_str!("../../docs/metrics.md");
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let registered: BTreeSet<String> = rows.flat_map(named).collect();
+    named(text).difference(exported).filter(|name| !registered.contains(*name)).cloned().collect()
+}
+
+/// The value of a line of the daemon's metrics, by its name and labels.
+async fn shown(caller: &Caller, series: &str) -> Option<f64> {
+    let (_, metrics) = caller.text("/metrics").await;
+    metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
 #[test]
@@ -100,7 +105,10 @@ async fn what_rules_and_dashboards_ask_for_is_exported_and_understood() {
     let exported = named(&format!("{of_tenants}{}", caller.text("/metrics").await.1));
     let rules = std::fs::read_to_string(config("prometheus/plimsoll.rules.yaml")).unwrap();
     assert_eq!(unknown(&rules, &exported), Vec::<String>::new(), "there are no such metrics");
-    assert_eq!(unknown("plimsoll_no_such_thing", &exported).len(), 1);
+    // The second one's name is that of a label.
+    for wrong in ["plimsoll_no_such_thing", "plimsoll_resource", "plimsoll_step_duration"] {
+        assert_eq!(unknown(wrong, &exported), [wrong]);
+    }
 
     let client = reqwest::Client::new();
     let mut asked = 0;
@@ -117,4 +125,27 @@ async fn what_rules_and_dashboards_ask_for_is_exported_and_understood() {
         }
     }
     assert!(asked > 25, "only {asked} expressions");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_daemon_says_of_its_own_work_has_values() {
+    // The usage ends three hours ago, so that the one series is stale.
+    let prometheus = Prometheus::start(&daily_usage_until("acme", 14, 2.0, 3)).await;
+    let daemon = Daemon::start(&config_for(&prometheus.url, "")).await;
+    let caller = Caller::of(&daemon);
+    assert_eq!(caller.post("/v1/tenants", &json!({"id": "acme", "tier": "PREMIUM"})).await.0, 201);
+    for step in ["collect", "detect", "learn", "recommend"] {
+        let count = format!("plimsoll_step_duration_seconds_count{{step=\"{step}\"}}");
+        let is_timed = || async { shown(&caller, &count).await > Some(0.0) };
+        caller.wait_until(&format!("the step {step} is timed"), is_timed).await;
+        let sum = format!("plimsoll_step_duration_seconds_sum{{step=\"{step}\"}}");
+        assert!(shown(&caller, &sum).await > Some(0.0), "{step} took no time");
+    }
+    let stale_series = "plimsoll_stale_series{resource=\"cpu_cores\"}";
+    let stale = || async { shown(&caller, stale_series).await == Some(1.0) };
+    caller.wait_until("the stale series is counted", stale).await;
+    for queue in ["compute_waiting", "store_waiting"] {
+        let depth = shown(&caller, &format!("plimsoll_{queue}")).await;
+        assert!(depth.is_some_and(|depth| depth >= 0.0), "{queue}: {depth:?}");
+    }
 }

@@ -26,6 +26,22 @@ async fn held_by(caller: &Caller, target: &str) -> Value {
     all.iter().find(|one| one["path"] == *path).unwrap()["enforcement"].clone()
 }
 
+/// What the tenant's and the fleet's report say of acme's broken promise: each
+/// what the promise's own page says.
+async fn reports_hold(caller: &Caller, broken: &Value) {
+    let (status, own) = caller.get("/v1/reports/tenants/acme?format=json").await;
+    assert_eq!(status, 200, "{own:#}");
+    let found = own["promises"].as_array().unwrap().iter().find(|one| one["objective"] == "availability");
+    assert_eq!(found, Some(broken), "{:#}", own["promises"]);
+    let (status, fleet) = caller.get("/v1/reports/fleet?format=json").await;
+    let promises = &fleet["promises"];
+    assert_eq!(status, 200, "{fleet:#}");
+    assert_eq!(promises["availability"], json!({"measured": 1, "kept": 0}), "{promises:#}");
+    assert_eq!(promises["quotas"], json!({"measured": 1, "kept": 1}), "{promises:#}");
+    let row = json!({"tenant": "acme", "tier": "PREMIUM", "state": broken});
+    assert_eq!(promises["list"], json!({"total": 1, "rows": [row]}), "{promises:#}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promise_that_is_broken_is_an_incident() {
     let prometheus = Prometheus::start(&daily_usage("acme", 14, 2.0)).await;
@@ -56,6 +72,7 @@ async fn a_promise_that_is_broken_is_an_incident() {
     let said = daemon.asked(&["tenant", "sla", "acme"]);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.contains("availability") && said.contains("burns_fast"), "{said}");
+    reports_hold(&caller, &availability).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,8 +14,12 @@ use crate::setup::{config_for, daily_usage, nowhere};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// Quotas and notices go to the listener; the promise of availability is broken.
-fn config(prometheus: &str, listener: &str) -> String {
+/// A promise that is broken, so that there is an incident.
+const BROKEN_PROMISE: &str =
+    "[sla]\navailability = \"0.98 + 0 * max by (tenant) (count_over_time(tenant_cpu_cores[$window]))\"";
+
+/// Quotas and notices go to the listener.
+fn config(prometheus: &str, listener: &str, promise: &str) -> String {
     let more = format!(
         r#"
 [target]
@@ -23,8 +27,7 @@ kind = "http"
 url = "{listener}/quotas/{{tenant}}/{{resource}}"
 secret = "{SECRET}"
 read_back = false
-[sla]
-availability = "0.98 + 0 * max by (tenant) (count_over_time(tenant_cpu_cores[$window]))"
+{promise}
 [notify]
 poll_every = "20ms"
 allowed_networks = ["127.0.0.0/8"]
@@ -86,18 +89,23 @@ async fn wait_for_webhook(caller: &Caller, listener: &Listener) -> Posted {
     hook().unwrap()
 }
 
-async fn running(environment: &[(&str, &str)]) -> (Prometheus, Listener, Daemon, Caller) {
+async fn running(
+    mode: &str,
+    promise: &str,
+    environment: &[(&str, &str)],
+) -> (Prometheus, Listener, Daemon, Caller) {
     let prometheus = Prometheus::start(&daily_usage("acme", 14, 2.0)).await;
     let listener = Listener::start(&[]).await;
-    let daemon = Daemon::start_among(&config(&prometheus.url, &listener.url), environment).await;
+    let daemon = Daemon::start_among(&config(&prometheus.url, &listener.url, promise), environment).await;
     let caller = Caller::of(&daemon);
-    assert_eq!(caller.post("/v1/tenants", &json!({"id": "acme", "tier": "PREMIUM"})).await.0, 201);
+    let acme = json!({"id": "acme", "tier": "PREMIUM", "apply_mode": mode});
+    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
     (prometheus, listener, daemon, caller)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recommendation_is_followed_by_ids_though_no_span_is_exported() {
-    let (_prometheus, listener, daemon, caller) = running(&[]).await;
+    let (_prometheus, listener, daemon, caller) = running("observe", BROKEN_PROMISE, &[]).await;
     let record = approve(&daemon, &caller).await;
     let id = record["id"].as_str().unwrap();
     let proposed = line_of(&daemon, "proposed", id);
@@ -135,7 +143,7 @@ async fn a_collector_sees_a_recommendation_from_the_scrape_to_the_call() {
         ("OTEL_SERVICE_NAME", "plimsoll-under-test"),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
-    let (_prometheus, listener, daemon, caller) = running(&environment).await;
+    let (_prometheus, listener, daemon, caller) = running("observe", BROKEN_PROMISE, &environment).await;
     let record = approve(&daemon, &caller).await;
     let cycle = record["trace"].as_str().unwrap().split('-').nth(1).unwrap().to_owned();
     let posted = callback(&listener);
@@ -168,6 +176,41 @@ async fn a_collector_sees_a_recommendation_from_the_scrape_to_the_call() {
     assert_eq!(posted.header("traceparent").split('-').nth(2), Some(&*enforce.id));
     assert!(collector.said().contains("plimsoll-under-test"), "{}", collector.said());
     assert!(collector.spans().iter().all(|span| !span.name.contains("hyper")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_daemon_carries_out_by_itself_is_a_part_of_its_cycle() {
+    let collector = Collector::start().await;
+    let endpoint = collector.as_ref().map(|one| ("OTEL_EXPORTER_OTLP_ENDPOINT", one.url.as_str()));
+    let environment: Vec<(&str, &str)> =
+        endpoint.into_iter().flat_map(|one| [one, ("OTEL_BSP_SCHEDULE_DELAY", "50")]).collect();
+    // An incident would hold the change back.
+    let (_prometheus, listener, daemon, caller) = running("approved", "", &environment).await;
+    let applied = || lines(&daemon).into_iter().find(|line| line["message"] == "applied");
+    caller.wait_until("the daemon has applied a step", || async { applied().is_some() }).await;
+    let line = applied().unwrap();
+    assert_eq!(said(&line, "by").as_deref(), Some("daemon"), "{line}");
+    assert!(said(&line, "cycle").is_some(), "{line}");
+    let cycle = said(&line, "trace_id").unwrap();
+    let posted = callback(&listener);
+    assert_eq!(trace_of(&posted), cycle);
+    let id = said(&line, "recommendation").unwrap();
+    let (_, record) = caller.get(&format!("/v1/recommendations/{id}")).await;
+    let proposed = record["trace"].as_str().unwrap().split('-').nth(1).unwrap().to_owned();
+
+    let Some(collector) = &collector else { return };
+    let find = |name: &str| -> Option<Span> {
+        collector.spans().into_iter().find(|span| span.name == name && span.trace == cycle)
+    };
+    let names = ["cycle", "apply", "apply_one", "enforce"];
+    for name in names {
+        let is_there = || async { find(name).is_some() };
+        caller.wait_until(&format!("{name} of {cycle} was exported"), is_there).await;
+    }
+    let [whole, apply, one, enforce] = names.map(|name| find(name).unwrap());
+    assert_eq!((&enforce.parent, &one.parent, &apply.parent), (&one.id, &apply.id, &whole.id));
+    assert_eq!(one.links, [proposed], "it is linked with the cycle that proposed");
+    assert_eq!(posted.header("traceparent").split('-').nth(2), Some(&*enforce.id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,6 +97,12 @@ fn says(by: &Actor, why: &str) -> Remark {
     Remark { by: by.clone(), comment: Some(why.to_owned()), request_id: None }
 }
 
+/// What a line of the metrics says of the resource.
+fn shown(engine: &Engine, name: &str) -> Option<f64> {
+    let begin = format!("plimsoll_{name}{{resource=\"{}\"}} ", RESOURCE.name());
+    engine.metrics().render().lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok())
+}
+
 fn daily(hour: usize) -> f64 {
     5.0 + (hour as f64 * std::f64::consts::TAU / 24.0).sin()
 }
@@ -150,8 +156,13 @@ async fn a_challenger_that_wins_takes_over_and_can_be_sent_back() {
     assert!(champion.version > 1, "{states:?}");
     assert!(versions.iter().any(|one| one.version == 1 && one.state == ModelState::Retired), "{states:?}");
     assert!(champion.reason.contains("loss beside version"), "{}", champion.reason);
-    let live = engine.workspace.models(RESOURCE)[0].live.unwrap();
+    let in_use = engine.workspace.models(RESOURCE)[0].clone();
+    let live = in_use.live.unwrap();
     assert!(live.values > 100 && (0.6..0.95).contains(&live.cover.unwrap()), "{live:?}");
+    assert!(live.quantile_loss.is_some_and(|loss| loss > 0.0), "{live:?}");
+    assert_eq!(shown(&engine, "forecast_quantile_loss"), live.quantile_loss);
+    assert_eq!(shown(&engine, "forecast_cover"), live.cover);
+    assert_eq!(shown(&engine, "forecast_model_version"), Some(in_use.version as f64));
 
     let by = Actor::Person("ann".to_owned());
     let went = engine.roll_back_models(RESOURCE, says(&by, "it looks odd")).await.unwrap();

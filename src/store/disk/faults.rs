@@ -55,6 +55,14 @@ pub(super) fn wrap(folder: &Path, tree: Arc<dyn Tree>) -> Arc<dyn Tree> {
     }
 }
 
+/// A store in this folder, and what breaks its disk for good: for tests of
+/// what stands above stores.
+pub(crate) fn breakable(folder: &Path) -> (DiskStore, Box<dyn Fn() + Send>) {
+    let fault = fault_of(folder, DiskKind::Redb);
+    let store = open(folder, DiskKind::Redb);
+    (store, Box::new(move || *fault.before.lock() = Some("input/output error (os error 5)")))
+}
+
 struct Faulty {
     tree: Arc<dyn Tree>,
     fault: Arc<Fault>,

@@ -47,6 +47,8 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) use self::check::check;
 use self::condition::Condition;
 use self::entry::Body;
+#[cfg(test)]
+pub(crate) use self::faults::breakable;
 pub(super) use self::filler::Filler;
 use self::layout::Layout;
 pub(super) use self::repair::repair;
