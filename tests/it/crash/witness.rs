@@ -90,7 +90,8 @@ impl Witness {
         let Told { changed, rollouts, silences, .. } = &self.told;
         let counts = self.counts();
         assert!(changed.len() > 5 * kills, "{counts}");
-        assert!(rollouts.len() > kills / 4 && silences.len() > kills / 4, "{counts}");
+        // A rollout takes longer than many a life.
+        assert!(rollouts.len() > kills / 10 && silences.len() > kills / 4, "{counts}");
         assert!(self.ledger.by_the_daemon > 0 && self.incidents > 0, "{counts}");
     }
 
