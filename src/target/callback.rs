@@ -96,9 +96,6 @@ impl CallbackTarget {
             let error = beginning(&error.to_string());
             refused(format!("its answer is not {{\"limit\": number}}: {error}"))
         })?;
-        if !limit.is_finite() || limit < 0.0 {
-            return Err(refused(format!("it says that {limit:?} holds, which is no limit")));
-        }
         Ok(Some(limit))
     }
 
@@ -230,6 +227,8 @@ mod tests {
         let held = |text: &str| CallbackTarget::held(StatusCode::OK, text.as_bytes());
         assert_eq!(held(r#"{"limit": 12.5}"#).unwrap(), Some(12.5));
         assert_eq!(held(r#"{"limit": 0}"#).unwrap(), Some(0.0));
+        // Such a server differs from the registry, and is repaired as any other.
+        assert_eq!(held(r#"{"limit": -1}"#).unwrap(), Some(-1.0));
         assert_eq!(CallbackTarget::held(StatusCode::NOT_FOUND, b"no such quota").unwrap(), None);
         for text in [r#"{"limit": 1e999}"#, r#"{"limit": null}"#, "", "[]"] {
             assert!(matches!(held(text), Err(TargetError::Refused { .. })), "{text}");
