@@ -103,6 +103,13 @@ pub(super) fn read(file: File, name: &str) -> Result<Table, TableError> {
     let mend = "if it holds whole numbers of 8 or 16 bits, cast them to 64";
     let frame = read.map_err(|error| refused(format!("{error}; {mend}")))?;
     let rows = frame.height();
+    // polars believes what a damaged file says of each column's rows.
+    if let Some(column) = frame.columns().iter().find(|column| column.len() != rows) {
+        let (name, found) = (column.name(), column.len());
+        return Err(refused(format!(
+            "it is damaged: its column {name} has {found} rows of {rows}; write it again"
+        )));
+    }
     let columns = frame
         .columns()
         .iter()
