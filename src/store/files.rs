@@ -28,6 +28,8 @@ pub(super) fn write_whole_with(
     let temporary = temporary(path);
     let written = File::create(&temporary).and_then(|mut file| {
         fill(&mut file)?;
+        #[cfg(test)]
+        failing::check(&temporary)?;
         file.sync_all()
     });
     let moved = written.and_then(|()| fs::rename(&temporary, path));
@@ -146,6 +148,41 @@ pub(super) fn size_of(folder: &Path) -> u64 {
 
 /// The unit in which the system counts what a file takes, whatever the disk's own.
 const BLOCK: u64 = 512;
+
+/// A disk that fails under files that are being written, for tests.
+#[cfg(test)]
+pub(super) mod failing {
+    use std::collections::BTreeMap;
+    use std::io;
+    use std::path::{Path, PathBuf};
+    use std::sync::LazyLock;
+
+    use parking_lot::Mutex;
+
+    static BELOW: LazyLock<Mutex<BTreeMap<PathBuf, i32>>> = LazyLock::new(Mutex::default);
+
+    /// While it is held, what is written below a folder fails with an error of
+    /// the system, after its bytes and before they are synced.
+    pub struct Failing(PathBuf);
+
+    /// Has what is written below a folder fail with an error of the system.
+    pub fn below(folder: &Path, number: i32) -> Failing {
+        BELOW.lock().insert(folder.to_owned(), number);
+        Failing(folder.to_owned())
+    }
+
+    impl Drop for Failing {
+        fn drop(&mut self) {
+            BELOW.lock().remove(&self.0);
+        }
+    }
+
+    pub(super) fn check(path: &Path) -> io::Result<()> {
+        let below = BELOW.lock();
+        let number = path.ancestors().find_map(|folder| below.get(folder));
+        number.map_or(Ok(()), |number| Err(io::Error::from_raw_os_error(*number)))
+    }
+}
 
 #[cfg(test)]
 mod tests {

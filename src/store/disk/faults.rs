@@ -2,7 +2,8 @@
 //! stands, the failure is told, reading goes on.
 //!
 //! Full and read-only disks are real ones, of a few megabytes of memory, where
-//! the test may mount them; errors and slowness come from a layer over the tree.
+//! the test may mount them; errors and slowness come from a layer over the tree,
+//! and from where the history's files are written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,16 +19,22 @@ use super::{DiskKind, DiskSettings, DiskStore};
 use crate::domain::{Resource, Step, Timestamp};
 use crate::ports::{Expect, History, Order, Store, StoreError, Table};
 use crate::series::{Frame, UsageSeries};
-use crate::store::ParquetHistory;
 use crate::store::conformance::{append, commit, put};
 use crate::store::keys::Places;
+use crate::store::{ParquetHistory, check_history, files};
 
 over_both!(
     an_error_on_write_ends_writing_and_nothing_else,
+    an_error_on_read_is_told_and_passes,
     a_slow_disk_is_told_and_comes_back,
     a_full_disk_keeps_what_it_took,
     a_read_only_disk_is_named,
 );
+
+/// What the system says of a disk that breaks.
+const BROKEN: &str = "input/output error (os error 5)";
+/// And of one that it has made read-only.
+const READ_ONLY: &str = "read-only file system (os error 30)";
 
 /// What goes wrong with a tree.
 #[derive(Debug, Default)]
@@ -35,6 +42,8 @@ struct Fault {
     /// Writes fail: before they are made, or after.
     before: Mutex<Option<&'static str>>,
     after: Mutex<Option<&'static str>>,
+    /// Reads fail.
+    reads: Mutex<Option<&'static str>>,
     delay: Mutex<Duration>,
 }
 
@@ -60,7 +69,7 @@ pub(super) fn wrap(folder: &Path, tree: Arc<dyn Tree>) -> Arc<dyn Tree> {
 pub(crate) fn breakable(folder: &Path) -> (DiskStore, Box<dyn Fn() + Send>) {
     let fault = fault_of(folder, DiskKind::Redb);
     let store = open(folder, DiskKind::Redb);
-    (store, Box::new(move || *fault.before.lock() = Some("input/output error (os error 5)")))
+    (store, Box::new(move || *fault.before.lock() = Some(BROKEN)))
 }
 
 struct Faulty {
@@ -74,10 +83,12 @@ fn failing(what: &Mutex<Option<&'static str>>) -> Result<(), StoreError> {
 
 impl Tree for Faulty {
     fn get(&self, place: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        failing(&self.fault.reads)?;
         self.tree.get(place)
     }
 
     fn scan(&self, places: Places, order: Order, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        failing(&self.fault.reads)?;
         self.tree.scan(places, order, limit)
     }
 
@@ -96,15 +107,17 @@ impl Tree for Faulty {
 async fn an_error_on_write_ends_writing_and_nothing_else(kind: DiskKind) {
     let folder = tempfile::tempdir().unwrap();
     let fault = fault_of(folder.path(), kind);
-    for (turn, place) in [&fault.before, &fault.after].into_iter().enumerate() {
+    // A disk that breaks, and one that the system makes read-only for that.
+    let faults = [(&fault.before, BROKEN), (&fault.after, BROKEN), (&fault.before, READ_ONLY)];
+    for (turn, (place, message)) in faults.into_iter().enumerate() {
         let store = open(folder.path(), kind);
         let (good, bad) = (format!("good-{turn}"), format!("bad-{turn}"));
         commit(&store, [put(&good, Expect::Absent, b"1"), append(b"1")]).await.unwrap();
-        *place.lock() = Some("input/output error (os error 5)");
+        *place.lock() = Some(message);
         let failed = commit(&store, [put(&bad, Expect::Absent, b"2"), append(b"2")]).await;
-        assert!(failed.unwrap_err().to_string().contains("os error 5"));
+        assert!(failed.unwrap_err().to_string().contains(message));
         let problem = store.health().await.problem.unwrap();
-        assert!(problem.contains("os error 5"), "{problem}");
+        assert!(problem.contains(message), "{problem}");
         *place.lock() = None;
         // It is unknown what is on the disk: nothing more until the next start.
         let refused = commit(&store, [append(b"3")]).await.unwrap_err().to_string();
@@ -124,6 +137,25 @@ async fn an_error_on_write_ends_writing_and_nothing_else(kind: DiskKind) {
         assert_eq!(log.len(), lines);
         commit(&store, [put(&good, Expect::Version(1), b"2")]).await.unwrap();
     }
+}
+
+async fn an_error_on_read_is_told_and_passes(kind: DiskKind) {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = fault_of(folder.path(), kind);
+    let store = open(folder.path(), kind);
+    commit(&store, [put("a", Expect::Absent, b"1")]).await.unwrap();
+    *fault.reads.lock() = Some(BROKEN);
+    let of_one = store.get(Table::Tenants, "a").await.unwrap_err().to_string();
+    let of_all = store.scan(Table::Tenants, "", None, Order::Upwards, 9).await.unwrap_err().to_string();
+    assert!(of_one.contains(BROKEN) && of_all.contains(BROKEN), "{of_one}; {of_all}");
+    // What a write expects can't be looked up.
+    let refused = commit(&store, [put("a", Expect::Version(1), b"2")]).await.unwrap_err().to_string();
+    assert!(refused.contains(BROKEN), "{refused}");
+    *fault.reads.lock() = None;
+    assert_eq!(store.get(Table::Tenants, "a").await.unwrap().unwrap().bytes, b"1");
+    drop(store);
+    let store = open(folder.path(), kind);
+    commit(&store, [put("a", Expect::Version(1), b"2")]).await.unwrap();
 }
 
 async fn a_slow_disk_is_told_and_comes_back(kind: DiskKind) {
@@ -251,7 +283,7 @@ fn noise(day: i64) -> Frame {
             let place = tenant * 288 + n + day as u64 * 57_600;
             (place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11) as f64
         });
-        let start = Timestamp::from_millis(day * 86_400_000);
+        let start = at_day(day);
         let series =
             UsageSeries { start, step: Step::FIVE_MINUTES, values: values.collect::<Vec<_>>().into() };
         frame.series.insert(format!("tenant-{tenant}").parse().unwrap(), series);
@@ -275,6 +307,8 @@ fn a_history_on_a_full_or_read_only_disk_keeps_what_it_took() {
     };
     assert_eq!(load(&history), days * 57_600);
     disk.again("ro");
+    let message = history.append(&noise(days)).unwrap_err().to_string();
+    assert!(message.to_lowercase().contains("read-only"), "while it is open: {message}");
     let history = ParquetHistory::open(&folder).unwrap();
     assert_eq!(load(&history), days * 57_600, "reading goes on");
     let message = history.append(&noise(days)).unwrap_err().to_string();
@@ -282,4 +316,36 @@ fn a_history_on_a_full_or_read_only_disk_keeps_what_it_took() {
     disk.again("rw,size=64m");
     history.append(&noise(days)).unwrap();
     assert_eq!(load(&history), (days + 1) * 57_600);
+}
+
+#[test]
+fn a_history_whose_disk_breaks_while_it_is_open_keeps_what_it_took() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = ParquetHistory::open(folder.path()).unwrap();
+    let load = |history: &ParquetHistory| {
+        history.load(Resource::CpuCores, Step::FIVE_MINUTES, at_day(0)).unwrap().samples()
+    };
+    (0..2).for_each(|day| history.append(&noise(day)).unwrap());
+    for number in [5, 30] {
+        let broken = files::failing::below(folder.path(), number);
+        let added = history.append(&noise(2)).unwrap_err().to_string();
+        let thinned = history.retain(at_day(1), at_day(0)).unwrap_err().to_string();
+        for message in [added, thinned] {
+            let named = message.contains(folder.path().to_str().unwrap());
+            assert!(named && message.contains(&format!("os error {number}")), "{message}");
+        }
+        assert_eq!(load(&history), 2 * 57_600, "reading goes on");
+        drop(broken);
+    }
+    history.append(&noise(2)).unwrap();
+    assert_eq!(load(&history), 3 * 57_600, "the same handle writes again");
+    history.retain(at_day(1), at_day(0)).unwrap();
+    let (history, left) = (ParquetHistory::open(folder.path()).unwrap(), 2 * 57_600);
+    assert_eq!(load(&history), left, "the first day has become hours");
+    let (segments, damaged) = check_history(folder.path()).unwrap();
+    assert!(segments == 3 && damaged.is_empty(), "{segments}, {damaged:?}");
+}
+
+fn at_day(day: i64) -> Timestamp {
+    Timestamp::from_millis(day * 86_400_000)
 }
