@@ -185,7 +185,7 @@ impl Metrics {
         registry.register("source_failures", "Fetches of usage that failed", self.source_failures.clone());
         registry.register(
             "source_refusals",
-            "Reasons for which series were left out of fetched usage",
+            "Reasons for which series were left out of the source's answers",
             self.source_refusals.clone(),
         );
         registry.register_with_unit(
@@ -334,9 +334,10 @@ impl Metrics {
         self.source_failures.get_or_create(&vec![("resource", resource.to_owned())]).inc();
     }
 
-    /// So many reasons left series out of an answer.
-    pub fn left_out(&self, resource: &str, reasons: usize) {
-        let labels = vec![("resource", resource.to_owned())];
+    /// So many reasons left series out of an answer. What was asked for stands where
+    /// usage has its resource, so that there is one label for all.
+    pub fn left_out(&self, asked: &str, reasons: usize) {
+        let labels = vec![("resource", asked.to_owned())];
         self.source_refusals.get_or_create(&labels).inc_by(reasons as u64);
     }
 
@@ -420,15 +421,20 @@ impl Metrics {
     }
 
     /// The models of this version forecast a resource, and this is what that has
-    /// been worth.
+    /// been worth; nothing is shown of what is not known of them.
     pub fn forecasting(&self, resource: &str, version: u64, loss: Option<f64>, cover: Option<f64>) {
         let labels = vec![("resource", resource.to_owned())];
         self.model_version.get_or_create(&labels).set(i64::try_from(version).unwrap_or(i64::MAX));
-        if let Some(loss) = loss {
-            self.forecast_loss.get_or_create(&labels).set(loss);
-        }
-        if let Some(cover) = cover {
-            self.forecast_cover.get_or_create(&labels).set(cover);
+        for (family, known) in [(&self.forecast_loss, loss), (&self.forecast_cover, cover)] {
+            match known {
+                Some(value) => {
+                    family.get_or_create(&labels).set(value);
+                }
+                // The models before may have been scored, and these are not yet.
+                None => {
+                    family.remove(&labels);
+                }
+            }
         }
     }
 

@@ -103,6 +103,15 @@ fn shown(engine: &Engine, name: &str) -> Option<f64> {
     engine.metrics().render().lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok())
 }
 
+/// The metrics tell of the models in use, and of no others before them.
+fn assert_shows_its_champion(engine: &Engine) {
+    let champion = engine.workspace.models(RESOURCE)[0].clone();
+    let live = champion.live;
+    assert_eq!(shown(engine, "forecast_quantile_loss"), live.as_ref().and_then(|live| live.quantile_loss));
+    assert_eq!(shown(engine, "forecast_cover"), live.as_ref().and_then(|live| live.cover));
+    assert_eq!(shown(engine, "forecast_model_version"), Some(champion.version as f64));
+}
+
 fn daily(hour: usize) -> f64 {
     5.0 + (hour as f64 * std::f64::consts::TAU / 24.0).sin()
 }
@@ -160,13 +169,12 @@ async fn a_challenger_that_wins_takes_over_and_can_be_sent_back() {
     let live = in_use.live.unwrap();
     assert!(live.values > 100 && (0.6..0.95).contains(&live.cover.unwrap()), "{live:?}");
     assert!(live.quantile_loss.is_some_and(|loss| loss > 0.0), "{live:?}");
-    assert_eq!(shown(&engine, "forecast_quantile_loss"), live.quantile_loss);
-    assert_eq!(shown(&engine, "forecast_cover"), live.cover);
-    assert_eq!(shown(&engine, "forecast_model_version"), Some(in_use.version as f64));
+    assert_shows_its_champion(&engine);
 
     let by = Actor::Person("ann".to_owned());
     let went = engine.roll_back_models(RESOURCE, says(&by, "it looks odd")).await.unwrap();
     assert_eq!(went.last().unwrap().state, ModelState::Champion);
+    assert_shows_its_champion(&engine);
     pass(&engine, &clock, 1).await;
     let key = SeriesKey { tenant: "tenant-0".parse().unwrap(), resource: RESOURCE };
     let used = engine.workspace.forecast(&key).unwrap().made_by.version;
@@ -215,6 +223,8 @@ async fn what_a_person_went_back_to_is_fitted_again_after_a_restart() {
     let went = after.roll_back_models(RESOURCE, says(&by, "it looks odd")).await.unwrap();
     let back = went.last().unwrap();
     assert!(back.state == ModelState::Champion && back.window_to < newest.window_to, "{went:?}");
+    assert!(champion(&after).live.is_none_or(|live| live.cover.is_none()), "fitted just now");
+    assert_shows_its_champion(&after);
     pass(&after, &clock, 1).await;
     assert_eq!(champion(&after).version, back.version);
 
