@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use super::ApiState;
 use super::auth::Caller;
 use super::problem::Problem;
-use crate::ports::Reloaded;
+use crate::ports::{Asked, Reloaded};
 
 /// Say that the process answers.
 #[utoipa::path(get, path = "/-/healthy", tag = "operations",
@@ -49,8 +49,9 @@ pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
         reasons.push(format!("the usage of {resource} is stale: its newest sample is of {since}"));
     }
     // Whoever asks for health needs no token, so no labels are told here.
-    reasons.extend(workspace.refused().into_iter().map(|(resource, _)| {
-        format!("series of the usage of {resource} are left out: GET /v1/summary and the log say why")
+    reasons.extend(workspace.refused().into_iter().map(|(asked, _)| {
+        let usage = if matches!(asked, Asked::Usage(_)) { "the usage of " } else { "" };
+        format!("series of {usage}{asked} are left out: GET /v1/summary and the log say why")
     }));
     reasons.extend(state.engine.clock_problem());
     let lines: Vec<String> = std::iter::once(word.to_owned()).chain(reasons).collect();

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::ApiState;
 use super::problem::Problem;
 use crate::domain::{Money, Pause, PerMonth, Resource, Timestamp};
+use crate::ports::Asked;
 
 /// The fleet in a few figures.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,7 +29,7 @@ pub struct Summary {
     paused: Option<Pause>,
     /// The resources whose source fails, each with what it says.
     source_problems: Vec<SourceProblemView>,
-    /// The resources of which the source's last answer held series that could not be used.
+    /// What was asked for where the source's last answer held series that could not be used.
     refused_series: Vec<RefusedSeries>,
     /// What is wrong between the source's clock and the daemon's; `null` where nothing is.
     clock_problem: Option<String>,
@@ -45,12 +46,26 @@ pub struct SourceProblemView {
     message: String,
 }
 
-/// A resource of which series are left out.
+/// What was asked for, of which series are left out.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusedSeries {
-    resource: Resource,
-    /// Which are left out, and why; where there are many, the last one counts the rest.
+    /// The name of the resource whose usage it is, or of the meter, or `availability` or `latency`.
+    asked: &'static str,
+    /// The resource whose usage it is; `null` where it is no usage.
+    resource: Option<Resource>,
+    /// Which are left out, and why; where there are many, the last one counts the rest. Of the availability and
+    /// the latency, which are asked for over several windows, each reason stands once.
     reasons: Vec<String>,
+}
+
+impl RefusedSeries {
+    fn of((asked, reasons): (Asked, Vec<String>)) -> Self {
+        let resource = match asked {
+            Asked::Usage(resource) => Some(resource),
+            Asked::Availability | Asked::Latency | Asked::Metered(_) => None,
+        };
+        RefusedSeries { asked: asked.name(), resource, reasons }
+    }
 }
 
 /// A resource whose usage is stale.
@@ -78,8 +93,6 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
         since: problem.since,
         message: format!("failed to {}", problem.error),
     });
-    let refused = workspace.refused().into_iter();
-    let refused = refused.map(|(resource, reasons)| RefusedSeries { resource, reasons });
     let stale = state.engine.stale_resources().into_iter();
     let stale = stale.map(|(resource, since)| StaleUsage { resource, since });
     Ok(Json(Summary {
@@ -92,7 +105,7 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
         open_incidents: rows.iter().filter(|row| row.incident.is_some()).count(),
         paused: registry.pause().await?,
         source_problems: problems.collect(),
-        refused_series: refused.collect(),
+        refused_series: workspace.refused().into_iter().map(RefusedSeries::of).collect(),
         clock_problem: state.engine.clock_problem(),
         stale: stale.collect(),
         last_cycle_at: workspace.last_cycle_at(),

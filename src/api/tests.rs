@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::domain::{Actor, AuditAction, Role, Step, Timestamp};
 use crate::engine::{Compute, Ids, Parts, Settings, Silent};
-use crate::ports::{Clock, Store};
+use crate::ports::{Clock, Store, UsageSource};
 use crate::registry::{NewToken, Registry, Remark};
 use crate::security;
 use crate::source::FileSource;
@@ -42,9 +42,19 @@ async fn api_over(store: Arc<dyn Store>, seed: u64) -> (Router, Arc<Engine>) {
 
 /// The same with an engine that is set in another way.
 async fn api_with(store: Arc<dyn Store>, seed: u64, settings: Settings) -> (Router, Arc<Engine>) {
+    api_from(Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())), store, seed, settings).await
+}
+
+/// The same over a source.
+async fn api_from(
+    source: Arc<dyn UsageSource>,
+    store: Arc<dyn Store>,
+    seed: u64,
+    settings: Settings,
+) -> (Router, Arc<Engine>) {
     let clock = Arc::new(Standing);
     let parts = Parts {
-        source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
+        source,
         history: Arc::new(NoHistory),
         shelf: Arc::new(MemoryShelf::default()),
         registry: Registry::new(store, clock.clone()),

@@ -8,11 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Engine, EngineError, Progress};
-use crate::domain::{Actor, ApplyMode, Resource, Tenant, TenantId, TimeRange, Timestamp};
-use crate::ports::{BrokenOff, Fetched, SourceError, UsageSource};
+use crate::domain::{Actor, ApplyMode, Resource, Tenant, TenantId, Tier, TimeRange, Timestamp};
+use crate::ports::{Asked, BrokenOff, Fetched, SourceError, UsageSource};
 use crate::registry::{NewTenant, RegistryError};
+
+/// Tenants that are registered at the same time, of those that usage names.
+const REGISTERED_AT_ONCE: usize = 64;
 
 /// What can go wrong with one resource.
 enum CollectError {
@@ -27,6 +31,7 @@ impl Engine {
         let resources = source.resources();
         // The config may have been read again, and measure others since.
         self.workspace.retain_resources(&resources);
+        self.workspace.retain_refused(|asked| source.answers(asked));
         self.lineups.lock().retain(|resource, _| resources.contains(resource));
         progress.begin("collect", resources.len());
         let outcomes = join_all(resources.iter().map(|resource| async {
@@ -115,11 +120,7 @@ impl Engine {
         until: Timestamp,
         fetched: Fetched,
     ) -> Result<usize, EngineError> {
-        for refused in &fetched.refused {
-            tracing::warn!(%resource, "left out a series: {refused}");
-        }
-        self.parts.metrics.left_out(resource.name(), fetched.refused.len());
-        self.workspace.put_refused(resource, fetched.refused);
+        self.tell_of_refused(Asked::Usage(resource), fetched.refused);
         let samples = fetched.frame.samples();
         if samples > 0 {
             let (engine, frame) = (Arc::clone(self), Arc::new(fetched.frame));
@@ -133,6 +134,17 @@ impl Engine {
         let held = self.workspace.frame(resource).map_or(0, |frame| frame.series.len());
         self.parts.metrics.collected(resource.name(), samples, held);
         Ok(samples)
+    }
+
+    /// Tells of the series that an answer left out: in the log, in the metrics and
+    /// to whoever looks, until an answer to the same question is clean.
+    pub(super) fn tell_of_refused(&self, asked: Asked, reasons: Vec<String>) {
+        for refused in &reasons {
+            // By the metric's label, so that one leads to the other.
+            tracing::warn!(resource = %asked.name(), "left out a series: {refused}");
+        }
+        self.parts.metrics.left_out(asked.name(), reasons.len());
+        self.workspace.put_refused(asked, reasons);
     }
 
     /// Registers tenants that usage names and nobody registered, where that is
@@ -149,23 +161,28 @@ impl Engine {
         };
         let room = settings.max_tenants.saturating_sub(registered);
         self.parts.metrics.unknown_tenants(unknown.len().saturating_sub(room));
-        for id in unknown.into_iter().take(room) {
-            let new = NewTenant {
-                id,
-                name: None,
-                tier,
-                provider: settings.provider.clone(),
-                region: settings.region.clone(),
-                apply_mode: ApplyMode::Observe,
-                template: None,
-                quotas: Default::default(),
-            };
-            match self.parts.registry.create_tenant(new, Actor::Daemon, None).await {
-                Ok(_) | Err(RegistryError::TenantExists(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let register = unknown.into_iter().take(room).map(|id| self.register(id, tier));
+        // Commits that wait together share a sync of the disk.
+        stream::iter(register).buffered(REGISTERED_AT_ONCE).try_collect().await
+    }
+
+    /// Registers a tenant that usage names, unless somebody just did.
+    async fn register(&self, id: TenantId, tier: Tier) -> Result<(), EngineError> {
+        let settings = self.settings();
+        let new = NewTenant {
+            id,
+            name: None,
+            tier,
+            provider: settings.provider.clone(),
+            region: settings.region.clone(),
+            apply_mode: ApplyMode::Observe,
+            template: None,
+            quotas: Default::default(),
+        };
+        match self.parts.registry.create_tenant(new, Actor::Daemon, None).await {
+            Ok(_) | Err(RegistryError::TenantExists(_)) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     /// The tenants that usage names and that are not among these.

@@ -14,6 +14,7 @@ use crate::domain::template::{AiConfig, Resolved};
 use crate::domain::{
     Finding, FindingKind, Meter, MeterState, Severity, Tenant, TenantId, TimeRange, Timestamp,
 };
+use crate::ports::Asked;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// A counter's increase over less is nothing that a source could tell.
@@ -75,8 +76,9 @@ impl Engine {
                 continue;
             }
             match self.source().metered(meter, window, now).await {
-                Ok(used) => {
-                    let heard = Heard { period, at: now, used: Arc::new(used) };
+                Ok(measured) => {
+                    self.tell_of_refused(Asked::Metered(meter), measured.refused);
+                    let heard = Heard { period, at: now, used: Arc::new(measured.by_tenant) };
                     self.workspace.metered.write().insert(meter, heard);
                 }
                 Err(error) => {

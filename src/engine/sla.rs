@@ -13,7 +13,7 @@ use crate::domain::sla::{self, Breach, GoodShares, Objective, SlaState};
 use crate::domain::{
     AppliedChange, Finding, FindingKind, Quota, Severity, Tenant, TenantId, Timestamp, Violations,
 };
-use crate::ports::SourceError;
+use crate::ports::{Asked, Measured, SourceError};
 use crate::registry::RegistryError;
 use crate::series::UsageSeries;
 
@@ -128,10 +128,11 @@ impl Engine {
             Served::InTime => self.latency_at(at, tenants).await,
         };
         match answer {
-            Ok(good) => {
+            Ok(said) => {
+                self.tell_of_refused(served.asked(), said.refused);
                 let mut known = self.workspace.served.write();
                 let known = known.entry(served).or_default();
-                (known.heard_at, known.good) = (Some(now), Arc::new(good));
+                (known.heard_at, known.good) = (Some(now), Arc::new(said.good));
             }
             Err(error) => {
                 tracing::warn!("failed to {error}; how good services are in this is not known");
@@ -140,18 +141,14 @@ impl Engine {
     }
 
     /// All windows at once: the source keeps to its own limit on queries.
-    async fn availability_at(&self, at: Timestamp) -> Result<BTreeMap<TenantId, GoodShares>, SourceError> {
+    async fn availability_at(&self, at: Timestamp) -> Result<Said, SourceError> {
         let (windows, source) = (self.settings().sla.windows(), self.source());
         let answers = windows.iter().map(|window| source.availability(*window, at));
-        Ok(by_tenant(&windows, try_join_all(answers).await?))
+        Ok(Said::of(&windows, try_join_all(answers).await?))
     }
 
     /// The same of each latency that is promised; those of the most tenants first.
-    async fn latency_at(
-        &self,
-        at: Timestamp,
-        tenants: &[Tenant],
-    ) -> Result<BTreeMap<TenantId, GoodShares>, SourceError> {
+    async fn latency_at(&self, at: Timestamp, tenants: &[Tenant]) -> Result<Said, SourceError> {
         let settings = self.settings();
         let (windows, source) = (settings.sla.windows(), self.source());
         let (asked, left) = latencies(tenants, settings.sla.max_latencies);
@@ -162,14 +159,15 @@ impl Engine {
                  raise sla.max_latencies, or let templates promise the same"
             );
         }
-        let mut found = BTreeMap::new();
+        let mut all = Said::default();
         for (within_ms, whose) in asked {
             let answers = windows.iter().map(|window| source.latency(within_ms, *window, at));
-            let mut good = by_tenant(&windows, try_join_all(answers).await?);
-            good.retain(|tenant, _| whose.contains(&tenant));
-            found.append(&mut good);
+            let mut said = Said::of(&windows, try_join_all(answers).await?);
+            said.good.retain(|tenant, _| whose.contains(&tenant));
+            all.good.append(&mut said.good);
+            all.refuse(said.refused);
         }
-        Ok(found)
+        Ok(all)
     }
 }
 
@@ -187,6 +185,14 @@ impl Served {
         match self {
             Served::Answers => Objective::Availability,
             Served::InTime => Objective::Latency,
+        }
+    }
+
+    /// What the source is asked for it.
+    fn asked(self) -> Asked {
+        match self {
+            Served::Answers => Asked::Availability,
+            Served::InTime => Asked::Latency,
         }
     }
 
@@ -217,14 +223,36 @@ fn latencies(tenants: &[Tenant], most: usize) -> (Vec<(f64, Vec<&TenantId>)>, us
     (all, left)
 }
 
-fn by_tenant(windows: &[Duration], answers: Vec<BTreeMap<TenantId, f64>>) -> BTreeMap<TenantId, GoodShares> {
-    let mut found: BTreeMap<TenantId, GoodShares> = BTreeMap::new();
-    for (window, shares) in windows.iter().zip(answers) {
-        for (tenant, share) in shares {
-            found.entry(tenant).or_default().insert(*window, share);
+/// What the source said of how good services were.
+#[derive(Debug, Default)]
+struct Said {
+    good: BTreeMap<TenantId, GoodShares>,
+    /// Why series were left out, each reason once.
+    refused: Vec<String>,
+}
+
+impl Said {
+    /// Puts the answers for these windows together.
+    fn of(windows: &[Duration], answers: Vec<Measured>) -> Self {
+        let mut said = Said::default();
+        for (window, Measured { by_tenant, refused }) in windows.iter().zip(answers) {
+            for (tenant, share) in by_tenant {
+                said.good.entry(tenant).or_default().insert(*window, share);
+            }
+            said.refuse(refused);
+        }
+        said
+    }
+
+    /// A series that is at fault is mostly so over each window. The order stays,
+    /// since the last reason of an answer may count those that are not named.
+    fn refuse(&mut self, reasons: Vec<String>) {
+        for reason in reasons {
+            if !self.refused.contains(&reason) {
+                self.refused.push(reason);
+            }
         }
     }
-    found
 }
 
 /// How long 99 of 100 answers may take by a tenant's template, in milliseconds.

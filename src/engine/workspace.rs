@@ -23,7 +23,7 @@ use crate::domain::{
     Finding, Meter, ModelVersion, Resource, Tenant, TenantId, TierFit, TimeRange, Timestamp, Verdict,
 };
 use crate::forecast::Abstention;
-use crate::ports::{Shelf, SourceError};
+use crate::ports::{Asked, Shelf, SourceError};
 use crate::rightsize::DatedForecast;
 use crate::series::{Frame, UsageSeries};
 
@@ -315,8 +315,8 @@ pub struct Workspace {
     tier_fits: RwLock<HashMap<TenantId, TierFit>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
-    /// Why series were left out of the last answer, where some were.
-    refused: RwLock<BTreeMap<Resource, Vec<String>>>,
+    /// Why series were left out of the last answer to a question, where some were.
+    refused: RwLock<BTreeMap<Asked, Vec<String>>>,
     /// Whether the source has answered since the start.
     source_has_answered: AtomicBool,
     /// Whether the source's clock and ours were found apart.
@@ -386,7 +386,6 @@ impl Workspace {
         self.frames.write().retain(|resource, _| stays(*resource));
         self.models.write().retain(|resource, _| stays(*resource));
         self.source_problems.write().retain(|resource, _| stays(*resource));
-        self.refused.write().retain(|resource, _| stays(*resource));
         let left = Resource::ALL.into_iter().filter(|resource| !stays(*resource));
         left.for_each(|resource| self.forecasts.forget(resource));
         self.detections.retain(|key| stays(key.resource));
@@ -512,20 +511,25 @@ impl Workspace {
         self.source_problems.write().remove(&resource).is_some()
     }
 
-    /// The resources of which the last answer held series that could not be used,
-    /// each with the reasons.
-    pub fn refused(&self) -> Vec<(Resource, Vec<String>)> {
-        self.refused.read().iter().map(|(resource, reasons)| (*resource, reasons.clone())).collect()
+    /// The questions to which the source's last answer held series that could not
+    /// be used, each with the reasons.
+    pub fn refused(&self) -> Vec<(Asked, Vec<String>)> {
+        self.refused.read().iter().map(|(asked, reasons)| (*asked, reasons.clone())).collect()
     }
 
     /// Notes why series were left out of an answer; no reasons where it is clean.
-    pub(super) fn put_refused(&self, resource: Resource, reasons: Vec<String>) {
+    pub(super) fn put_refused(&self, asked: Asked, reasons: Vec<String>) {
         let mut refused = self.refused.write();
         if reasons.is_empty() {
-            refused.remove(&resource);
+            refused.remove(&asked);
         } else {
-            refused.insert(resource, reasons);
+            refused.insert(asked, reasons);
         }
+    }
+
+    /// Keeps only what was left out of the answers to these questions.
+    pub(super) fn retain_refused(&self, is_asked: impl Fn(Asked) -> bool) {
+        self.refused.write().retain(|asked, _| is_asked(*asked));
     }
 
     /// Whether the source has answered since the start, for any resource.

@@ -39,12 +39,8 @@ pub trait UsageSource: Send + Sync {
 
     /// The share of what was good over the window that ends at `at`, 0 to 1, of
     /// each tenant that had any.
-    async fn availability(
-        &self,
-        _window: Duration,
-        _at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
-        Ok(BTreeMap::new())
+    async fn availability(&self, _window: Duration, _at: Timestamp) -> Result<Measured, SourceError> {
+        Ok(Measured::default())
     }
 
     /// Whether it can say how many answers of tenants' services came in time.
@@ -59,8 +55,8 @@ pub trait UsageSource: Send + Sync {
         _within_ms: f64,
         _window: Duration,
         _at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
-        Ok(BTreeMap::new())
+    ) -> Result<Measured, SourceError> {
+        Ok(Measured::default())
     }
 
     /// What it can count of what tenants use up.
@@ -75,8 +71,18 @@ pub trait UsageSource: Send + Sync {
         _meter: Meter,
         _window: Duration,
         _at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
-        Ok(BTreeMap::new())
+    ) -> Result<Measured, SourceError> {
+        Ok(Measured::default())
+    }
+
+    /// Whether it can be asked for that.
+    fn answers(&self, asked: Asked) -> bool {
+        match asked {
+            Asked::Usage(resource) => self.resources().contains(&resource),
+            Asked::Availability => self.knows_availability(),
+            Asked::Latency => self.knows_latency(),
+            Asked::Metered(meter) => self.meters().contains(&meter),
+        }
     }
 }
 
@@ -98,6 +104,15 @@ impl Fetched {
     }
 }
 
+/// What a source answered to a question that has one number for each tenant.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Measured {
+    /// The number of each tenant that has one.
+    pub by_tenant: BTreeMap<TenantId, f64>,
+    /// Series that could not be used, each with the reason.
+    pub refused: Vec<String>,
+}
+
 /// Where an answer broke off. What lies before is whole, and need not be asked
 /// for again.
 #[derive(Debug, Clone)]
@@ -109,7 +124,7 @@ pub struct BrokenOff {
 }
 
 /// What a source is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asked {
     /// What tenants use of a resource.
     Usage(Resource),
@@ -119,6 +134,19 @@ pub enum Asked {
     Latency,
     /// How much was used up.
     Metered(Meter),
+}
+
+impl Asked {
+    /// The name used in the API and in metrics: the resource's, the meter's, or
+    /// the key's under `[sla]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Asked::Usage(resource) => resource.name(),
+            Asked::Availability => "availability",
+            Asked::Latency => "latency",
+            Asked::Metered(meter) => meter.name(),
+        }
+    }
 }
 
 impl fmt::Display for Asked {
@@ -176,4 +204,21 @@ pub enum SourceError {
     /// The source has nothing to say about that.
     #[error("ask for {0}: no expression is configured for it")]
     NotConfigured(Resource),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_questions_have_one_name() {
+        let usage = Resource::ALL.map(Asked::Usage);
+        let meters = Meter::ALL.map(Asked::Metered);
+        let all: Vec<Asked> =
+            usage.into_iter().chain([Asked::Availability, Asked::Latency]).chain(meters).collect();
+        let names: BTreeSet<&str> = all.iter().map(|asked| asked.name()).collect();
+        assert_eq!(names.len(), all.len(), "{names:?}");
+    }
 }

@@ -8,8 +8,8 @@ import { assert, check, nothingWrong, open, settled, shoot } from "./rig.mjs";
 const [url, token, tenant, shots] = process.argv.slice(2);
 
 const LANGUAGES = [
-  ["en-GB", ["The usage is stale.", "the daemon applies none of it"], ["the source fails for", "Series of Memory are left out:"]],
-  ["de-DE", ["Der Verbrauch ist veraltet.", "von selbst wird nichts davon angewandt"], ["antwortet die Quelle nicht für", "außen vor:"]],
+  ["en-GB", ["The usage is stale.", "the daemon applies none of it"], ["the source fails for", "Series of Memory, Availability are left out:"]],
+  ["de-DE", ["Der Verbrauch ist veraltet.", "von selbst wird nichts davon angewandt"], ["antwortet die Quelle nicht für", "Verfügbarkeit bleiben Reihen außen vor:"]],
 ];
 // What the daemon itself says is English in either language.
 const CITED = ["failed to reach the source", 'has no label "tenant"'];

@@ -75,6 +75,8 @@ expression = \"sum(tenant_cpu_cores)\"
 expression = \"no_such_metric\"
 [resources.cache_size_mb]
 expression = \"-max by (tenant) (tenant_cpu_cores)\"
+[sla]
+availability = \"1 + 0 * sum(count_over_time(tenant_cpu_cores[$window]))\"
 [target]
 kind = \"http\"
 url = \"http://{gone}/quotas/{{tenant}}/{{resource}}\"
@@ -101,6 +103,11 @@ folder = \"/proc/no/such\"
         ("usage of memory_gb", "bad", "has no label \"tenant\""),
         ("usage of storage_gb", "bad", "gives nothing now"),
         ("usage of cache_size_mb", "bad", "usage is never below zero"),
+        (
+            "availability",
+            "bad",
+            "has no label \"tenant\"; keep it in the expression | correct sla.availability",
+        ),
         ("target", "bad", "see that target.url is right"),
         ("receiver inside", "bad", "notify.allowed_networks"),
         ("receiver folder", "bad", "let the daemon's user write there"),

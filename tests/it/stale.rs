@@ -12,13 +12,16 @@ use crate::setup::{config_for, daily_usage_until};
 
 /// A resource whose series names no tenant.
 const NAMELESS: &str = "[resources.memory_gb]\nexpression = \"vector(1)\"\n";
+/// An availability whose series names none either.
+const NAMELESS_SHARE: &str =
+    "[sla]\navailability = \"1 + 0 * sum(count_over_time(tenant_cpu_cores[$window]))\"\n";
 /// Another one.
 const MORE: &str = "[resources.storage_gb]\nexpression = \"max by (tenant) (tenant_storage_gb)\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_rests_on_stale_usage_is_marked_and_not_applied() {
     let mut prometheus = Prometheus::start(&daily_usage_until("acme", 21, 2.0, 3)).await;
-    let config = config_for(&prometheus.url, NAMELESS);
+    let config = config_for(&prometheus.url, &format!("{NAMELESS}{NAMELESS_SHARE}"));
     let daemon = Daemon::start(&config).await;
     let caller = Caller::of(&daemon);
     let acme = json!({"id": "acme", "name": "Acme Ltd", "tier": "PREMIUM", "apply_mode": "approved"});
@@ -42,16 +45,22 @@ async fn what_rests_on_stale_usage_is_marked_and_not_applied() {
     let summary = caller.get("/v1/summary").await.1;
     assert_eq!(summary["stale"], json!([{"resource": "cpu_cores", "since": since}]), "{summary:#}");
     assert_eq!(summary["source_problems"], json!([]));
-    let refused = &summary["refused_series"][0];
-    assert_eq!(refused["resource"], "memory_gb", "{summary:#}");
-    assert_eq!(refused["reasons"], json!(["{} has no label \"tenant\"; keep it in the expression"]));
+    let reasons = json!(["{} has no label \"tenant\"; keep it in the expression"]);
+    let refused = json!([
+        {"asked": "memory_gb", "resource": "memory_gb", "reasons": reasons},
+        {"asked": "availability", "resource": null, "reasons": reasons},
+    ]);
+    assert_eq!(summary["refused_series"], refused, "{summary:#}");
     let (status, ready) = caller.text("/-/ready").await;
     assert!(status == 200 && ready.contains("the usage of cpu_cores is stale"), "{status} {ready}");
+    assert!(ready.contains("series of the availability are left out"), "{ready}");
     let (_, metrics) = caller.text("/metrics").await;
-    assert!(
-        metrics.contains("plimsoll_newest_sample_timestamp_seconds{resource=\"cpu_cores\"}"),
-        "{metrics}"
-    );
+    for line in [
+        "plimsoll_newest_sample_timestamp_seconds{resource=\"cpu_cores\"}",
+        "plimsoll_source_refusals_total{resource=\"availability\"} ",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
     let (_, quota) = caller.get("/v1/tenants/acme/quotas/cpu_cores").await;
     assert_eq!(quota["generation"], 1, "{quota:#}");
 

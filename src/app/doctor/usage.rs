@@ -1,7 +1,6 @@
 //! Prometheus: whether it answers, what each expression gives, how far back, and
 //! whether its clock is ours.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -9,8 +8,8 @@ use futures::future::join_all;
 
 use super::{Checked, SystemClock, counted, parts};
 use crate::config::Config;
-use crate::domain::{Meter, Resource, TenantId, Timestamp};
-use crate::ports::{Clock, SourceError, UsageSource};
+use crate::domain::{Meter, Resource, Timestamp};
+use crate::ports::{Clock, Measured, SourceError, UsageSource};
 use crate::source::PrometheusSource;
 
 /// A latency that is tried, in milliseconds: a bucket mostly ends there.
@@ -79,15 +78,38 @@ pub(super) async fn expressions(config: &Config) -> Vec<Checked> {
 /// What an expression of `sla` gave.
 fn shares(
     name: &'static str,
-    found: Result<BTreeMap<TenantId, f64>, SourceError>,
+    found: Result<Measured, SourceError>,
     mend: &'static str,
     config: &Config,
 ) -> Checked {
-    match found {
-        Err(error) => failed(name, &error, &format!("sla.{name}"), config),
-        Ok(found) if found.is_empty() => Checked::bad(name, "the expression gives nothing", Some(mend)),
-        Ok(found) => Checked::good(name, counted(found.len(), "tenant")),
+    let key = format!("sla.{name}");
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return failed(name, &error, &key, config),
+    };
+    let tenants = found.by_tenant.len();
+    if let Some(checked) = left_out(name, tenants, &found.refused, &key) {
+        return checked;
     }
+    match tenants {
+        0 => Checked::bad(name, "the expression gives nothing", Some(mend)),
+        _ => Checked::good(name, counted(tenants, "tenant")),
+    }
+}
+
+/// What is said of an answer of which series are left out; `None` where none are.
+fn left_out(part: &str, tenants: usize, refused: &[String], key: &str) -> Option<Checked> {
+    if refused.is_empty() {
+        return None;
+    }
+    let quoted: Vec<&str> = refused.iter().take(QUOTED).map(String::as_str).collect();
+    let (known, problems) = (counted(tenants, "tenant"), counted(refused.len(), "problem"));
+    let found = format!("{known}, and {problems} such as: {}", quoted.join("; "));
+    let mend = format!("correct {key}");
+    Some(match tenants {
+        0 => Checked::bad(part, found, Some(&mend)),
+        _ => Checked::doubtful(part, found, mend),
+    })
 }
 
 /// What is the same fault everywhere, told of once: where Prometheus is down, no
@@ -128,45 +150,43 @@ fn failed(part: impl Into<String>, error: &SourceError, key: &str, config: &Conf
 
 async fn metered(source: &PrometheusSource, meter: Meter, config: &Config) -> Checked {
     let part = format!("meter {meter}");
-    match source.metered(meter, Duration::from_secs(3600), SystemClock.now()).await {
-        Err(error) => failed(part, &error, &format!("metering.{meter}"), config),
-        Ok(found) if found.is_empty() => Checked::bad(
+    let key = format!("metering.{meter}");
+    let found = match source.metered(meter, Duration::from_secs(3600), SystemClock.now()).await {
+        Ok(found) => found,
+        Err(error) => return failed(part, &error, &key, config),
+    };
+    let tenants = found.by_tenant.len();
+    if let Some(checked) = left_out(&part, tenants, &found.refused, &key) {
+        return checked;
+    }
+    match tenants {
+        0 => Checked::bad(
             part,
             "the expression gives nothing",
             Some(
                 "look at it in Prometheus with $window replaced by 1h; it must keep the label of the tenant",
             ),
         ),
-        Ok(found) => Checked::good(part, format!("{} in the last hour", counted(found.len(), "tenant"))),
+        _ => Checked::good(part, format!("{} in the last hour", counted(tenants, "tenant"))),
     }
 }
 
 async fn expression(source: &PrometheusSource, resource: Resource, config: &Config) -> Checked {
     let part = format!("{USAGE_OF}{resource}");
+    let key = format!("resources.{resource}.expression");
     let now = SystemClock.now().minus(config.prometheus.settle);
     let fetched = match source.instant(resource, now).await {
         Ok(fetched) => fetched,
-        Err(error) => return failed(part, &error, &format!("resources.{resource}.expression"), config),
+        Err(error) => return failed(part, &error, &key, config),
     };
     let tenants = fetched.frame.series.len();
     let known = counted(tenants, "tenant");
-    if !fetched.refused.is_empty() {
-        let quoted: Vec<&str> = fetched.refused.iter().take(QUOTED).map(String::as_str).collect();
-        let found = format!(
-            "{known}, and {} such as: {}",
-            counted(fetched.refused.len(), "problem"),
-            quoted.join("; ")
-        );
-        let mend = format!("correct resources.{resource}.expression");
-        return match tenants {
-            0 => Checked::bad(part, found, Some(&mend)),
-            _ => Checked::doubtful(part, found, mend),
-        };
+    if let Some(checked) = left_out(&part, tenants, &fetched.refused, &key) {
+        return checked;
     }
     if tenants == 0 {
         let label = &config.prometheus.tenant_label;
-        let mend =
-            format!("try resources.{resource}.expression in Prometheus; it must keep the label {label:?}");
+        let mend = format!("try {key} in Prometheus; it must keep the label {label:?}");
         return Checked::bad(part, "the expression gives nothing now", Some(&mend));
     }
     let before = source.instant(resource, now.minus(WEEK)).await;

@@ -13,7 +13,7 @@ use crate::domain::{ApplyMode, Budgets, Objection, Resource, Step, TimeRange, Ti
 use crate::engine::tests::{HOUR, clock, engine_from, pass, register, start, usage_of};
 use crate::engine::{Engine, SeriesKey, Settings, Silent};
 use crate::ports::hands::Hands;
-use crate::ports::{BrokenOff, Clock, Fetched, SourceError, UsageSource};
+use crate::ports::{Asked, BrokenOff, Clock, Fetched, SourceError, UsageSource};
 use crate::source::FileSource;
 use crate::store::MemoryStore;
 
@@ -132,12 +132,12 @@ async fn what_an_answer_leaves_out_is_told_of_until_one_is_clean() {
     let reasons = vec!["{job=\"x\"} has no label \"tenant\"".to_owned()];
     *source.refuses.lock() = reasons.clone();
     engine.cycle(&Silent).await.unwrap();
-    assert_eq!(engine.workspace().refused(), [(CPU, reasons.clone())]);
+    assert_eq!(engine.workspace().refused(), [(Asked::Usage(CPU), reasons.clone())]);
     let counted = "plimsoll_source_refusals_total{resource=\"cpu_cores\"}";
     assert!(engine.metrics().render().contains(counted), "{}", engine.metrics().render());
     source.is_now(Mood::Fails);
     pass(&engine, &clock, 1).await;
-    assert_eq!(engine.workspace().refused(), [(CPU, reasons)], "nothing newer is known");
+    assert_eq!(engine.workspace().refused(), [(Asked::Usage(CPU), reasons)], "nothing newer is known");
     source.is_now(Mood::Answers);
     source.refuses.lock().clear();
     pass(&engine, &clock, 1).await;

@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::{ApplyMode, Budgets, Resource, Step};
 use crate::engine::Settings;
 use crate::engine::tests::{clock, engine_from, pass, register, usage_of};
-use crate::ports::{Fetched, SourceError, UsageSource};
+use crate::ports::{Fetched, Measured, SourceError, UsageSource};
 use crate::source::FileSource;
 use crate::store::MemoryStore;
 
@@ -17,6 +17,21 @@ struct Counting {
     usage: FileSource,
     used: Mutex<Option<f64>>,
     windows: Mutex<Vec<Duration>>,
+    meters: Mutex<Vec<Meter>>,
+    /// Why it leaves series out of each answer.
+    refuses: Mutex<Vec<String>>,
+}
+
+impl Counting {
+    fn new(used: f64) -> Arc<Self> {
+        Arc::new(Counting {
+            usage: usage_of(&["acme"]),
+            used: Mutex::new(Some(used)),
+            windows: Mutex::default(),
+            meters: Mutex::new(vec![Meter::InferenceRequests]),
+            refuses: Mutex::default(),
+        })
+    }
 }
 
 #[async_trait]
@@ -34,7 +49,7 @@ impl UsageSource for Counting {
     }
 
     fn meters(&self) -> Vec<Meter> {
-        vec![Meter::InferenceRequests]
+        self.meters.lock().clone()
     }
 
     async fn metered(
@@ -42,10 +57,11 @@ impl UsageSource for Counting {
         _meter: Meter,
         window: Duration,
         _at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+    ) -> Result<Measured, SourceError> {
         self.windows.lock().push(window);
         let used = self.used.lock().ok_or_else(|| SourceError::Unreachable("it is down".to_owned()))?;
-        Ok(BTreeMap::from([("acme".parse().unwrap(), used)]))
+        let by_tenant = BTreeMap::from([("acme".parse().unwrap(), used)]);
+        Ok(Measured { by_tenant, refused: self.refuses.lock().clone() })
     }
 }
 
@@ -63,11 +79,7 @@ async fn is_told(engine: &Engine) -> bool {
 #[tokio::test]
 async fn what_is_used_up_is_told_until_all_is_granted_anew() {
     let (store, clock) = (Arc::new(MemoryStore::default()), clock());
-    let source = Arc::new(Counting {
-        usage: usage_of(&["acme"]),
-        used: Mutex::new(Some(60_000.0)),
-        windows: Mutex::default(),
-    });
+    let source = Counting::new(60_000.0);
     let new = || engine_from(source.clone(), store.clone(), &clock, Settings::default(), Budgets::default());
     let engine = new();
     // PREMIUM grants 100,000 requests a day.
@@ -110,4 +122,35 @@ async fn what_is_used_up_is_told_until_all_is_granted_anew() {
     assert_eq!(state(&engine).await.used, None, "another day");
     pass(&engine, &clock, 1).await;
     assert!(!is_told(&engine).await);
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_a_meter_is_told_of_until_it_is_clean_or_no_longer_counted() {
+    let (source, store, clock) = (Counting::new(1.0), Arc::new(MemoryStore::default()), clock());
+    let engine = engine_from(source.clone(), store, &clock, Settings::default(), Budgets::default());
+    let reasons = vec!["{job=\"x\"} has no label \"tenant\"".to_owned()];
+    let told = [(Asked::Metered(Meter::InferenceRequests), reasons.clone())];
+    *source.refuses.lock() = reasons.clone();
+    pass(&engine, &clock, 2).await;
+    engine.ask_meters().await;
+    assert_eq!(engine.workspace().refused(), told);
+    let counted = "plimsoll_source_refusals_total{resource=\"inference_requests\"} 1";
+    let shown = engine.metrics().render();
+    assert!(shown.lines().any(|line| line == counted), "{shown}");
+
+    *source.used.lock() = None;
+    engine.ask_meters().await;
+    assert_eq!(engine.workspace().refused(), told, "nothing newer is known");
+    *source.used.lock() = Some(1.0);
+    source.refuses.lock().clear();
+    engine.ask_meters().await;
+    assert!(engine.workspace().refused().is_empty());
+
+    *source.refuses.lock() = reasons;
+    engine.ask_meters().await;
+    pass(&engine, &clock, 1).await;
+    assert_eq!(engine.workspace().refused(), told, "a cycle keeps what is still counted");
+    source.meters.lock().clear();
+    pass(&engine, &clock, 1).await;
+    assert!(engine.workspace().refused().is_empty());
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use super::*;
 use crate::domain::applied::tests::change;
@@ -10,7 +11,7 @@ use crate::domain::template::{AssignedTemplate, Resolved};
 use crate::domain::{ApplyMode, Budgets, Resource, Step, Tier, TimeRange};
 use crate::engine::tests::{HOUR, engine, engine_from, pass, register, usage_of};
 use crate::engine::{Settings, tests::clock};
-use crate::ports::{Fetched, UsageSource};
+use crate::ports::{Clock, Fetched, UsageSource};
 use crate::source::FileSource;
 use crate::store::MemoryStore;
 
@@ -34,6 +35,20 @@ struct Wavering {
     is_silent: AtomicBool,
     is_good: AtomicBool,
     asked: AtomicUsize,
+    /// Why it leaves series out of each answer.
+    refuses: Mutex<Vec<String>>,
+}
+
+impl Wavering {
+    fn new() -> Arc<Self> {
+        Arc::new(Wavering {
+            usage: usage_of(&["acme"]),
+            is_silent: AtomicBool::new(false),
+            is_good: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
+            refuses: Mutex::default(),
+        })
+    }
 }
 
 #[async_trait]
@@ -54,19 +69,29 @@ impl UsageSource for Wavering {
         true
     }
 
-    async fn availability(
-        &self,
-        _window: Duration,
-        _at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+    async fn availability(&self, _window: Duration, _at: Timestamp) -> Result<Measured, SourceError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match self.is_silent.load(Ordering::Relaxed) {
             true => Err(SourceError::Unreachable("it is down".to_owned())),
             false => {
                 let good = if self.is_good.load(Ordering::Relaxed) { 1.0 } else { 0.9 };
-                Ok(BTreeMap::from([("acme".parse().unwrap(), good)]))
+                let by_tenant = BTreeMap::from([("acme".parse().unwrap(), good)]);
+                Ok(Measured { by_tenant, refused: self.refuses.lock().clone() })
             }
         }
+    }
+
+    fn knows_latency(&self) -> bool {
+        true
+    }
+
+    async fn latency(
+        &self,
+        _within_ms: f64,
+        _window: Duration,
+        _at: Timestamp,
+    ) -> Result<Measured, SourceError> {
+        Ok(Measured { refused: self.refuses.lock().clone(), ..Measured::default() })
     }
 }
 
@@ -93,13 +118,7 @@ async fn the_latencies_of_the_most_tenants_are_asked_for() {
 
 #[tokio::test]
 async fn a_breach_stays_while_the_source_is_silent_and_it_is_not_asked_more_often() {
-    let usage = usage_of(&["acme"]);
-    let source = Arc::new(Wavering {
-        usage,
-        is_silent: AtomicBool::new(false),
-        is_good: AtomicBool::new(false),
-        asked: AtomicUsize::new(0),
-    });
+    let source = Wavering::new();
     let mut settings = Settings::default();
     settings.sla.every = Duration::from_secs(2 * HOUR);
     let (store, clock) = (Arc::new(MemoryStore::default()), clock());
@@ -142,4 +161,60 @@ async fn a_breach_stays_while_the_source_is_silent_and_it_is_not_asked_more_ofte
         pass(&restarted, &clock, 1).await;
     }
     assert!(!told(&restarted).await, "an answer ends it");
+}
+
+#[test]
+fn each_reason_of_several_windows_is_told_once() {
+    let reasons = |some: &[&str]| some.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+    let answer = |good: f64, some: &[&str]| Measured {
+        by_tenant: BTreeMap::from([("acme".parse().unwrap(), good)]),
+        refused: reasons(some),
+    };
+    let windows = [Duration::from_secs(60), Duration::from_secs(3600)];
+    let answers = vec![answer(1.0, &["one", "two"]), answer(0.9, &["two", "three"])];
+    let mut said = Said::of(&windows, answers);
+    let shares = GoodShares::from([(windows[0], 1.0), (windows[1], 0.9)]);
+    assert_eq!(said.good, BTreeMap::from([("acme".parse().unwrap(), shares)]));
+    assert_eq!(said.refused, ["one", "two", "three"]);
+    said.refuse(reasons(&["three", "four"]));
+    assert_eq!(said.refused, ["one", "two", "three", "four"]);
+}
+
+#[tokio::test]
+async fn what_answers_leave_out_is_told_of_until_they_are_clean() {
+    let (source, store, clock) = (Wavering::new(), Arc::new(MemoryStore::default()), clock());
+    let settings = Settings::default();
+    let every = settings.sla.every;
+    let engine = engine_from(source.clone(), store, &clock, settings, Budgets::default());
+    register(&engine, "acme", ApplyMode::Review, &[(Resource::CpuCores, 16.0)]).await;
+    let acme = engine.registry().tenant(&"acme".parse().unwrap()).await.unwrap();
+    let template = Resolved::of_tier(Tier::Premium).assigned("gold".parse().unwrap(), 1);
+    let within = |ms: f64| Tenant {
+        template: Some(AssignedTemplate { latency_p99_ms: Some(ms), ..template.clone() }),
+        ..acme.clone()
+    };
+    // Two latencies over five windows are one question.
+    let tenants = [within(250.0), within(1000.0)];
+    let ask = async || {
+        clock.put(clock.now().plus(every));
+        engine.ask_how_services_are(&tenants).await;
+        engine.workspace().refused()
+    };
+    let counted = |asked: &str, count: usize| {
+        let line = format!("plimsoll_source_refusals_total{{resource=\"{asked}\"}} {count}");
+        engine.metrics().render().lines().any(|shown| shown == line)
+    };
+    let reasons = vec!["{job=\"x\"} has no label \"tenant\"".to_owned()];
+    let both = [(Asked::Availability, reasons.clone()), (Asked::Latency, reasons.clone())];
+    *source.refuses.lock() = reasons;
+    assert_eq!(ask().await, both);
+    assert!(counted("availability", 1) && counted("latency", 1), "{}", engine.metrics().render());
+
+    source.is_silent.store(true, Ordering::Relaxed);
+    assert_eq!(ask().await, both, "nothing newer is known of the availability");
+    assert!(counted("availability", 1) && counted("latency", 2), "{}", engine.metrics().render());
+
+    source.is_silent.store(false, Ordering::Relaxed);
+    source.refuses.lock().clear();
+    assert!(ask().await.is_empty());
 }

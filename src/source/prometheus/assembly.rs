@@ -71,8 +71,12 @@ impl Assembly {
         if let Some(below) = series.values.iter().find(|sample| sample.value < 0.0) {
             let Sample { at, value } = below;
             let labels = series.labels();
+            let what = match self.asked {
+                Asked::Availability | Asked::Latency => "a share",
+                Asked::Usage(_) | Asked::Metered(_) => "usage",
+            };
             self.refused.insert(format!(
-                "{labels} is {value} at {at}; usage is never below zero: mend the expression. What is below \
+                "{labels} is {value} at {at}; {what} is never below zero: mend the expression. What is below \
                  zero is left out"
             ));
             series
@@ -237,6 +241,10 @@ mod tests {
               What is below zero is left out"
             ]
         );
+        let mut shares = Assembly::new(Asked::Availability, "tenant", GRID, 10);
+        shares.take(series(&[("tenant", "acme")], &[(0, -0.1)])).unwrap();
+        let Gathered { series, refused } = shares.finish(GRID.points, 3);
+        assert!(series.is_empty() && refused[0].contains("; a share is never below zero"), "{refused:?}");
     }
 
     #[test]

@@ -33,8 +33,8 @@ use tokio::time::Instant;
 pub use settings::{PrometheusSettings, Retry};
 
 use crate::config::{SECONDS, WINDOW};
-use crate::domain::{Meter, Resource, Step, TenantId, TimeRange, Timestamp};
-use crate::ports::{Asked, BrokenOff, Fetched, SourceError, UsageSource};
+use crate::domain::{Meter, Resource, Step, TimeRange, Timestamp};
+use crate::ports::{Asked, BrokenOff, Fetched, Measured, SourceError, UsageSource};
 use crate::series::{Frame, UsageSeries};
 use assembly::{Assembly, Gathered};
 use client::{Client, Query, When, back_on_the_points, read_series};
@@ -123,17 +123,15 @@ impl PrometheusSource {
         expression: &str,
         window: Duration,
         at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
+    ) -> Result<Measured, SourceError> {
         let expression = expression.replace(WINDOW, &format!("{}s", window.as_secs()));
         let step = Step::ONE_SECOND;
         let grid = Grid { start: at.floor_to(step), step, points: 1 };
-        let gathered = self.ask_at(asked, &expression, grid).await?;
-        for reason in &gathered.refused {
-            tracing::warn!("a series of {asked} is left out: {reason}");
-        }
+        let Gathered { series, refused } = self.ask_at(asked, &expression, grid).await?;
         // 0/0 of a tenant without requests is no share.
         let number = |series: UsageSeries| series.values.iter().copied().find(|value| value.is_finite());
-        Ok(gathered.series.into_iter().filter_map(|(id, series)| Some((id, number(series)?))).collect())
+        let by_tenant = series.into_iter().filter_map(|(id, series)| Some((id, number(series)?))).collect();
+        Ok(Measured { by_tenant, refused })
     }
 
     /// The same of shares, 0 to 1.
@@ -143,9 +141,10 @@ impl PrometheusSource {
         expression: &str,
         window: Duration,
         at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
-        let found = self.over_window(asked, expression, window, at).await?;
-        Ok(found.into_iter().map(|(id, share)| (id, share.clamp(0.0, 1.0))).collect())
+    ) -> Result<Measured, SourceError> {
+        let mut found = self.over_window(asked, expression, window, at).await?;
+        found.by_tenant.values_mut().for_each(|share| *share = share.clamp(0.0, 1.0));
+        Ok(found)
     }
 
     fn assembly(&self, asked: Asked, grid: Grid) -> Assembly {
@@ -260,12 +259,8 @@ impl UsageSource for PrometheusSource {
         self.settings.availability.is_some()
     }
 
-    async fn availability(
-        &self,
-        window: Duration,
-        at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
-        let Some(expression) = &self.settings.availability else { return Ok(BTreeMap::new()) };
+    async fn availability(&self, window: Duration, at: Timestamp) -> Result<Measured, SourceError> {
+        let Some(expression) = &self.settings.availability else { return Ok(Measured::default()) };
         self.shares(Asked::Availability, expression, window, at).await
     }
 
@@ -278,8 +273,8 @@ impl UsageSource for PrometheusSource {
         within_ms: f64,
         window: Duration,
         at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
-        let Some(expression) = &self.settings.latency else { return Ok(BTreeMap::new()) };
+    ) -> Result<Measured, SourceError> {
+        let Some(expression) = &self.settings.latency else { return Ok(Measured::default()) };
         let expression = expression.replace(SECONDS, &(within_ms / 1000.0).to_string());
         self.shares(Asked::Latency, &expression, window, at).await
     }
@@ -288,15 +283,11 @@ impl UsageSource for PrometheusSource {
         self.settings.meters.keys().copied().collect()
     }
 
-    async fn metered(
-        &self,
-        meter: Meter,
-        window: Duration,
-        at: Timestamp,
-    ) -> Result<BTreeMap<TenantId, f64>, SourceError> {
-        let Some(expression) = self.settings.meters.get(&meter) else { return Ok(BTreeMap::new()) };
-        let used = self.over_window(Asked::Metered(meter), expression, window, at).await?;
-        Ok(used.into_iter().map(|(id, used)| (id, used.max(0.0))).collect())
+    async fn metered(&self, meter: Meter, window: Duration, at: Timestamp) -> Result<Measured, SourceError> {
+        let Some(expression) = self.settings.meters.get(&meter) else { return Ok(Measured::default()) };
+        let mut found = self.over_window(Asked::Metered(meter), expression, window, at).await?;
+        found.by_tenant.values_mut().for_each(|used| *used = used.max(0.0));
+        Ok(found)
     }
 }
 

@@ -44,21 +44,47 @@ impl Samples {
     pub fn keep_from(&mut self, since: Timestamp) {
         self.0.values_mut().for_each(|samples| samples.retain(|(at, _)| *at >= since));
     }
-
-    /// The first and the last instant; `None` without samples.
-    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
-        let instants = || self.0.values().flatten().map(|(at, _)| *at);
-        Some((instants().min()?, instants().max()?))
-    }
 }
 
-/// The samples as a Parquet file, compressed with zstd.
-pub(super) fn write_samples(samples: &Samples) -> Result<Vec<u8>, String> {
-    let rows = || samples.0.iter().flat_map(|(tenant, of_tenant)| of_tenant.iter().map(move |s| (tenant, s)));
-    let tenants: Vec<&str> = rows().map(|(tenant, _)| tenant.as_str()).collect();
-    let instants: Vec<i64> = rows().map(|(_, (at, _))| at.millis()).collect();
-    let values: Vec<f64> = rows().map(|(_, (_, value))| *value).collect();
-    write(&tenants, &instants, vec![Column::new(PlSmallStr::from_static("y"), &values)])
+/// The samples of a segment, a column each.
+#[derive(Debug, Default)]
+pub(super) struct Rows<'a> {
+    tenants: Vec<&'a str>,
+    /// Milliseconds since 1970.
+    instants: Vec<i64>,
+    values: Vec<f64>,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of some samples.
+    pub fn of(samples: &'a Samples) -> Self {
+        let mut rows = Rows::default();
+        for (tenant, of_tenant) in &samples.0 {
+            rows.extend(tenant, of_tenant.iter().copied());
+        }
+        rows
+    }
+
+    /// Adds samples of a tenant.
+    pub fn extend(&mut self, tenant: &'a str, samples: impl IntoIterator<Item = (Timestamp, f64)>) {
+        for (at, value) in samples {
+            self.instants.push(at.millis());
+            self.values.push(value);
+        }
+        self.tenants.resize(self.values.len(), tenant);
+    }
+
+    /// The first and the last instant; `None` without rows.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let (first, last) = (self.instants.iter().min()?, self.instants.iter().max()?);
+        Some((Timestamp::from_millis(*first), Timestamp::from_millis(*last)))
+    }
+
+    /// The rows as a Parquet file, compressed with zstd.
+    pub fn write(&self) -> Result<Vec<u8>, String> {
+        let values = Column::new(PlSmallStr::from_static("y"), &self.values);
+        write(&self.tenants, &self.instants, vec![values])
+    }
 }
 
 /// Rows as a Parquet file, with the columns `tenant`, `ds` and others.

@@ -24,15 +24,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use parking_lot::{Mutex, RwLock};
+use rayon::prelude::*;
 use tempfile::TempDir;
 
 pub use self::check::{DamagedSegment, check_history};
 pub(super) use self::check::{history_files, is_history_file};
-use self::columns::{Samples, read_samples, write_samples};
+use self::columns::{Rows, Samples, read_samples};
 use self::hours::Hours;
 use self::segment::{Segment, day_of, end_of};
 use super::files;
-use crate::domain::{Resource, Step, TenantId, Timestamp};
+use crate::domain::{Resource, Step, TenantId, TimeRange, Timestamp};
 use crate::ports::{History, HistoryError};
 use crate::series::{Frame, UsageSeries};
 
@@ -182,11 +183,11 @@ impl ParquetHistory {
         &self,
         resource: Resource,
         number: u64,
-        samples: &Samples,
+        rows: &Rows<'_>,
     ) -> Result<Option<PathBuf>, HistoryError> {
         let folder = self.folder_of(resource);
-        let Some((from, to)) = samples.span() else { return Ok(None) };
-        let bytes = write_samples(samples).map_err(|message| error(&folder, message))?;
+        let Some((from, to)) = rows.span() else { return Ok(None) };
+        let bytes = rows.write().map_err(|message| error(&folder, message))?;
         let segment = Segment::new(&folder, from, to, number, &bytes);
         files::write_whole(&segment.path, &bytes).map_err(file_error(&segment.path))?;
         Ok(Some(segment.path))
@@ -210,7 +211,7 @@ impl ParquetHistory {
         let Some(whole) = self.whole(parts) else { return Ok(()) };
         let number = parts.iter().map(|part| part.number).max().unwrap_or(0);
         let folder = self.folder_of(resource);
-        let placed = self.write(resource, number, &whole)?;
+        let placed = self.write(resource, number, &Rows::of(&whole))?;
         files::sync_folder(&folder).map_err(file_error(&folder))?;
         for part in parts.iter().filter(|part| Some(&part.path) != placed.as_ref()) {
             files::remove(&part.path).map_err(file_error(&part.path))?;
@@ -289,8 +290,11 @@ impl History for ParquetHistory {
         let _alone = lock.write();
         let highest = self.segments(frame.resource)?.iter().map(|segment| segment.number).max();
         let number = highest.map_or(1, |highest| highest + 1);
-        for samples in days.values() {
-            self.write(frame.resource, number, samples)?;
+        // A look back has many days.
+        let write = |rows: &Rows<'_>| self.write(frame.resource, number, rows);
+        let written: Vec<_> = days.par_iter().map(|(_, rows)| write(rows)).collect();
+        for segment in written {
+            segment?;
         }
         let folder = self.folder_of(frame.resource);
         files::sync_folder(&folder).map_err(file_error(&folder))?;
@@ -337,14 +341,20 @@ impl History for ParquetHistory {
 }
 
 /// The samples of a frame, apart by their days.
-fn by_day(frame: &Frame) -> BTreeMap<i64, Samples> {
-    let mut days: BTreeMap<i64, Samples> = BTreeMap::new();
+fn by_day(frame: &Frame) -> BTreeMap<i64, Rows<'_>> {
+    let mut days: BTreeMap<i64, Rows<'_>> = BTreeMap::new();
     for (tenant, series) in &frame.series {
-        let samples = series.values.iter().enumerate().map(|(index, value)| (series.at(index), *value));
-        let samples: Vec<_> = samples.filter(|(_, value)| value.is_finite()).collect();
-        for of_day in samples.chunk_by(|a, b| day_of(a.0) == day_of(b.0)) {
-            let day = days.entry(day_of(of_day[0].0)).or_default();
-            day.extend(tenant.as_str(), of_day.iter().copied());
+        let mut from = 0;
+        while from < series.len() {
+            let day = day_of(series.at(from));
+            let points = TimeRange { start: series.at(from), end: end_of(day) }.points(series.step).max(1);
+            let until = series.len().min(from + points);
+            let samples = (from..until).map(|index| (series.at(index), series.values[index]));
+            let mut known = samples.filter(|(_, value)| value.is_finite()).peekable();
+            if known.peek().is_some() {
+                days.entry(day).or_default().extend(tenant.as_str(), known);
+            }
+            from = until;
         }
     }
     days

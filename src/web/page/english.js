@@ -127,6 +127,10 @@ export const english = {
   "resource.ai_processing_units": "AI units",
   "resource.database_connections": "Database connections",
   "resource.cache_size_mb": "Cache",
+  "asked.availability": "Availability",
+  "asked.latency": "Latency",
+  "asked.inference_requests": "Requests to models",
+  "asked.training_hours": "Training hours",
 
   "chart.now": "now",
   "chart.hint": "Point at the chart, or use the arrow keys, to read values.",

@@ -127,6 +127,10 @@ export const german = {
   "resource.ai_processing_units": "KI-Einheiten",
   "resource.database_connections": "Datenbank­verbindungen",
   "resource.cache_size_mb": "Cache",
+  "asked.availability": "Verfügbarkeit",
+  "asked.latency": "Latenz",
+  "asked.inference_requests": "Anfragen an Modelle",
+  "asked.training_hours": "Trainingsstunden",
 
   "chart.now": "jetzt",
   "chart.hint": "Auf das Bild zeigen oder die Pfeiltasten drücken, um Werte zu lesen.",

@@ -7,6 +7,9 @@ import { t, word } from "./words.js";
 
 const named = (resources) => resources.map((one) => word("resource", one)).join(", ");
 
+// What the source was asked for: the usage of a resource, or something else.
+const subject = (one) => (one.resource ? word("resource", one.resource) : word("asked", one.asked));
+
 // Resources that have the same said of them stand in one line.
 function together(all, key) {
   const groups = new Map();
@@ -24,7 +27,7 @@ export function staleNote({ source_problems: problems, refused_series: refused, 
   const failing = together(problems, (one) => one.message).map((same) => h("p", null, t("stale.source", { resources: named(same.map((one) => one.resource)), when: when(same[0].since) }), " ", cited(same[0].message)));
   const leftOut = together(refused, (one) => one.reasons.join()).map((same) => {
     const [first, ...more] = same[0].reasons;
-    return h("p", null, t("stale.refused", { resources: named(same.map((one) => one.resource)) }), " ", cited(first), more.length ? ` ${t("stale.more", { count: more.length })}` : null);
+    return h("p", null, t("stale.refused", { resources: same.map(subject).join(", ") }), " ", cited(first), more.length ? ` ${t("stale.more", { count: more.length })}` : null);
   });
   const apart = clock ? h("p", null, t("stale.clock"), " ", cited(clock)) : null;
   return h("section", { class: "note bad", id: "stale", "aria-label": t("fleet.sources") }, old, failing, leftOut, apart, old.length ? h("p", { class: "quiet" }, t("stale.meaning")) : null);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{PrometheusSettings, PrometheusSource};
 use crate::config::Credentials;
-use crate::domain::{Resource, TimeRange, Timestamp};
+use crate::domain::{Meter, Resource, TimeRange, Timestamp};
 use crate::ports::{Fetched, SourceError, UsageSource};
 use fake::{Asked, Fake, Reply};
 
@@ -224,6 +224,47 @@ async fn one_instant_gives_one_value_a_tenant() {
     assert_eq!((acme.start, acme.values.to_vec()), (Timestamp::from_seconds(900), vec![2.5]));
     let missing = source.instant(Resource::MemoryGb, Timestamp::from_seconds(0)).await.unwrap_err();
     assert_eq!(missing.to_string(), "ask for memory_gb: no expression is configured for it");
+}
+
+#[tokio::test]
+async fn shares_and_meters_come_with_the_reasons_for_what_is_left_out() {
+    let fake = Fake::start(|asked: &Asked| match asked.params["query"].as_str() {
+        "good[3600s]" | "quick{le=\"0.25\"}[3600s]" | "hours[3600s]" => asked.matrix(&[
+            ACME,
+            r#""job":"x""#,
+            r#""tenant":"two","pod":"1""#,
+            r#""tenant":"two","pod":"2""#,
+        ]),
+        _ => asked.matrix(&[ACME]),
+    })
+    .await;
+    let mut with = settings(&fake.url);
+    with.availability = Some("good[$window]".to_owned());
+    with.latency = Some("quick{le=\"$seconds\"}[$window]".to_owned());
+    with.meters = BTreeMap::from([(Meter::TrainingHours, "hours[$window]".to_owned())]);
+    let source = PrometheusSource::new(with).unwrap();
+    let at = Timestamp::from_seconds(1000);
+    let asked = async |window: Duration| {
+        [
+            (source.availability(window, at).await.unwrap(), 1.0),
+            (source.latency(250.0, window, at).await.unwrap(), 1.0),
+            (source.metered(Meter::TrainingHours, window, at).await.unwrap(), 3.0),
+        ]
+    };
+    for (measured, number) in asked(Duration::from_secs(3600)).await {
+        assert_eq!(measured.by_tenant, BTreeMap::from([("acme".parse().unwrap(), number)]));
+        assert_eq!(
+            measured.refused,
+            [
+                "2 series name the tenant two, such as {pod=\"1\", tenant=\"two\"} and {pod=\"2\", \
+                 tenant=\"two\"}; aggregate the expression by tenant",
+                "{job=\"x\"} has no label \"tenant\"; keep it in the expression",
+            ]
+        );
+    }
+    for (measured, _) in asked(Duration::from_secs(60)).await {
+        assert_eq!((measured.by_tenant.len(), measured.refused), (1, Vec::new()));
+    }
 }
 
 #[test]
