@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use async_trait::async_trait;
 use ndarray::Array1;
+use parking_lot::Mutex;
 use plimsoll::api::ApiSettings;
 use plimsoll::app;
 use plimsoll::domain::{Actor, ApplyMode, DomainError, Resource, Step, TenantId, Tier, TimeRange, Timestamp};
-use plimsoll::engine::{Compute, CycleReport, Engine, Ids, Parts, Settings, Silent};
+use plimsoll::engine::{Compute, CycleReport, Engine, Ids, Parts, Progress, Settings};
 use plimsoll::ports::{Clock, Fetched, SourceError, UsageSource};
 use plimsoll::registry::{NewTenant, Registry};
 use plimsoll::series::{Frame, UsageSeries};
@@ -162,10 +163,9 @@ async fn main() -> anyhow::Result<()> {
     );
     println!("registered in {:.1} s", begun.elapsed().as_secs_f64());
     for cycle in 0..=asked.cycles {
-        let before = processor_seconds();
-        let report = engine.cycle(&Silent).await?;
-        let used = processor_seconds() - before;
-        show(if cycle == 0 { "look back" } else { "one new hour" }, &report, series, used);
+        let watched = Watched::default();
+        let report = engine.cycle(&watched).await?;
+        show(if cycle == 0 { "look back" } else { "one new hour" }, &report, series, &watched);
         wait_for_refit(&engine).await;
         clock.0.fetch_add(HOUR, Ordering::Relaxed);
     }
@@ -226,11 +226,42 @@ async fn wait_for_refit(engine: &Engine) {
     }
 }
 
-/// One line: what each step took, and what the process holds.
-fn show(what: &str, report: &CycleReport, series: usize, used: f64) {
+/// The processor time of the process when each step of a cycle began.
+#[derive(Debug, Default)]
+struct Watched(Mutex<Vec<(&'static str, f64)>>);
+
+impl Progress for Watched {
+    fn begin(&self, step: &'static str, _things: usize) {
+        self.0.lock().push((step, processor_seconds()));
+    }
+
+    fn advance(&self) {}
+}
+
+impl Watched {
+    /// The processor time of all steps, and of each; the last one ends now.
+    fn used(&self) -> (f64, Vec<(&'static str, f64)>) {
+        let begun = self.0.lock().clone();
+        let now = processor_seconds();
+        let ends = begun.iter().skip(1).map(|(_, end)| *end).chain([now]);
+        let used = begun.iter().zip(ends).map(|((step, begin), end)| (*step, end - begin)).collect();
+        (begun.first().map_or(0.0, |(_, begin)| now - begin), used)
+    }
+}
+
+/// One line: what each step took, how many cores it kept busy, and what the
+/// process holds.
+fn show(what: &str, report: &CycleReport, series: usize, watched: &Watched) {
     let all: Duration = report.steps.iter().map(|(_, took)| *took).sum();
-    let steps: Vec<String> =
-        report.steps.iter().map(|(step, took)| format!("{step} {:.1}", took.as_secs_f64())).collect();
+    let (used, by_step) = watched.used();
+    let cores = |step: &str, took: Duration| {
+        let used: f64 = by_step.iter().filter(|(name, _)| *name == step).map(|(_, used)| used).sum();
+        used / took.as_secs_f64().max(1e-3)
+    };
+    let step = |(step, took): &(&str, Duration)| {
+        format!("{step} {:.1} x {:.1}", took.as_secs_f64(), cores(step, *took))
+    };
+    let steps: Vec<String> = report.steps.iter().map(step).collect();
     let (held, most) = (status_kib("VmRSS:"), status_kib("VmHWM:"));
     println!(
         "{what:>12}: {:6.1} s, {used:.1} s of processor ({}); {} proposed; {:.0} MiB held, {:.1} KiB a series, \
