@@ -274,15 +274,17 @@ async fn back_up(daemon: &Arc<Daemon>) {
     assert!(backed_up.status.success(), "{}", String::from_utf8_lossy(&backed_up.stderr));
 }
 
-/// What the process holds: KiB of memory, open files, threads, and KiB that the
-/// program and the caches of its threads hold.
-async fn held(daemon: &Daemon) -> [f64; 4] {
+/// What the process holds: KiB of memory, of these KiB that are pages of files (of
+/// the program itself, as far as it was used), KiB that the program and the caches
+/// of its threads hold, open files, and threads.
+async fn held(daemon: &Daemon) -> [f64; 5] {
     let id = daemon.id();
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let figure = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse::<f64>().ok()
     };
+    let figure = |name: &str| figure(name).unwrap_or(0.0);
     let files = std::fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count);
     let metrics = daemon.request(Method::GET, "/metrics").send().await;
     let metrics = match metrics {
@@ -291,7 +293,7 @@ async fn held(daemon: &Daemon) -> [f64; 4] {
     };
     let allocated = metrics.lines().find_map(|line| line.strip_prefix("process_allocated_memory_bytes "));
     let allocated = allocated.and_then(|bytes| bytes.parse::<f64>().ok()).unwrap_or(0.0);
-    [figure("VmRSS:").unwrap_or(0.0), files as f64, figure("Threads:").unwrap_or(0.0), allocated / 1024.0]
+    [figure("VmRSS:"), figure("RssFile:"), allocated / 1024.0, files as f64, figure("Threads:")]
 }
 
 /// Each warning and error of a log in JSON, with how often it came.
@@ -366,13 +368,14 @@ async fn soak() {
     }
     println!("ran for {:.0} min", begin.elapsed().as_secs_f64() / 60.0);
     for (quarter, looks) in seen.chunks(seen.len().div_ceil(4).max(1)).enumerate() {
-        let [memory, files, threads, allocated] = [0, 1, 2, 3]
+        let [memory, of_files, allocated, files, threads] = [0, 1, 2, 3, 4]
             .map(|which| stats::median(&looks.iter().map(|one| one[which]).collect::<Vec<_>>()).unwrap());
         println!(
-            "quarter {}: median {:.0} MiB resident, {:.1} MiB of them handed out, {files:.0} files, \
-             {threads:.0} threads",
+            "quarter {}: median {:.0} MiB resident, {:.0} MiB of them pages of the program's file, {:.1} MiB \
+             handed out, {files:.0} files, {threads:.0} threads",
             quarter + 1,
             memory / 1024.0,
+            of_files / 1024.0,
             allocated / 1024.0
         );
     }
