@@ -35,6 +35,11 @@ use plimsoll::ports::{Clock, History, Order, Store, Table};
 use plimsoll::registry::{ChangeOutcome, NewTenant, Proposed, Registry};
 use plimsoll::series::{Frame, UsageSeries};
 use plimsoll::store::{DiskKind, DiskSettings, DiskStore, ParquetHistory};
+use tikv_jemallocator::Jemalloc;
+
+/// The daemon's.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -149,7 +154,8 @@ fn state(path: &Path, kind: DiskKind, tenants: u32, days: u32, out: &mut impl st
         runtime.block_on(fleet.live(day))?;
         let lived = day + 1;
         if day % 90 == 89 {
-            writeln!(out, "{kind} after {lived:>3} days: {:>6.1} MB", mega(size(&path.join(kind.name()))))?;
+            let (on_disk, held) = (mega(size(&path.join(kind.name()))), mega(handed_out()?));
+            writeln!(out, "{kind} after {lived:>3} days: {on_disk:>6.1} MB; the process holds {held:.0} MB")?;
         }
         if lived == days / 2 || lived == days {
             let count = |table| runtime.block_on(held(&store, table));
@@ -201,6 +207,13 @@ fn closed_and_opened(
         mega(size(path)),
     )?;
     Ok(())
+}
+
+/// Bytes of memory that the program and the caches of its threads hold.
+fn handed_out() -> Outcome<u64> {
+    let refreshed =
+        tikv_jemalloc_ctl::epoch::advance().and_then(|_| tikv_jemalloc_ctl::stats::allocated::read());
+    Ok(refreshed.map_err(|error| error.to_string())? as u64)
 }
 
 /// What a table holds.

@@ -1,13 +1,18 @@
 //! A look at all that a store holds: which values are not as they were
 //! written, and whether any is missing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 use super::entry::{self, Body, Checksum, Hash};
 use super::layout::Layout;
 use super::tally::{self, Tally};
 use super::tree::{Tree, each};
 use crate::ports::{StoreError, StoreFinding};
+use crate::security::{from_hex, hex};
 use crate::store::keys;
 
 /// Damaged values that are named where there is little room; more are counted.
@@ -109,6 +114,17 @@ impl Inspected {
         problems
     }
 
+    /// The same with what is known of commits that were durable once.
+    fn held_against_the_note(mut self, layout: &Layout) -> Self {
+        let seen = layout.read_seen().ok().flatten().unwrap_or(0);
+        if self.damaged.iter().any(|one| one.place == tally::PLACE) {
+            // It is named; what is there is all that can be known then.
+            self.written = self.found.clone().after(seen);
+        }
+        self.lost_commits = seen.saturating_sub(self.written.commits);
+        self
+    }
+
     /// What is missing, or stands as it did before.
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = self.written.differences(&self.found);
@@ -128,11 +144,41 @@ pub(super) fn inspect(tree: &dyn Tree, layout: &Layout) -> Result<Inspected, Sto
             other => other,
         })
     })?;
-    let seen = layout.read_seen().ok().flatten().unwrap_or(0);
-    if found.damaged.iter().any(|one| one.place == tally::PLACE) {
-        // It is named; what is there is all that can be known then.
-        found.written = found.found.clone().after(seen);
+    Ok(found.held_against_the_note(layout))
+}
+
+/// A look through all values that found nothing wrong, as a seal keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LookedThrough {
+    /// The tally as it is kept, in base64.
+    tally: String,
+    /// How many values refer to each file.
+    references: BTreeMap<String, u64>,
+    /// Bytes of keys and values.
+    live_bytes: u64,
+}
+
+impl LookedThrough {
+    /// What is to be kept of a look; `None` where anything was wrong.
+    pub fn of(found: &Inspected) -> Option<Self> {
+        found.problems().is_empty().then(|| LookedThrough {
+            tally: STANDARD.encode(found.written.to_raw()),
+            references: found.references.iter().map(|(hash, count)| (hex(hash), *count)).collect(),
+            live_bytes: found.live_bytes,
+        })
     }
-    found.lost_commits = seen.saturating_sub(found.written.commits);
-    Ok(found)
+
+    /// What looking through the same values again would give.
+    pub fn again(&self, layout: &Layout) -> Option<Inspected> {
+        let written = Tally::from_raw(&STANDARD.decode(&self.tally).ok()?).ok()?;
+        let reference = |(hash, count): (&String, &u64)| Some((from_hex(hash)?, *count));
+        let found = Inspected {
+            found: written.clone(),
+            written,
+            references: self.references.iter().map(reference).collect::<Option<_>>()?,
+            live_bytes: self.live_bytes,
+            ..Inspected::default()
+        };
+        Some(found.held_against_the_note(layout))
+    }
 }

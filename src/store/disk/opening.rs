@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
 use super::blobs::Blobs;
-use super::inspect::{self, Inspected};
+use super::inspect::{self, Inspected, LookedThrough};
 use super::layout::{Layout, wait_until_free};
 use super::rewrite::{self, Room};
 use super::tally::Tally;
@@ -83,9 +83,12 @@ fn open_here(layout: &Layout, settings: &DiskSettings) -> Result<Opened, StoreEr
     let lock = layout.lock()?;
     refuse_another_kind(layout)?;
     layout.prepare().map_err(io_error)?;
-    let Unsealed { is_known, problem } = break_seal(layout, settings)?;
+    let Unsealed { is_known, looked_through, problem } = break_seal(layout, settings)?;
     let mut tree = layout.kind().open_known(&layout.values(), settings.cache_bytes, is_known)?;
-    let found = inspect::inspect(&*tree, layout)?;
+    let found = match looked_through.and_then(|known| known.again(layout)) {
+        Some(found) => found,
+        None => inspect::inspect(&*tree, layout)?,
+    };
     let mut problems: Vec<String> = problem.into_iter().collect();
     problems.extend(found.problems());
     let mut room = Room::of(found.live_bytes);
@@ -120,6 +123,8 @@ pub(super) fn refuse_another_kind(layout: &Layout) -> Result<(), StoreError> {
 struct Unsealed {
     /// Whether they are as the last end left them, byte by byte.
     is_known: bool,
+    /// What that end found all values to be.
+    looked_through: Option<LookedThrough>,
     /// What is wrong beside them.
     problem: Option<String>,
 }
@@ -127,7 +132,7 @@ struct Unsealed {
 /// Compares the values' files with their seal and removes it; rebuilds them
 /// from the copy if they are damaged.
 fn break_seal(layout: &Layout, settings: &DiskSettings) -> Result<Unsealed, StoreError> {
-    let mut is_known = false;
+    let (mut is_known, mut looked_through) = (false, None);
     match seal::read(layout).map_err(io_error)? {
         seal::Found::Nothing => {}
         // What it sealed is looked through like all that a crash left.
@@ -154,6 +159,7 @@ fn break_seal(layout: &Layout, settings: &DiskSettings) -> Result<Unsealed, Stor
                 );
             } else {
                 is_known = true;
+                looked_through = seal.looked_through().cloned();
                 if seal.names_a_copy() && !seal.has_copy(layout) {
                     let path = layout.copy();
                     tracing::warn!(path = %path.display(), "the copy of the store is damaged; the values are whole");
@@ -162,7 +168,7 @@ fn break_seal(layout: &Layout, settings: &DiskSettings) -> Result<Unsealed, Stor
         }
     }
     seal::remove(layout).map_err(io_error)?;
-    Ok(Unsealed { is_known, problem: layout.read_seen().err() })
+    Ok(Unsealed { is_known, looked_through, problem: layout.read_seen().err() })
 }
 
 /// Puts values that are made from the copy in the place of those that are

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
+use super::inspect::{Inspected, LookedThrough};
 use super::layout::Layout;
 use super::tree::{Pair, Tree, each};
 use crate::ports::StoreError;
@@ -33,6 +34,10 @@ pub(super) struct Sealed {
 pub(super) struct Seal {
     files: Vec<Sealed>,
     copy: Option<Sealed>,
+    /// What the values were found to be; `None` where something was wrong with
+    /// them, and in seals of versions that did not note it.
+    #[serde(default)]
+    looked_through: Option<LookedThrough>,
 }
 
 impl Seal {
@@ -40,6 +45,11 @@ impl Seal {
     pub fn broken(&self, layout: &Layout) -> Vec<PathBuf> {
         let differs = |sealed: &&Sealed| !sealed.stands(layout);
         self.files.iter().filter(differs).map(|sealed| layout.root().join(&sealed.path)).collect()
+    }
+
+    /// What a look through all values gave before their files were sealed.
+    pub fn looked_through(&self) -> Option<&LookedThrough> {
+        self.looked_through.as_ref()
     }
 
     /// Whether a copy was sealed.
@@ -81,14 +91,20 @@ fn hash(path: &Path) -> io::Result<(u64, String)> {
 }
 
 /// Copies all values to one file: for each the lengths of place and value
-/// (4 bytes each, big endian), the place, the value.
-pub(super) fn write_copy(layout: &Layout, tree: &dyn Tree) -> io::Result<()> {
+/// (4 bytes each, big endian), the place, the value. Gives what the values were
+/// found to be.
+pub(super) fn write_copy(layout: &Layout, tree: &dyn Tree) -> io::Result<Inspected> {
+    let mut found = Inspected::default();
     files::write_whole_with(&layout.copy(), |file| {
         let mut writer = BufWriter::new(file);
-        let copied = each(tree, |place, raw| write_pair(&mut writer, &place, &raw).map_err(super::io_error));
+        let copied = each(tree, |place, raw| {
+            write_pair(&mut writer, &place, &raw).map_err(super::io_error)?;
+            found.take(place, &raw)
+        });
         copied.map_err(io::Error::other)?;
         writer.flush()
-    })
+    })?;
+    Ok(found)
 }
 
 /// Writes one value of a copy.
@@ -138,8 +154,17 @@ pub(super) fn read_pairs(mut reader: impl Read, most: u64) -> impl Iterator<Item
     })
 }
 
+/// What an orderly end does beside closing the files.
+#[derive(Debug, Default)]
+pub(super) struct LastLook {
+    /// Whether the copy was made.
+    pub copied: bool,
+    /// What is known of the values, where all are as they should be.
+    pub looked_through: Option<LookedThrough>,
+}
+
 /// Seals the values' files, closed and synced, and the copy if one was made.
-pub(super) fn write(layout: &Layout, copied: bool) -> io::Result<()> {
+pub(super) fn write(layout: &Layout, last: LastLook) -> io::Result<()> {
     let mut paths = files::files_in(&layout.values())?;
     // Where sled keeps large nodes.
     let blobs = layout.values().join("blobs");
@@ -147,8 +172,9 @@ pub(super) fn write(layout: &Layout, copied: bool) -> io::Result<()> {
         paths.extend(files::files_in(&blobs)?);
     }
     let sealed = paths.iter().map(|path| Sealed::of(layout, path)).collect::<io::Result<_>>()?;
-    let copy = copied.then(|| Sealed::of(layout, &layout.copy())).transpose()?;
-    let text = serde_json::to_vec_pretty(&Seal { files: sealed, copy })?;
+    let copy = last.copied.then(|| Sealed::of(layout, &layout.copy())).transpose()?;
+    let seal = Seal { files: sealed, copy, looked_through: last.looked_through };
+    let text = serde_json::to_vec_pretty(&seal)?;
     files::write_whole(&layout.seal(), &guarded::guard(text))?;
     files::sync_folder(layout.root())
 }

@@ -10,12 +10,14 @@ use tokio::sync::mpsc::Receiver;
 
 use super::blobs::Blobs;
 use super::group::Group;
+use super::inspect::{Inspected, LookedThrough};
 use super::layout::{Layout, wait_until_free};
 use super::opening::Opened;
 use super::rewrite::{Rewriting, Room};
+use super::seal::{self, LastLook};
 use super::tally::Tally;
 use super::tree::{DiskKind, Tree, Writes};
-use super::{DiskSettings, Shared, io_error, seal};
+use super::{DiskSettings, Shared, io_error};
 use crate::ports::{Batch, StoreError, Write};
 use crate::store::files;
 
@@ -219,40 +221,55 @@ impl Writer {
         let failed = self.shared.condition.check();
         let synced = failed.and_then(|()| self.sync());
         let Writer { shared, layout, settings, tree, tally, lock, .. } = self;
-        let copied = synced.is_ok()
-            && files::size_of(&layout.values()) <= settings.copy_below
-            && end_step("copied", seal::write_copy(&layout, &*tree));
+        let mut last = LastLook::default();
+        // sled opens slowly: what it copies it has not read again from the disk,
+        // and the next start looks through.
+        if layout.kind() == DiskKind::Sled && synced.is_ok() {
+            last.copied = copy(&layout, &settings, &*tree).is_some();
+        }
         *shared.view.write() = None;
         drop(tree);
         let free = wait_until_free(&layout.file());
-        let whole = || end_step("verified", verify(&layout, settings.cache_bytes));
-        if synced.is_ok() && free.is_ok() && whole() && end_step("counted", layout.write_seen(tally.commits))
-        {
-            end_step("sealed", seal::write(&layout, copied));
+        let mut look =
+            || layout.kind() == DiskKind::Sled || end_step("verified", verify(&layout, &settings, &mut last));
+        if synced.is_ok() && free.is_ok() && look() && end_step("counted", layout.write_seen(tally.commits)) {
+            end_step("sealed", seal::write(&layout, last));
         }
         drop(lock);
         synced.and(free)
     }
 }
 
-/// Reads redb's pages once more and holds them against their checksums: where
-/// the seal is whole, the next start does not, and what was damaged meanwhile
-/// must not be sealed.
-fn verify(layout: &Layout, cache_bytes: u64) -> io::Result<()> {
-    if layout.kind() == DiskKind::Redb {
-        drop(layout.kind().open(&layout.values(), cache_bytes).map_err(io::Error::other)?);
-        wait_until_free(&layout.file()).map_err(io::Error::other)?;
+/// Opens redb's file once more, which holds its pages against their checksums,
+/// and copies what is in it: where the seal is whole, the next start does neither
+/// this nor looks through the values, and what was damaged meanwhile must not be
+/// sealed.
+fn verify(layout: &Layout, settings: &DiskSettings, last: &mut LastLook) -> io::Result<()> {
+    let tree = layout.kind().open(&layout.values(), settings.cache_bytes).map_err(io::Error::other)?;
+    let found = copy(layout, settings, &*tree);
+    last.copied = found.is_some();
+    last.looked_through = found.as_ref().and_then(LookedThrough::of);
+    drop(tree);
+    wait_until_free(&layout.file()).map_err(io::Error::other)
+}
+
+/// Copies all values where they are not too many; gives what they were found to be.
+fn copy(layout: &Layout, settings: &DiskSettings, tree: &dyn Tree) -> Option<Inspected> {
+    if files::size_of(&layout.values()) > settings.copy_below {
+        return None;
     }
-    Ok(())
+    let copied = seal::write_copy(layout, tree);
+    copied.inspect_err(|error| not_done("copied", error)).ok()
 }
 
 /// Whether a step of an orderly end worked out. All values are durable by
 /// then: what does not work out only leaves the next start without its help.
 fn end_step(what: &str, outcome: io::Result<()>) -> bool {
-    if let Err(error) = &outcome {
-        tracing::warn!("the store could not be {what} at its end: {error}");
-    }
-    outcome.is_ok()
+    outcome.inspect_err(|error| not_done(what, error)).is_ok()
+}
+
+fn not_done(what: &str, error: &io::Error) {
+    tracing::warn!("the store could not be {what} at its end: {error}");
 }
 
 /// Tells when the writer breaks off: it would leave callers without an answer.
