@@ -155,7 +155,7 @@ pub(super) fn read_pairs(mut reader: impl Read, most: u64) -> impl Iterator<Item
 }
 
 /// What an orderly end does beside closing the files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LastLook {
     /// Whether the copy was made.
     pub copied: bool,

@@ -221,18 +221,19 @@ impl Writer {
         let failed = self.shared.condition.check();
         let synced = failed.and_then(|()| self.sync());
         let Writer { shared, layout, settings, tree, tally, lock, .. } = self;
-        let mut last = LastLook::default();
         // sled opens slowly: what it copies it has not read again from the disk,
         // and the next start looks through.
-        if layout.kind() == DiskKind::Sled && synced.is_ok() {
-            last.copied = copy(&layout, &settings, &*tree).is_some();
-        }
+        let of_sled = (layout.kind() == DiskKind::Sled && synced.is_ok())
+            .then(|| LastLook { copied: copy(&layout, &settings, &*tree).is_some(), looked_through: None });
         *shared.view.write() = None;
         drop(tree);
         let free = wait_until_free(&layout.file());
-        let mut look =
-            || layout.kind() == DiskKind::Sled || end_step("verified", verify(&layout, &settings, &mut last));
-        if synced.is_ok() && free.is_ok() && look() && end_step("counted", layout.write_seen(tally.commits)) {
+        let verified = || verify(&layout, &settings).inspect_err(|error| not_done("verified", error)).ok();
+        if synced.is_ok()
+            && free.is_ok()
+            && let Some(last) = of_sled.or_else(verified)
+            && end_step("counted", layout.write_seen(tally.commits))
+        {
             end_step("sealed", seal::write(&layout, last));
         }
         drop(lock);
@@ -244,13 +245,13 @@ impl Writer {
 /// and copies what is in it: where the seal is whole, the next start does neither
 /// this nor looks through the values, and what was damaged meanwhile must not be
 /// sealed.
-fn verify(layout: &Layout, settings: &DiskSettings, last: &mut LastLook) -> io::Result<()> {
+fn verify(layout: &Layout, settings: &DiskSettings) -> io::Result<LastLook> {
     let tree = layout.kind().open(&layout.values(), settings.cache_bytes).map_err(io::Error::other)?;
     let found = copy(layout, settings, &*tree);
-    last.copied = found.is_some();
-    last.looked_through = found.as_ref().and_then(LookedThrough::of);
     drop(tree);
-    wait_until_free(&layout.file()).map_err(io::Error::other)
+    wait_until_free(&layout.file()).map_err(io::Error::other)?;
+    let looked_through = found.as_ref().and_then(LookedThrough::of);
+    Ok(LastLook { copied: found.is_some(), looked_through })
 }
 
 /// Copies all values where they are not too many; gives what they were found to be.
