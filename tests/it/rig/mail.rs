@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::process::{Process, free_address};
+use super::python::python_package;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,10 +77,7 @@ impl MailServer {
     }
 
     async fn start_with(refuse: usize, guards: &[&Path]) -> Option<MailServer> {
-        let Some(python) = python() else {
-            eprintln!("skipped: the Python package aiosmtpd can't be installed; is there a network?");
-            return None;
-        };
+        let python = python_package("aiosmtpd", "1.4.6")?.join("python");
         let folder = TempDir::new().unwrap();
         let address = free_address();
         let (host, port) = address.split_once(':').unwrap();
@@ -120,19 +118,4 @@ fn letters(folder: &Path) -> Vec<PathBuf> {
         entries.filter(|path| path.extension().is_some_and(|ending| ending == "eml")).collect();
     found.sort();
     found
-}
-
-/// A Python with aiosmtpd, kept between runs; `None` where it can't be had.
-fn python() -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("aiosmtpd");
-    let python = folder.join("bin/python");
-    let has_it = || Command::new(&python).args(["-c", "import aiosmtpd.controller"]).output();
-    if has_it().is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).output();
-    let installed = made.ok().filter(|output| output.status.success()).and_then(|_| {
-        Command::new(folder.join("bin/pip")).args(["install", "-q", "aiosmtpd==1.4.6"]).output().ok()
-    });
-    installed.filter(|output| output.status.success()).map(|_| python)
 }

@@ -7,6 +7,7 @@ mod collector;
 mod daemon;
 #[path = "../../../src/source/prometheus/tests/fake.rs"]
 mod fake;
+mod kept;
 mod listener;
 mod mail;
 mod node;

@@ -4,18 +4,23 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::kept::kept_folder;
+
 /// A copy of a folder of scripts beside what its lock file names; `None`, and
 /// a word of it, where that can't be had.
 pub fn node_scripts(folder: &str) -> Option<PathBuf> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder.replace('/', "-"));
+    let (copy, _hold) = kept_folder(&folder.replace('/', "-"));
     std::fs::create_dir_all(&copy).unwrap();
     // What the lock file asks for is fetched anew when the lock file changes.
     let (lock, done) = (scripts.join("package-lock.json"), copy.join("installed"));
     let wanted = std::fs::read(&lock).unwrap();
     for file in std::fs::read_dir(&scripts).unwrap().map(|file| file.unwrap().path()) {
-        if file.is_file() {
-            std::fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
+        let (content, kept) = (std::fs::read(&file), copy.join(file.file_name().unwrap()));
+        // A test beside this one may be reading what stands there already.
+        let differs = |content: &Vec<u8>| std::fs::read(&kept).ok().as_ref() != Some(content);
+        if let Some(content) = content.ok().filter(differs) {
+            std::fs::write(&kept, content).unwrap();
         }
     }
     if std::fs::read(&done).is_ok_and(|installed| installed == wanted) {

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::kept::kept_folder;
+
 /// The programs of an environment with `package` at `version`; `None`, and a
 /// word of it, where it can't be had.
 pub fn python_package(package: &str, version: &str) -> Option<PathBuf> {
@@ -20,7 +22,7 @@ pub fn python_environment(requirements: &Path) -> Option<PathBuf> {
 
 /// The environment `name` with what `wanted` says, made anew when that changes.
 fn environment(name: &str, install: &[&str], wanted: &str) -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let (folder, _hold) = kept_folder(name);
     let programs = folder.join("bin");
     // It is written last, so that an environment half made is made again.
     let done = folder.join("installed");
