@@ -53,9 +53,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
-use axum::{Json, Router};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +69,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::AccessSettings;
+use problem::Problem;
 pub use sessions::SessionSettings;
 
 use crate::engine::{Deliverer, Engine, ReportSettings};
@@ -249,9 +252,14 @@ pub fn router(state: ApiState) -> Router {
     }
     access::describe(&mut document);
     document::join_parts(&mut document);
-    let document = Arc::new(document);
+    // Once for all who ask: it takes some milliseconds.
+    let document = serde_json::to_vec(&document).map(Bytes::from).map_err(|error| Problem::internal(&error));
+    let as_json = [(CONTENT_TYPE, "application/json")];
     let guarded = guarded
-        .route("/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }))
+        .route(
+            "/openapi.json",
+            axum::routing::get(move || async move { document.map(|text| (as_json, text)) }),
+        )
         .layer(from_fn_with_state(state.clone(), guard::guard));
     let around = ServiceBuilder::new()
         .layer(from_fn_with_state(state.clone(), observe::observe))
