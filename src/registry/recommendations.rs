@@ -78,6 +78,9 @@ impl Filter {
     }
 }
 
+/// How one ends of which nothing is needed any more.
+pub(super) const WITHOUT_NEED: RecommendationState = RecommendationState::Superseded { by: None };
+
 impl Registry {
     /// [Proposes](Self::propose_after) in the place of what is waiting now.
     #[cfg(test)]
@@ -95,6 +98,7 @@ impl Registry {
         new: Recommendation,
     ) -> Result<Proposed, RegistryError> {
         let mut writes = Vec::new();
+        let mut ended = None;
         if let Some((waiting, version)) = waiting {
             if waiting.covers(new.proposed, new.parent_generation, self.now()) {
                 return Ok(Proposed::Known(waiting.recommendation.id));
@@ -102,13 +106,18 @@ impl Registry {
             if waiting.state.is_open() {
                 let state = superseding_state(&waiting.recommendation, self.now(), &new);
                 writes.extend(self.lapse(&waiting, &state)?);
-                writes.push(record_write(&waiting.recommendation, state, Expect::Version(version))?);
+                let expect = Expect::Version(version);
+                writes.push(record_write(&waiting.recommendation, state.clone(), expect)?);
+                ended = Some((waiting.recommendation, state));
             }
         }
         let id = new.id;
         writes.push(put(Table::Waiting, resource_key(&new.tenant, new.resource), Expect::Anything, &id)?);
         writes.push(record_write(&new, RecommendationState::Proposed, Expect::Absent)?);
         self.commit(writes).await?;
+        if let Some((recommendation, state)) = &ended {
+            tell_of_end(recommendation, state);
+        }
         self.expiries.look_at(resource_key(&new.tenant, new.resource), new.expires_at);
         Ok(Proposed::New(id))
     }
@@ -128,8 +137,7 @@ impl Registry {
         if waiting.state != RecommendationState::Proposed {
             return Ok(());
         }
-        let state = RecommendationState::Superseded { by: None };
-        self.end_waiting(waiting, version, state).await
+        self.end_waiting(waiting, version, WITHOUT_NEED).await
     }
 
     /// One recommendation.
@@ -269,6 +277,8 @@ impl Registry {
         let mut writes: Vec<Write> = self.lapse(record, &state)?.into_iter().collect();
         writes.push(record_write(&record.recommendation, state, Expect::Version(version))?);
         self.commit(writes).await?;
+        let Recommendation { id, tenant, resource, .. } = &record.recommendation;
+        tracing::info!(recommendation = %id, %tenant, %resource, "the first approval lapsed");
         Ok(None)
     }
 
@@ -317,6 +327,7 @@ impl Registry {
         found.ok_or(RegistryError::NoSuchRecommendation(id))
     }
 
+    /// Ends one that waits without anybody's decision.
     pub(super) async fn end_waiting(
         &self,
         record: &RecommendationRecord,
@@ -327,8 +338,31 @@ impl Registry {
         let key = resource_key(&recommendation.tenant, recommendation.resource);
         let mut writes = vec![Write::Delete { table: Table::Waiting, key, expect: Expect::Anything }];
         writes.extend(self.lapse(record, &state)?);
-        writes.push(record_write(recommendation, state, Expect::Version(version))?);
-        Ok(self.commit(writes).await?)
+        writes.push(record_write(recommendation, state.clone(), Expect::Version(version))?);
+        self.commit(writes).await?;
+        tell_of_end(recommendation, &state);
+        Ok(())
+    }
+
+    /// What ends the recommendation that waits for a quota whose tenant is removed,
+    /// and it. Nothing is ended if another is proposed meanwhile.
+    pub(super) async fn end_with_tenant(
+        &self,
+        tenant: &TenantId,
+        resource: Resource,
+    ) -> Result<(Vec<Write>, Option<Recommendation>), RegistryError> {
+        let key = resource_key(tenant, resource);
+        let named = self.read::<RecommendationId>(Table::Waiting, &key).await?;
+        let expect = named.map_or(Expect::Absent, |(_, version)| Expect::Version(version));
+        let mut writes = vec![Write::Delete { table: Table::Waiting, key, expect }];
+        let Some((id, _)) = named else { return Ok((writes, None)) };
+        let found = self.read::<RecommendationRecord>(Table::Recommendations, &id.to_string()).await?;
+        let Some((record, version)) = found.filter(|(record, _)| record.state.is_open()) else {
+            return Ok((writes, None));
+        };
+        writes.extend(self.lapse(&record, &WITHOUT_NEED)?);
+        writes.push(record_write(&record.recommendation, WITHOUT_NEED, Expect::Version(version))?);
+        Ok((writes, Some(record.recommendation)))
     }
 
     /// Removes decided recommendations older than `instant`; gives how many.
@@ -386,6 +420,28 @@ fn superseding_state(waiting: &Recommendation, now: Timestamp, new: &Recommendat
         RecommendationState::Expired
     } else {
         RecommendationState::Superseded { by: Some(new.id) }
+    }
+}
+
+/// Tells of the end of one that nobody decided on, once that is committed. A whole
+/// fleet's may end in one cycle, so it is said as quietly as that they were proposed.
+pub(super) fn tell_of_end(recommendation: &Recommendation, state: &RecommendationState) {
+    let Recommendation { id, tenant, resource, .. } = recommendation;
+    match state {
+        RecommendationState::Superseded { by: Some(newer) } => {
+            tracing::debug!(recommendation = %id, %tenant, %resource, %newer, "superseded");
+        }
+        RecommendationState::Superseded { by: None } => {
+            tracing::debug!(recommendation = %id, %tenant, %resource, "taken back");
+        }
+        RecommendationState::Stale { found_generation } => {
+            let generation = *found_generation;
+            tracing::debug!(recommendation = %id, %tenant, %resource, generation, "stale");
+        }
+        RecommendationState::Expired => {
+            tracing::debug!(recommendation = %id, %tenant, %resource, "expired");
+        }
+        _ => {}
     }
 }
 

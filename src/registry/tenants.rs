@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::recommendations::{WITHOUT_NEED, tell_of_end};
 use super::{Registry, RegistryError, Remark, append_audit, decode, put, resource_key};
 use crate::domain::quota::checked_limit;
 use crate::domain::rollout::TemplateAndTier;
@@ -259,23 +260,28 @@ impl Registry {
             key: id.to_string(),
             expect: Expect::Version(version),
         }];
+        let mut ended = Vec::new();
         for resource in Resource::ALL {
             if self.open_change(id, resource).await?.is_some() {
                 return Err(RegistryError::Busy(id.clone(), resource));
             }
+            let (ends, recommendation) = self.end_with_tenant(id, resource).await?;
+            writes.extend(ends);
+            ended.extend(recommendation);
             let key = resource_key(id, resource);
             let delete = |table, expect| Write::Delete { table, key: key.clone(), expect };
             // A change that begins meanwhile makes the commit fail.
             writes.push(delete(Table::Intents, Expect::Absent));
             writes.push(delete(Table::Quotas, Expect::Anything));
-            writes.push(delete(Table::Waiting, Expect::Anything));
             writes.push(delete(Table::Refusals, Expect::Anything));
         }
         writes.extend(self.end_applied(id).await?);
         writes.extend(self.end_requests(id).await?);
         let (about, words) = ((Some(id.clone()), None), [serde_json::json!(tenant), serde_json::Value::Null]);
         writes.push(append_audit(&self.event(AuditAction::TenantRemoved, about, words, remark))?);
-        self.commit_unless_paused(writes).await
+        self.commit_unless_paused(writes).await?;
+        ended.iter().for_each(|recommendation| tell_of_end(recommendation, &WITHOUT_NEED));
+        Ok(())
     }
 
     /// All quotas of a tenant, in the order of [`Resource::ALL`].

@@ -139,6 +139,19 @@ async fn a_change_that_the_target_refuses_leaves_the_quota() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_tenant_ends_with_it_and_is_forgotten_in_time() {
+    let (registry, _) = registry().await;
+    registry.propose(recommendation(1, 4.0, 1)).await.unwrap();
+    let remark = Remark { by: Actor::Daemon, comment: None, request_id: None };
+    registry.remove_tenant(&acme(), None, remark).await.unwrap();
+    assert_eq!(state_of(&registry, 1).await, "superseded");
+    registry.create_tenant(new_tenant("acme"), Actor::Daemon, None).await.unwrap();
+    assert!(registry.waiting(&acme(), CPU).await.unwrap().is_none(), "nothing waits for another of its name");
+    let later = start().plus(Duration::from_secs(1));
+    assert_eq!(registry.forget_recommendations_before(later).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn one_recommendation_waits_for_each_quota() {
     let (registry, _) = registry().await;
     assert!(matches!(registry.propose(recommendation(1, 4.0, 1)).await.unwrap(), Proposed::New(_)));

@@ -53,11 +53,17 @@ fn said(line: &Value, key: &str) -> Option<String> {
     Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))
 }
 
-/// The first line with this message about a recommendation.
-fn line_of(daemon: &Daemon, message: &str, id: &str) -> Value {
+/// The lines with this message about a recommendation.
+fn lines_of(daemon: &Daemon, message: &str, id: &str) -> Vec<Value> {
     let about =
         |line: &Value| line["message"] == message && said(line, "recommendation").as_deref() == Some(id);
-    lines(daemon).into_iter().find(about).unwrap_or_else(|| panic!("no line says {message:?} of {id}"))
+    lines(daemon).into_iter().filter(about).collect()
+}
+
+/// The first one of them.
+fn line_of(daemon: &Daemon, message: &str, id: &str) -> Value {
+    let first = lines_of(daemon, message, id).into_iter().next();
+    first.unwrap_or_else(|| panic!("no line says {message:?} of {id}"))
 }
 
 fn trace_of(posted: &Posted) -> String {
@@ -133,6 +139,41 @@ async fn a_recommendation_is_followed_by_ids_though_no_span_is_exported() {
     let name = refused.headers()["x-request-id"].to_str().unwrap().to_owned();
     assert_ne!(name, "not sane !");
     assert_eq!(refused.json::<Value>().await.unwrap()["request_id"], *name);
+}
+
+/// The recommendation that waits for a decision on this generation of the quota.
+async fn waiting(caller: &Caller, generation: u64) -> Value {
+    let newest =
+        async || caller.get("/v1/recommendations?tenant=acme&state=proposed").await.1["items"][0].clone();
+    let waits = || async { newest().await["parent_generation"] == generation };
+    caller.wait_until(&format!("a recommendation on generation {generation} waits"), waits).await;
+    newest().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recommendation_that_ends_without_a_decision_is_followed_to_its_end() {
+    let (_prometheus, _listener, daemon, caller) = running("observe", "", &[]).await;
+    // A quota that fits no better has a new one proposed; one that fits needs none any more.
+    for (generation, message) in [(1, "stale"), (2, "taken back")] {
+        let record = waiting(&caller, generation).await;
+        let limit = if message == "stale" { json!(6.0) } else { record["proposed"].clone() };
+        let tag = format!("\"{generation}\"");
+        let wish = json!({"limit": limit});
+        let (status, answer) =
+            caller.put("/v1/tenants/acme/quotas/cpu_cores", Some(tag.as_str()), &wish).await;
+        assert_eq!(status, 200, "{answer:#}");
+        let id = record["id"].as_str().unwrap();
+        let ended = || lines_of(&daemon, message, id);
+        caller.wait_until(&format!("{message:?} is said of {id}"), || async { !ended().is_empty() }).await;
+        let said_of_it = ended();
+        let [line] = &said_of_it[..] else { panic!("it is said once: {said_of_it:?}") };
+        let proposed = line_of(&daemon, "proposed", id);
+        for field in ["level", "recommendation", "tenant", "resource"] {
+            assert_eq!(line[field], proposed[field], "{field}: {line}");
+        }
+        assert_eq!((&line["tenant"], &line["resource"]), (&json!("acme"), &json!("cpu_cores")), "{line}");
+        assert!(said(line, "cycle").is_some() && said(line, "trace_id").is_some(), "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
