@@ -206,7 +206,7 @@ impl PriceBook {
                 reading.complain(
                     one.span(),
                     format!(
-                        "{resource} at {provider} in {region} has a price from {valid_from} on already; \
+                        "{resource} at {provider:?} in {region:?} has a price from {valid_from} on already; \
                          remove one, or give it another valid_from"
                     ),
                 );

@@ -118,7 +118,10 @@ impl Inner {
         let write = || -> io::Result<()> {
             let mut beside = tempfile::NamedTempFile::new_in(&self.folder)?;
             beside.write_all(text.as_bytes())?;
-            beside.write_all(b"\n")?;
+            // Another one behind the last text of a YAML would belong to it.
+            if !text.ends_with('\n') {
+                beside.write_all(b"\n")?;
+            }
             beside.as_file().sync_all()?;
             beside.persist(&path).map_err(|error| error.error)?;
             std::fs::File::open(&self.folder)?.sync_all()
