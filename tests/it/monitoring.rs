@@ -134,7 +134,7 @@ async fn what_the_daemon_says_of_its_own_work_has_values() {
     let daemon = Daemon::start(&config_for(&prometheus.url, "")).await;
     let caller = Caller::of(&daemon);
     assert_eq!(caller.post("/v1/tenants", &json!({"id": "acme", "tier": "PREMIUM"})).await.0, 201);
-    for step in ["collect", "detect", "learn", "recommend"] {
+    for step in ["collect", "detect", "learn", "incidents", "recommend", "apply"] {
         let count = format!("plimsoll_step_duration_seconds_count{{step=\"{step}\"}}");
         let is_timed = || async { shown(&caller, &count).await > Some(0.0) };
         caller.wait_until(&format!("the step {step} is timed"), is_timed).await;

@@ -1,13 +1,14 @@
 //! Usage that is hours old: what rests on it is marked wherever people look, and
-//! the daemon applies none of it.
+//! the daemon applies none of it. And a source whose clock is another than ours.
 
 use std::path::Path;
 use std::process::Command;
 
+use chrono::{TimeDelta, Utc};
 use serde_json::json;
 
 use crate::caller::Caller;
-use crate::rig::{Daemon, Prometheus, node_scripts};
+use crate::rig::{Asked, Daemon, Fake, Prometheus, Reply, node_scripts};
 use crate::setup::{config_for, daily_usage_until};
 
 /// A resource whose series names no tenant.
@@ -17,6 +18,20 @@ const NAMELESS_SHARE: &str =
     "[sla]\navailability = \"1 + 0 * sum(count_over_time(tenant_cpu_cores[$window]))\"\n";
 /// Another one.
 const MORE: &str = "[resources.storage_gb]\nexpression = \"max by (tenant) (tenant_storage_gb)\"\n";
+
+/// Holds what the dashboard says in a browser, in both languages.
+fn is_seen_in_a_browser(what: &str, daemon: &Daemon) {
+    let Some(scripts) = node_scripts("tests/browser") else { return };
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join(what);
+    let output = Command::new("node")
+        .current_dir(&scripts)
+        .args(["stale.mjs", what, &daemon.url, &daemon.token, "acme"])
+        .arg(&pictures)
+        .output()
+        .expect("node is missing; `make test` installs it");
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    assert!(output.status.success(), "{}\npictures: {}", said.concat(), pictures.display());
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_rests_on_stale_usage_is_marked_and_not_applied() {
@@ -76,14 +91,33 @@ async fn what_rests_on_stale_usage_is_marked_and_not_applied() {
     caller.wait_until("the source fails", fails).await;
     assert_eq!(caller.text("/-/healthy").await.0, 200);
 
-    let Some(scripts) = node_scripts("tests/browser") else { return };
-    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stale");
-    let output = Command::new("node")
-        .current_dir(&scripts)
-        .args(["stale.mjs", &daemon.url, &daemon.token, "acme"])
-        .arg(&pictures)
-        .output()
-        .expect("node is missing; `make test` installs it");
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
-    assert!(output.status.success(), "{}\npictures: {}", said.concat(), pictures.display());
+    is_seen_in_a_browser("stale", &daemon);
+}
+
+/// Two cores of acme all the time, dated ten minutes ahead.
+fn from_ahead(asked: &Asked) -> Reply {
+    let sample = |at: &f64| format!("[{at},\"2\"]");
+    let values: Vec<String> = asked.instants().iter().map(sample).collect();
+    let series = format!(r#"[{{"metric":{{"tenant":"acme"}},"values":[{}]}}]"#, values.join(","));
+    let answer = if asked.is_count() { asked.count(1) } else { Reply::success("matrix", &series) };
+    let Reply::Text(status, mut headers, body) = answer else { panic!("it is a text") };
+    let date = Utc::now() + TimeDelta::seconds(600);
+    headers.push(("date", date.format("%a, %d %b %Y %H:%M:%S GMT").to_string()));
+    Reply::Text(status, headers, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_with_another_clock_is_told_of_on_the_dashboard() {
+    let fake = Fake::start(from_ahead).await;
+    let config = config_for(&fake.url, "").replace("settle = \"0s\"", "settle = \"0s\"\nbackfill = \"2d\"");
+    let daemon = Daemon::start(&config).await;
+    let caller = Caller::of(&daemon);
+    let acme = json!({"id": "acme", "name": "Acme Ltd", "tier": "PREMIUM"});
+    assert_eq!(caller.post("/v1/tenants", &acme).await.0, 201);
+    let told = || async {
+        let (status, ready) = caller.text("/-/ready").await;
+        status == 200 && ready.contains("ahead of ours")
+    };
+    caller.wait_until("it is ready, and says that the clocks differ", told).await;
+    is_seen_in_a_browser("clock", &daemon);
 }

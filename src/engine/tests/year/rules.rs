@@ -9,7 +9,9 @@ use chrono::{Datelike, Timelike};
 use uuid::Uuid;
 
 use super::{ALERTS_PER_DAY, FLEET_RISE, HOUR, LEAST_CORES, MOST_CORES, RECEIVERS, World};
-use crate::domain::{Actor, AuditAction, NoticeKind, Resource, TenantId, Tier, Timestamp};
+use crate::domain::{
+    Actor, Approved, AuditAction, Incident, NoticeKind, QuotaChange, Resource, TenantId, Tier, Timestamp,
+};
 use crate::engine::SeriesKey;
 use crate::ports::Clock;
 use crate::registry::{Inspection, NumberedAuditEvent};
@@ -58,6 +60,11 @@ fn is_weekend(at: Timestamp) -> bool {
     let Some(time) = at.to_utc() else { return false };
     let hour = time.weekday().num_days_from_monday() * 24 + time.hour();
     !(8..4 * 24 + 18).contains(&hour)
+}
+
+/// Whether the daemon has begun a change by itself in this instant.
+fn is_begun_alone(change: &Approved<QuotaChange>, now: Timestamp) -> bool {
+    *change.by() == Actor::Daemon && !change.item().rolls_back && change.at() == now
 }
 
 fn monthly_price(resource: Resource) -> f64 {
@@ -209,6 +216,8 @@ impl Rules {
         require(!is_weekend(at), || format!("changed in a freeze, at {at}"))?;
         let incident = world.engine.registry().open_incident(&key.tenant).await;
         let incident = incident.map_err(|error| error.to_string())?;
+        // One that waited for its target was held to this when it was begun, by
+        // `unfinished`: meanwhile incidents may have come and gone.
         let is_now = at == world.clock.now();
         let holds = is_now && incident.as_ref().is_some_and(|incident| incident.holds_changes());
         require(!holds, || format!("changed beside an open incident: {incident:?}"))?;
@@ -252,6 +261,7 @@ impl Rules {
             "an ended one is open".to_owned()
         })?;
         let open_changes = registry.open_changes().await.map_err(failed)?;
+        self.unfinished(&open_changes, &open, world.clock.now())?;
         let under_way: BTreeSet<SeriesKey> = open_changes
             .iter()
             .map(|one| SeriesKey { tenant: one.item().tenant.clone(), resource: one.item().resource })
@@ -263,6 +273,29 @@ impl Rules {
             })?;
         }
         self.alerts(world)
+    }
+
+    /// Holds what the daemon has begun in this instant and not ended, since its
+    /// target is out of reach or its answer was lost, against what stood then:
+    /// it looks at incidents right before it applies, and none is written between
+    /// that and the step's end. What was begun before may meet an incident by now,
+    /// and is rightly seen through where the target may hold it already.
+    fn unfinished(
+        &mut self,
+        changes: &[Approved<QuotaChange>],
+        incidents: &BTreeMap<TenantId, (Incident, u64)>,
+        now: Timestamp,
+    ) -> Held {
+        for change in changes.iter().filter(|change| is_begun_alone(change, now)) {
+            self.count("changes begun and not ended");
+            let QuotaChange { tenant, resource, .. } = change.item();
+            let incident = incidents.get(tenant).map(|(incident, _)| incident);
+            let holds = incident.is_some_and(Incident::holds_changes);
+            require(!holds, || {
+                format!("{tenant}/{resource}: a change was begun beside an open incident: {incident:?}")
+            })?;
+        }
+        Ok(())
     }
 
     /// Holds what receivers took since the last look against the rules.
