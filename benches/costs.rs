@@ -90,6 +90,10 @@ impl History for MadeUp {
     fn retain(&self, _: Timestamp, _: Timestamp) -> Result<(), HistoryError> {
         Ok(())
     }
+
+    fn holds(&self, _: Resource) -> Result<bool, HistoryError> {
+        Ok(true)
+    }
 }
 
 #[allow(clippy::unwrap_used, reason = "the name is made here")]

@@ -6,7 +6,8 @@ for argument in "$@"; do
   case $previous in
     --crate-name)
       case $argument in
-        plimsoll | entries | config | template | csv | parquet | answer | body | reply | token | words) watch=yes ;;
+        plimsoll | entries | config | template | csv | parquet | answer | body | reply | prices | quantity | quotas | token | \
+          words) watch=yes ;;
       esac ;;
   esac
   previous=$argument

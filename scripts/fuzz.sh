@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../fuzz"
 seconds=$1
 shift
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(config template csv parquet answer body reply token words)
+[ "${#targets[@]}" -gt 0 ] || targets=(config template csv parquet answer body reply prices quantity quotas token words)
 
 cp ../Cargo.lock Cargo.lock
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/../target/fuzz}"

@@ -21,7 +21,7 @@ pub use history::{History, HistoryError};
 pub use keeper::{Keeper, StoreCheck, StoreFinding};
 pub use reload::{ReloadAnswer, ReloadAsked, ReloadRefused, Reloaded, Reloads};
 pub use shelf::{Place, Shelf, ShelfError};
-pub use source::{Asked, BrokenOff, Fetched, Measured, SourceError, UsageSource};
+pub use source::{Asked, BrokenOff, Fetched, Measured, OddSamples, SourceError, UsageSource};
 
 /// The present. Passed in, so that a year of operation can be simulated.
 pub trait Clock: Send + Sync + fmt::Debug {

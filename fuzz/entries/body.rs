@@ -17,14 +17,20 @@ use plimsoll::security;
 use plimsoll::source::FileSource;
 use plimsoll::store::{MemoryShelf, MemoryStore, NoHistory};
 use plimsoll::target::RegistryTarget;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
+use super::records;
+
 const TOKEN: &str = "plim_a-token-for-fuzzing-only";
 /// After so many calls the state is made anew, so that it does not grow for ever.
+/// One that decides something for good counts for many of them.
 const CALLS: usize = 2_000;
-/// What takes a body: method, path and its type.
-const ROUTES: [(&str, &str, &str); 18] = [
+/// What takes a body, and two that take a query: method, path and the body's type.
+/// `{id}` is that of the records. The first byte of an input chooses, so a new one
+/// goes to the end; those of the corpus are below the number of routes.
+const ROUTES: [(&str, &str, &str); 32] = [
     ("POST", "/v1/tenants", "application/json"),
     ("PATCH", "/v1/tenants/acme", "application/json"),
     ("PUT", "/v1/tenants/acme/quotas/cpu_cores", "application/json"),
@@ -43,6 +49,20 @@ const ROUTES: [(&str, &str, &str); 18] = [
     ("POST", "/v1/tenants/acme/quotas/cpu_cores/roll-back", "application/json"),
     ("GET", "/v1/fleet", "application/json"),
     ("GET", "/v1/recommendations", "application/json"),
+    ("POST", "/v1/templates/silver/clone", "application/json"),
+    ("POST", "/v1/recommendations/{id}/approve", "application/json"),
+    ("POST", "/v1/recommendations/{id}/reject", "application/json"),
+    ("POST", "/v1/change-requests/{id}/approve", "application/json"),
+    ("POST", "/v1/change-requests/{id}/reject", "application/json"),
+    ("POST", "/v1/incidents/{id}/acknowledge", "application/json"),
+    ("POST", "/v1/incidents/{id}/feedback", "application/json"),
+    ("POST", "/v1/models/cpu_cores/rollback", "application/json"),
+    ("POST", "/v1/rollouts/{id}/approve", "application/json"),
+    ("POST", "/v1/rollouts/{id}/pause", "application/json"),
+    ("POST", "/v1/rollouts/{id}/resume", "application/json"),
+    ("POST", "/v1/rollouts/{id}/switch", "application/json"),
+    ("POST", "/v1/rollouts/{id}/finish", "application/json"),
+    ("POST", "/v1/rollouts/{id}/roll-back", "application/json"),
 ];
 
 #[derive(Debug)]
@@ -57,26 +77,33 @@ impl Clock for Standing {
 struct Api {
     runtime: Runtime,
     router: Router,
-    calls: usize,
+    /// How much of the state is used up, in calls.
+    spent: usize,
+}
+
+/// An engine whose state is in memory and whose source is empty.
+fn engine() -> Engine {
+    let clock = Arc::new(Standing);
+    let parts = Parts {
+        source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
+        history: Arc::new(NoHistory),
+        shelf: Arc::new(MemoryShelf::default()),
+        registry: Registry::new(Arc::new(MemoryStore::default()), clock.clone()),
+        target: Arc::new(RegistryTarget),
+        prices: None,
+        clock,
+        ids: Ids::from_seed(1),
+        compute: Compute::new(1, 1).expect("no threads"),
+        metrics: Arc::default(),
+    };
+    Engine::new(parts, Settings::default())
 }
 
 impl Api {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("no runtime");
-        let clock = Arc::new(Standing);
-        let parts = Parts {
-            source: Arc::new(FileSource::from_frames(Step::FIVE_MINUTES, Vec::new())),
-            history: Arc::new(NoHistory),
-            shelf: Arc::new(MemoryShelf::default()),
-            registry: Registry::new(Arc::new(MemoryStore::default()), clock.clone()),
-            target: Arc::new(RegistryTarget),
-            prices: None,
-            clock,
-            ids: Ids::from_seed(1),
-            compute: Compute::new(1, 1).expect("no threads"),
-            metrics: Arc::default(),
-        };
-        let engine = Arc::new(Engine::new(parts, Settings::default()));
+        let engine = Arc::new(engine());
+        // None may be made over the API either, so that nobody is ever called.
         let outlet = no_receivers().expect("no outlet");
         let deliverer = deliverer_over(&engine, &outlet).expect("no deliverer");
         let hash = security::hash(TOKEN);
@@ -88,11 +115,20 @@ impl Api {
             ..AccessSettings::default()
         };
         let settings = ApiSettings { access, ..ApiSettings::default() };
-        let api = Api { runtime, router: router(ApiState::new(engine, deliverer, settings)), calls: 0 };
-        let acme = Request::post("/v1/tenants").header("content-type", "application/json");
-        let acme = acme.body(Body::from(r#"{"id": "acme", "tier": "PREMIUM"}"#));
-        assert_eq!(api.status(bearing(TOKEN, acme.expect("no request"))).0, StatusCode::CREATED);
+        let state = ApiState::new(Arc::clone(&engine), deliverer, settings);
+        let api = Api { runtime, router: router(state), spent: 0 };
+        api.make("/v1/tenants", r#"{"id": "acme", "tier": "PREMIUM"}"#);
+        api.make("/v1/templates", r#"{"name": "silver", "tier": "PREMIUM"}"#);
+        api.make("/v1/token/second-factor", "");
+        api.runtime.block_on(records::write(&engine));
         api
+    }
+
+    fn make(&self, path: &str, body: &'static str) {
+        let request = Request::post(path).header("content-type", "application/json");
+        let request = request.body(Body::from(body)).expect("no request");
+        let (status, said) = self.status(bearing(TOKEN, request));
+        assert_eq!(status, StatusCode::CREATED, "{path}: {said}");
     }
 
     fn status(&self, request: Request<Body>) -> (StatusCode, String) {
@@ -115,13 +151,23 @@ fn bearing(token: &str, mut request: Request<Body>) -> Request<Body> {
 fn with_api<T>(work: impl FnOnce(&mut Api) -> T) -> T {
     thread_local!(static API: RefCell<Option<Api>> = const { RefCell::new(None) });
     API.with_borrow_mut(|held| {
-        if held.as_ref().is_some_and(|api| api.calls >= CALLS) {
+        if held.as_ref().is_some_and(|api| api.spent >= CALLS) {
             *held = None;
         }
         let api = held.get_or_insert_with(Api::new);
-        api.calls += 1;
+        api.spent += 1;
         work(api)
     })
+}
+
+/// How many calls one counts for that was a success: what is decided on once is
+/// soon all decided, and while changes are stopped the others are only refused.
+fn weight(path: &str) -> usize {
+    match path {
+        "/v1/pause" => CALLS,
+        _ if path.contains("{id}") && !path.starts_with("/v1/incidents/") => CALLS / 4,
+        _ => 0,
+    }
 }
 
 /// A body for one of the routes, which the first byte chooses; for a `GET` it is
@@ -129,16 +175,48 @@ fn with_api<T>(work: impl FnOnce(&mut Api) -> T) -> T {
 pub fn body(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let (method, path, kind) = ROUTES[usize::from(*first) % ROUTES.len()];
+    let place = path.replace("{id}", records::ID);
     let mut request = Request::builder().method(method).header("content-type", kind);
-    request = if method == "GET" {
-        request.uri(format!("{path}?{}", String::from_utf8_lossy(rest)))
-    } else {
-        request.uri(path).header("if-match", "\"1\"")
+    request = match method {
+        "GET" => request.uri(format!("{place}?{}", String::from_utf8_lossy(rest))),
+        // There is none, and so no version of it to be named.
+        _ if path.starts_with("/v1/receivers/") => request.uri(place),
+        _ => request.uri(place).header("if-match", "*"),
     };
     // What is no request never reaches the daemon.
     let Ok(request) = request.body(Body::from(rest.to_vec())) else { return };
-    let (status, said) = with_api(|api| api.status(bearing(TOKEN, request)));
+    let (status, said) = with_api(|api| {
+        let (status, said) = api.status(bearing(TOKEN, request));
+        api.spent += if status.is_success() { weight(path) } else { 0 };
+        (status, said)
+    });
     assert!(!is_own_fault(status), "{method} {path}: {status} {said}");
+}
+
+/// The routes that take a body, by the OpenAPI document, and are not among those
+/// above.
+pub fn routes_left_out() -> Vec<String> {
+    let request = Request::get("/openapi.json").body(Body::empty()).expect("no request");
+    let (status, said) = with_api(|api| api.status(bearing(TOKEN, request)));
+    assert_eq!(status, StatusCode::OK, "{said}");
+    let document: Value = serde_json::from_str(&said).expect("no document");
+    let paths = document["paths"].as_object().expect("no paths");
+    let operations = paths.iter().flat_map(|(path, methods)| {
+        let methods = methods.as_object().expect("no methods");
+        methods.iter().map(move |(method, operation)| (method, path, operation))
+    });
+    let with_body = operations.filter(|(_, _, operation)| operation.get("requestBody").is_some());
+    let is_fed = |method: &str, path: &str| {
+        ROUTES.iter().any(|(of, fed, _)| of.eq_ignore_ascii_case(method) && is_one_of(fed, path))
+    };
+    let left_out = with_body.filter(|(method, path, _)| !is_fed(method, path));
+    left_out.map(|(method, path, _)| format!("{method} {path}")).collect()
+}
+
+/// Whether a path is one of those that a pattern such as `/v1/tenants/{id}` stands for.
+fn is_one_of(path: &str, pattern: &str) -> bool {
+    let (parts, of) = (path.split('/').collect::<Vec<_>>(), pattern.split('/').collect::<Vec<_>>());
+    parts.len() == of.len() && parts.iter().zip(&of).all(|(part, of)| part == of || of.starts_with('{'))
 }
 
 /// A proof of who is calling, as a token, a second factor and a cookie.

@@ -1,12 +1,20 @@
-//! One entry for every parser: bytes that somebody else wrote go in, and what
-//! must hold of any bytes is asserted. The fuzz targets call them, and so does
-//! the test command, on the kept corpus and mutations of it.
+//! An entry for each parser: bytes that somebody else wrote go in, and what must
+//! hold of any bytes is asserted. The fuzz targets call them, and so does the test
+//! command, on the kept corpus and mutations of it. docs/fuzzing.md names the
+//! parsers that have none.
 
+mod answer;
 mod body;
+mod prices;
+mod records;
 mod reply;
+mod target;
 
-pub use body::body;
+pub use answer::answer;
+pub use body::{body, routes_left_out};
+pub use prices::prices;
 pub use reply::reply;
+pub use target::{quantity, quotas};
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -15,11 +23,10 @@ use std::time::Duration;
 use plimsoll::config::Config;
 use plimsoll::domain::template::yaml;
 use plimsoll::domain::{
-    self, ApplyMode, Money, PerMonth, Resource, Role, Step, TenantId, Tier, TimeRange, Timestamp, Timetable,
-    Zone,
+    self, ApplyMode, Money, PerMonth, Resource, Role, Step, TenantId, Tier, Timestamp, Timetable, Zone,
 };
 use plimsoll::series::table;
-use plimsoll::source::{PrometheusSettings, PrometheusSource};
+use plimsoll::telemetry::TraceContext;
 
 /// The config file: read, or every problem named with what to mend.
 pub fn config(bytes: &[u8]) {
@@ -68,33 +75,14 @@ fn read_table(bytes: &[u8], ending: &str) {
     }
 }
 
-/// Answers of a Prometheus: whatever they hold, the samples that come of them lie
-/// in the range and on the grid, and are numbers from zero up.
-pub fn answer(bytes: &[u8]) {
-    static SOURCE: LazyLock<PrometheusSource> = LazyLock::new(|| {
-        let expressions = [(Resource::CpuCores, "usage".to_owned())].into();
-        let mut settings = PrometheusSettings::new("http://127.0.0.1:9", expressions);
-        settings.max_series = 10;
-        PrometheusSource::new(settings).expect("the settings are good")
-    });
-    let start = Timestamp::from_seconds(1_700_000_100);
-    let range = TimeRange { start, end: start.plus(Duration::from_secs(24 * 300)) };
-    let Ok(fetched) = SOURCE.read(Resource::CpuCores, range, bytes) else { return };
-    assert!(fetched.frame.series.len() <= 10);
-    for series in fetched.frame.series.values() {
-        assert!(series.start >= range.start && series.end() <= range.end && series.samples() > 0);
-        assert_eq!(series.step, Step::FIVE_MINUTES);
-        assert!(series.values.iter().all(|value| value.is_nan() || *value >= 0.0));
-    }
-}
-
 /// Bearer tokens, codes and session cookies: none of them lets anybody in.
 pub fn token(bytes: &[u8]) {
     body::knock(bytes);
 }
 
 /// Single words of configs, paths, queries and headers: times, durations, money,
-/// cron, names, the `Retry-After` of a webhook's answer.
+/// cron, names, the `Retry-After` of a webhook's answer, the `traceparent` of a
+/// request.
 pub fn words(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let now = Timestamp::from_seconds(1_790_000_000);
@@ -112,6 +100,9 @@ pub fn words(bytes: &[u8]) {
     if let Ok(tenant) = text.parse::<TenantId>() {
         assert_eq!(tenant.as_str(), text);
     }
+    if let Ok(trace) = text.parse::<TraceContext>() {
+        assert!(trace.to_string().parse::<TraceContext>().is_ok(), "{text} is told as {trace}");
+    }
     let (expression, zone) = text.split_once('\n').unwrap_or((text, "Europe/Berlin"));
     if let Ok(table) = Timetable::parse(expression, zone) {
         let next = table.next_after(now);
@@ -120,4 +111,5 @@ pub fn words(bytes: &[u8]) {
     }
     let _ = (text.parse::<Resource>(), text.parse::<Tier>(), text.parse::<Role>(), text.parse::<Zone>());
     let _ = (text.parse::<ApplyMode>(), text.parse::<domain::Cadence>(), text.parse::<domain::MarkerKind>());
+    let _ = (text.parse::<domain::Budget>(), text.parse::<domain::ExchangeRate>());
 }

@@ -71,7 +71,7 @@ fn is_good(status: StatusCode) -> bool {
 
 /// Takes bytes for an answer: a line with the status, one for each header, an
 /// empty line, and the body.
-fn split(bytes: &[u8]) -> (StatusCode, HeaderMap, &[u8]) {
+pub(super) fn split(bytes: &[u8]) -> (StatusCode, HeaderMap, &[u8]) {
     let (head, body) = match bytes.windows(2).position(|pair| pair == b"\n\n") {
         Some(at) => (&bytes[..at], &bytes[at + 2..]),
         None => (bytes, &bytes[bytes.len()..]),

@@ -39,8 +39,11 @@ pub async fn ready(State(state): State<ApiState>) -> (StatusCode, String) {
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if reasons.is_empty() { "plimsoll is ready" } else { "plimsoll is not ready" };
-    // A source that fails after it has answered is a reason to look, but not to
-    // take the API away from those who poll quotas.
+    // A source that fails after it has answered, or a history that does, is a
+    // reason to look, but not to take the API away from those who poll quotas.
+    if let Some(problem) = state.engine.history_problem() {
+        reasons.push(format!("the history fails: {problem}"));
+    }
     for (resource, problem) in workspace.source_problems() {
         let since = problem.since;
         reasons.push(format!("since {since} the usage of {resource} fails: failed to {}", problem.error));

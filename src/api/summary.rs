@@ -33,6 +33,8 @@ pub struct Summary {
     refused_series: Vec<RefusedSeries>,
     /// What is wrong between the source's clock and the daemon's; `null` where nothing is.
     clock_problem: Option<String>,
+    /// What of the history of usage can't be written or read; `null` where nothing is wrong with it.
+    history_problem: Option<String>,
     /// The resources whose usage is older than `rightsizing.stale_after` for all tenants.
     stale: Vec<StaleUsage>,
     last_cycle_at: Option<Timestamp>,
@@ -107,6 +109,7 @@ pub async fn get(State(state): State<ApiState>) -> Result<Json<Summary>, Problem
         source_problems: problems.collect(),
         refused_series: workspace.refused().into_iter().map(RefusedSeries::of).collect(),
         clock_problem: state.engine.clock_problem(),
+        history_problem: state.engine.history_problem(),
         stale: stale.collect(),
         last_cycle_at: workspace.last_cycle_at(),
     }))

@@ -2,7 +2,8 @@
 //! watermark.
 //!
 //! Each slice is kept in the history before the watermark moves beyond it, so
-//! a crash in between fetches a slice twice and loses nothing.
+//! a crash in between fetches a slice twice and loses nothing. Neither does a
+//! history that takes nothing for a while.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Engine, EngineError, Progress};
 use crate::domain::{Actor, ApplyMode, Resource, Tenant, TenantId, Tier, TimeRange, Timestamp};
-use crate::ports::{Asked, BrokenOff, Fetched, SourceError, UsageSource};
+use crate::ports::{Asked, BrokenOff, Fetched, HistoryError, SourceError, UsageSource};
 use crate::registry::{NewTenant, RegistryError};
+use crate::series::Frame;
 
 /// Tenants that are registered at the same time, of those that usage names.
 const REGISTERED_AT_ONCE: usize = 64;
@@ -70,8 +72,38 @@ impl Engine {
         let settings = self.settings();
         let (full_since, since) = (self.now().minus(settings.keep_full), self.now().minus(settings.keep));
         let retain = move || engine.parts.history.retain(full_since, since);
-        self.parts.compute.run_blocking(retain).await??;
+        let retained = self.parts.compute.run_blocking(retain).await?;
+        self.note_history(None, retained);
+        self.parts.metrics.history_failing(self.history_problem().is_some());
         Ok(samples)
+    }
+
+    /// What is wrong with the history, in words that fit after "the history fails:":
+    /// what it can't write, and what of it can't be read.
+    pub fn history_problem(&self) -> Option<String> {
+        let unwritten = self.workspace.history_failure().map(|failure| format!("failed to {failure}"));
+        let problems: Vec<String> = unwritten.into_iter().chain(self.parts.history.damage()).collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+
+    /// Notes how the history took the usage of a resource, or, without one, how it
+    /// made old usage small, and says it where that is news; gives whether it did.
+    fn note_history(&self, of: Option<Resource>, outcome: Result<(), HistoryError>) -> bool {
+        match outcome {
+            Ok(()) => {
+                if self.workspace.history_worked(of) {
+                    tracing::info!("the history is written again");
+                }
+                true
+            }
+            Err(error) => {
+                let message = error.to_string();
+                if self.workspace.history_failed(of, error) {
+                    tracing::error!("failed to {message}; this is tried again in each cycle");
+                }
+                false
+            }
+        }
     }
 
     /// Notes a failure; gives its message where it is not the one before.
@@ -104,36 +136,54 @@ impl Engine {
             let broken_off = fetched.broken_off.take();
             let until = broken_off.as_ref().map_or(range.end, |broken_off| broken_off.until);
             let until = until.min(settled()).max(start);
-            samples += self.keep(resource, until, fetched).await.map_err(CollectError::Engine)?;
+            let kept = self.keep(resource, until, fetched).await.map_err(CollectError::Engine)?;
             if let Some(BrokenOff { error, .. }) = broken_off {
                 return Err(CollectError::Source(error));
             }
+            // The watermark stays before what could not be kept, so what comes after it waits.
+            let Some(kept) = kept else { break };
+            samples += kept;
             start = range.end;
         }
         Ok(samples)
     }
 
-    /// Keeps what was fetched, and only then marks what lies before `until` as collected.
+    /// Keeps what was fetched, and only then marks what lies before `until` as collected;
+    /// gives how many samples that were. `None` where the history did not take them: they
+    /// are held all the same, and fetched again, when each takes its own place in memory.
     async fn keep(
         self: &Arc<Self>,
         resource: Resource,
         until: Timestamp,
         fetched: Fetched,
-    ) -> Result<usize, EngineError> {
+    ) -> Result<Option<usize>, EngineError> {
         self.tell_of_refused(Asked::Usage(resource), fetched.refused);
+        self.parts.metrics.odd_samples(resource.name(), fetched.odd.not_finite, fetched.odd.out_of_order);
         let samples = fetched.frame.samples();
+        let mut is_kept = true;
         if samples > 0 {
-            let (engine, frame) = (Arc::clone(self), Arc::new(fetched.frame));
-            let kept = Arc::clone(&frame);
-            self.parts.compute.run_blocking(move || engine.parts.history.append(&kept)).await??;
+            let frame = Arc::new(fetched.frame);
+            is_kept = self.append(resource, Arc::clone(&frame)).await?;
             let (engine, since) = (Arc::clone(self), self.now().minus(self.settings().window));
             let hold = move || engine.workspace.extend(Arc::unwrap_or_clone(frame), since);
             self.parts.compute.run(hold).await?;
         }
-        self.parts.registry.set_watermark(resource, until).await?;
+        if is_kept {
+            self.parts.registry.set_watermark(resource, until).await?;
+        }
+        let collected = is_kept.then_some(samples);
         let held = self.workspace.frame(resource).map_or(0, |frame| frame.series.len());
-        self.parts.metrics.collected(resource.name(), samples, held);
-        Ok(samples)
+        // What comes again is counted once.
+        self.parts.metrics.collected(resource.name(), collected.unwrap_or(0), held);
+        Ok(collected)
+    }
+
+    /// Adds usage to the history; gives whether it took it.
+    async fn append(self: &Arc<Self>, resource: Resource, frame: Arc<Frame>) -> Result<bool, EngineError> {
+        let engine = Arc::clone(self);
+        let append = move || engine.parts.history.append(&frame);
+        let appended = self.parts.compute.run_blocking(append).await?;
+        Ok(self.note_history(Some(resource), appended))
     }
 
     /// Tells of the series that an answer left out: in the log, in the metrics and

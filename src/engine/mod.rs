@@ -47,6 +47,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 use tracing::{Instrument, info_span};
@@ -78,11 +79,15 @@ use crate::anomaly;
 use crate::cost::Prices;
 use crate::domain::rollout::RolloutSettings;
 use crate::domain::sla::SlaSettings;
-use crate::domain::{ApprovalRules, Guardrails, Resource, Tier, Timestamp, Zone};
+use crate::domain::{ApprovalRules, Guardrails, Resource, Step, Tier, Timestamp, Zone};
 use crate::ports::{Clock, History, HistoryError, QuotaTarget, Shelf, UsageSource};
 use crate::registry::{Registry, RegistryError};
 use crate::rightsize;
+use crate::series::Frame;
 use crate::telemetry::Metrics;
+
+/// Resources whose kept usage is loaded at the same time.
+const LOADED_AT_ONCE: usize = 4;
 
 /// What the engine is made of.
 pub struct Parts {
@@ -328,27 +333,49 @@ impl Engine {
         *self.doing.read()
     }
 
-    /// Brings the kept usage back into memory, and sees through what a crash
-    /// has left half done.
+    /// Brings the kept usage back into memory, has what was lost of it fetched
+    /// again, and sees through what a crash has left half done.
     ///
     /// # Errors
     /// Where the history or the state can't be read.
     pub async fn restore(self: &Arc<Self>) -> Result<(), EngineError> {
         let since = self.now().minus(self.settings().window);
-        for resource in self.source().resources() {
-            let (engine, step) = (Arc::clone(self), self.source().step());
-            let load = move || engine.parts.history.load(resource, step, since);
-            let frame = self.parts.compute.run_blocking(load).await??;
+        let (resources, step) = (self.source().resources(), self.source().step());
+        let loads = resources.into_iter().map(|resource| self.load(resource, step, since));
+        let mut loaded = stream::iter(loads).buffered(LOADED_AT_ONCE);
+        while let Some(frame) = loaded.try_next().await? {
             self.workspace.extend(frame, since);
         }
         self.finish_open_changes().await
     }
 
-    /// Runs every step once. A failure of one resource's source is noted and
-    /// does not stop the others.
+    /// The kept usage of a resource. Where nothing at all is kept of what was
+    /// collected, it is collected anew.
+    async fn load(
+        self: &Arc<Self>,
+        resource: Resource,
+        step: Step,
+        since: Timestamp,
+    ) -> Result<Frame, EngineError> {
+        let engine = Arc::clone(self);
+        let load = move || {
+            let history = &engine.parts.history;
+            Ok::<_, HistoryError>((history.load(resource, step, since)?, history.holds(resource)?))
+        };
+        let (frame, holds) = self.parts.compute.run_blocking(load).await??;
+        if !holds && self.parts.registry.watermark(resource).await?.is_some() {
+            self.parts.registry.forget_watermark(resource).await?;
+            // The same is found of a resource of which there never was any usage.
+            tracing::info!("the history of {resource} is gone, or was always empty; it is fetched again");
+        }
+        Ok(frame)
+    }
+
+    /// Runs every step once. A failure of one resource's source or history is noted
+    /// and does not stop the others.
     ///
     /// # Errors
-    /// Where the state or the history can't be read or written.
+    /// Where the state can't be read or written.
     pub async fn cycle(self: &Arc<Self>, progress: &dyn Progress) -> Result<CycleReport, EngineError> {
         let mut report = CycleReport::default();
         let _doing = Doing(self);

@@ -23,7 +23,7 @@ use crate::domain::{
     Finding, Meter, ModelVersion, Resource, Tenant, TenantId, TierFit, TimeRange, Timestamp, Verdict,
 };
 use crate::forecast::Abstention;
-use crate::ports::{Asked, Shelf, SourceError};
+use crate::ports::{Asked, HistoryError, Shelf, SourceError};
 use crate::rightsize::DatedForecast;
 use crate::series::{Frame, UsageSeries};
 
@@ -315,6 +315,9 @@ pub struct Workspace {
     tier_fits: RwLock<HashMap<TenantId, TierFit>>,
     assessments: RwLock<BTreeMap<SeriesKey, Assessment>>,
     source_problems: RwLock<BTreeMap<Resource, SourceProblem>>,
+    /// What the history failed to do when it was asked last, by the resource whose
+    /// usage it was to take, and without one where it was to make old usage small.
+    history_failures: RwLock<BTreeMap<Option<Resource>, HistoryError>>,
     /// Why series were left out of the last answer to a question, where some were.
     refused: RwLock<BTreeMap<Asked, Vec<String>>>,
     /// Whether the source has answered since the start.
@@ -346,6 +349,7 @@ impl Workspace {
             tier_fits: RwLock::default(),
             assessments: RwLock::default(),
             source_problems: RwLock::default(),
+            history_failures: RwLock::default(),
             refused: RwLock::default(),
             source_has_answered: AtomicBool::default(),
             clocks_apart: AtomicBool::default(),
@@ -386,6 +390,7 @@ impl Workspace {
         self.frames.write().retain(|resource, _| stays(*resource));
         self.models.write().retain(|resource, _| stays(*resource));
         self.source_problems.write().retain(|resource, _| stays(*resource));
+        self.history_failures.write().retain(|of, _| of.is_none_or(stays));
         let left = Resource::ALL.into_iter().filter(|resource| !stays(*resource));
         left.for_each(|resource| self.forecasts.forget(resource));
         self.detections.retain(|key| stays(key.resource));
@@ -509,6 +514,25 @@ impl Workspace {
     pub(super) fn source_answered(&self, resource: Resource) -> bool {
         self.source_has_answered.store(true, Ordering::Relaxed);
         self.source_problems.write().remove(&resource).is_some()
+    }
+
+    /// What the history can't do right now, or one of several such things.
+    pub(super) fn history_failure(&self) -> Option<HistoryError> {
+        self.history_failures.read().values().next_back().cloned()
+    }
+
+    /// Notes that the history failed; gives whether all was well with it before.
+    pub(super) fn history_failed(&self, of: Option<Resource>, error: HistoryError) -> bool {
+        let mut failures = self.history_failures.write();
+        let was_well = failures.is_empty();
+        failures.insert(of, error);
+        was_well
+    }
+
+    /// Notes that the history did not fail; gives whether by that all is well with it again.
+    pub(super) fn history_worked(&self, of: Option<Resource>) -> bool {
+        let mut failures = self.history_failures.write();
+        failures.remove(&of).is_some() && failures.is_empty()
     }
 
     /// The questions to which the source's last answer held series that could not

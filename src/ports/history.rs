@@ -17,6 +17,16 @@ pub trait History: Send + Sync {
     /// `full_since`, and removes what lies wholly before `since`. It may take
     /// several calls. What was thinned out is no longer loaded.
     fn retain(&self, full_since: Timestamp, since: Timestamp) -> Result<(), HistoryError>;
+
+    /// Whether anything at all is kept of a resource: of whatever age, as single
+    /// samples or by the hour, whole or damaged.
+    fn holds(&self, resource: Resource) -> Result<bool, HistoryError>;
+
+    /// What of it can't be read and is left out, in words that fit after "the
+    /// history fails:", as far as somebody tried; `None` where all could be read.
+    fn damage(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A failure of the history; reads well after "failed to".

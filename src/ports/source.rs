@@ -93,6 +93,8 @@ pub struct Fetched {
     pub frame: Frame,
     /// Series that could not be used, each with the reason.
     pub refused: Vec<String>,
+    /// How many samples of the others were odd.
+    pub odd: OddSamples,
     /// Why the end of the range is missing, where it is.
     pub broken_off: Option<BrokenOff>,
 }
@@ -100,8 +102,18 @@ pub struct Fetched {
 impl Fetched {
     /// An answer for the whole of a range.
     pub fn whole(frame: Frame) -> Self {
-        Fetched { frame, refused: Vec::new(), broken_off: None }
+        Fetched { frame, refused: Vec::new(), odd: OddSamples::default(), broken_off: None }
     }
+}
+
+/// Samples of an answer that nobody needs to be told of one by one, but that no
+/// answer should hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OddSamples {
+    /// `NaN` or `+Inf`: left out, so that gaps stand there.
+    pub not_finite: usize,
+    /// Not later than the one before in its series: put in their places.
+    pub out_of_order: usize,
 }
 
 /// What a source answered to a question that has one number for each tenant.

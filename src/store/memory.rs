@@ -91,6 +91,10 @@ impl History for NoHistory {
     fn retain(&self, _full_since: Timestamp, _since: Timestamp) -> Result<(), HistoryError> {
         Ok(())
     }
+
+    fn holds(&self, _resource: Resource) -> Result<bool, HistoryError> {
+        Ok(false)
+    }
 }
 
 #[cfg(test)]

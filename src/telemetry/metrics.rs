@@ -51,6 +51,7 @@ pub struct Metrics {
     connections: Gauge,
     connections_refused: Counter,
     store_bytes: Gauge,
+    history_failing: Gauge,
     outbox_waiting: Gauge,
     outbox_oldest: FloatGauge,
     deliveries: Family<Labels, Counter>,
@@ -62,6 +63,7 @@ pub struct Metrics {
     polls: Polls,
     config_successful: Gauge,
     config_success_at: FloatGauge,
+    odd_samples: Family<Labels, Counter>,
 }
 
 impl Default for Metrics {
@@ -99,6 +101,7 @@ impl Default for Metrics {
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             store_bytes: Gauge::default(),
+            history_failing: Gauge::default(),
             outbox_waiting: Gauge::default(),
             outbox_oldest: FloatGauge::default(),
             deliveries: Family::default(),
@@ -110,6 +113,7 @@ impl Default for Metrics {
             polls: Polls::default(),
             config_successful: Gauge::default(),
             config_success_at: FloatGauge::default(),
+            odd_samples: Family::default(),
             registry: Registry::default(),
             process: Registry::default(),
         };
@@ -117,11 +121,6 @@ impl Default for Metrics {
         metrics.register_usage(&mut registry);
         metrics.register_incidents(&mut registry);
         metrics.register_forecasts(&mut registry);
-        registry.register(
-            "quota_changes",
-            "Quota changes by who asked and what became of them",
-            metrics.quota_changes.clone(),
-        );
         metrics.register_requests(&mut registry);
         registry.register_with_unit(
             "store_size",
@@ -194,6 +193,11 @@ impl Metrics {
             Unit::Seconds,
             self.clock_ahead.clone(),
         );
+        registry.register(
+            "history_failing",
+            "Whether something of the history of usage can't be written or read",
+            self.history_failing.clone(),
+        );
         registry.register("samples_collected", "Usage samples collected", self.samples.clone());
         registry.register("series", "Usage series held", self.series.clone());
         registry.register_with_unit(
@@ -219,6 +223,16 @@ impl Metrics {
         );
         registry.register("changes_paused", "Whether all changes of quotas are stopped", self.paused.clone());
         registry.register("assessments", "Quotas by what the last cycle said of them", self.outcomes.clone());
+        registry.register(
+            "quota_changes",
+            "Quota changes by who asked and what became of them",
+            self.quota_changes.clone(),
+        );
+        registry.register(
+            "source_odd_samples",
+            "Samples of the source's answers that were not finite (left out) or out of order (put in order)",
+            self.odd_samples.clone(),
+        );
     }
 
     fn register_forecasts(&self, registry: &mut Registry) {
@@ -487,6 +501,20 @@ impl Metrics {
         if is_taken {
             self.config_success_at.set(at_seconds);
         }
+    }
+
+    /// Of the usage that a source answered, so many samples were no finite numbers,
+    /// and so many came out of order.
+    pub fn odd_samples(&self, resource: &str, not_finite: usize, out_of_order: usize) {
+        for (oddity, count) in [("not_finite", not_finite), ("out_of_order", out_of_order)] {
+            let labels = vec![("resource", resource.to_owned()), ("oddity", oddity.to_owned())];
+            self.odd_samples.get_or_create(&labels).inc_by(count as u64);
+        }
+    }
+
+    /// Whether something of the history can't be written or read.
+    pub fn history_failing(&self, is_failing: bool) {
+        self.history_failing.set(i64::from(is_failing));
     }
 
     /// How large the state is on disk.

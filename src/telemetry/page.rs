@@ -26,6 +26,7 @@ fn filled() -> Metrics {
     metrics.cycle_ended(1.0);
     metrics.source_failed("cpu_cores");
     metrics.left_out("cpu_cores", 1);
+    metrics.odd_samples("cpu_cores", 1, 1);
     metrics.collected("cpu_cores", 1, 1);
     metrics.freshness("cpu_cores", Some(1.0), 0);
     metrics.assessed("keep", 1);

@@ -116,6 +116,11 @@ fn bodies_of_requests() {
 }
 
 #[test]
+fn no_route_that_takes_a_body_is_left_out() {
+    assert_eq!(entries::routes_left_out(), Vec::<String>::new(), "add them in fuzz/entries/body.rs");
+}
+
+#[test]
 fn replies_of_receivers_and_targets() {
     exercise("reply", entries::reply);
 }
@@ -123,6 +128,21 @@ fn replies_of_receivers_and_targets() {
 #[test]
 fn tokens() {
     exercise("token", entries::token);
+}
+
+#[test]
+fn price_books() {
+    exercise("prices", entries::prices);
+}
+
+#[test]
+fn quantities_of_kubernetes() {
+    exercise("quantity", entries::quantity);
+}
+
+#[test]
+fn files_of_a_file_target() {
+    exercise("quotas", entries::quotas);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod examples;
 mod exports;
 mod flow;
 mod fuzz;
+mod history_faults;
 mod house;
 mod incident;
 mod kubernetes;

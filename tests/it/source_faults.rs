@@ -70,14 +70,19 @@ const FAILING: [(&str, Answer, &str); 10] = [
     ("locked", |_| Reply::Text(401, vec![], String::new()), "failed to be let in by the source"),
 ];
 
-/// What is taken as it is, without a word.
+/// What is used as far as it can be, without a word in the log: what is odd in it
+/// is counted.
 const ODD: [(&str, Answer); 3] = [
     ("nothing", |_| Reply::success("matrix", "[]")),
     ("no numbers", |asked| {
         acme(asked, |at| format!("[{at},\"{}\"]", if at as i64 % 2 == 0 { "NaN" } else { "+Inf" }))
     }),
     ("backwards", |asked| {
-        let values: Vec<String> = asked.instants().iter().rev().map(|at| format!("[{at},\"1\"]")).collect();
+        // One more than was asked for, so that there are two of them in every answer.
+        let instants = asked.instants();
+        let beyond = instants.last().map(|last| last + 1.0);
+        let backwards = beyond.iter().chain(instants.iter().rev());
+        let values: Vec<String> = backwards.map(|at| format!("[{at},\"1\"]")).collect();
         Reply::success(
             "matrix",
             &format!(r#"[{{"metric":{{"tenant":"t0"}},"values":[{}]}}]"#, values.join(",")),
@@ -149,6 +154,11 @@ async fn whatever_the_source_does_the_daemon_stays_up_and_says_what_is_wrong() {
     assert!(failures >= FAILING.len() as f64, "{failures}");
     let refusals = metric(&caller, "plimsoll_source_refusals_total{resource=\"cpu_cores\"} ").await;
     assert!(refusals >= LEFT_OUT.len() as f64, "{refusals}");
+    for oddity in ["not_finite", "out_of_order"] {
+        let labels = format!("resource=\"cpu_cores\",oddity=\"{oddity}\"");
+        let odd = metric(&caller, &format!("plimsoll_source_odd_samples_total{{{labels}}} ")).await;
+        assert!(odd > 0.0, "{oddity}");
+    }
     assert!(!daemon.said().contains("panicked"), "{}", daemon.said());
     assert_eq!(caller.text("/-/healthy").await.0, 200);
 }

@@ -2,6 +2,8 @@
 //! was kept is not asked for again, nothing is skipped, and what is stale is
 //! marked and not acted upon.
 
+mod history;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::answer::{Sample, Series};
 use super::grid::{Grid, OffGrid};
 use crate::domain::TenantId;
-use crate::ports::{Asked, SourceError};
+use crate::ports::{Asked, OddSamples, SourceError};
 use crate::series::UsageSeries;
 
 /// Gathers series on one grid.
@@ -23,6 +23,7 @@ pub(super) struct Assembly {
     /// Tenants that more than one series names, and the labels of those.
     doubled: BTreeMap<TenantId, BTreeSet<String>>,
     refused: BTreeSet<String>,
+    odd: OddSamples,
 }
 
 /// The one series of a tenant.
@@ -38,6 +39,8 @@ pub(super) struct Gathered {
     pub series: BTreeMap<TenantId, UsageSeries>,
     /// Series that could not be used, each with the reason.
     pub refused: Vec<String>,
+    /// How many samples of those that name a tenant were odd.
+    pub odd: OddSamples,
 }
 
 impl Assembly {
@@ -50,6 +53,7 @@ impl Assembly {
             held: BTreeMap::new(),
             doubled: BTreeMap::new(),
             refused: BTreeSet::new(),
+            odd: OddSamples::default(),
         }
     }
 
@@ -68,6 +72,8 @@ impl Assembly {
     /// Takes one series of an answer. What lies below zero in it is named and
     /// taken for a gap.
     pub fn take(&mut self, mut series: Series) -> Result<(), SourceError> {
+        // As they came: below, what lies below zero becomes a gap as well.
+        let odd = odd_among(&series.values);
         if let Some(below) = series.values.iter().find(|sample| sample.value < 0.0) {
             let Sample { at, value } = below;
             let labels = series.labels();
@@ -86,7 +92,11 @@ impl Assembly {
                 .for_each(|sample| sample.value = f64::NAN);
         }
         match self.tenant_of(&series) {
-            Ok(tenant) => self.place(tenant, series)?,
+            Ok(tenant) => {
+                self.odd.not_finite += odd.not_finite;
+                self.odd.out_of_order += odd.out_of_order;
+                self.place(tenant, series)?;
+            }
             Err(reason) => {
                 self.refused.insert(reason);
             }
@@ -154,7 +164,16 @@ impl Assembly {
             refused.truncate(max_named);
             refused.push(format!("{more} more series could not be used"));
         }
-        Gathered { series, refused }
+        Gathered { series, refused, odd: self.odd }
+    }
+}
+
+/// What is odd in a series. What lies below zero is named apart, and not counted.
+fn odd_among(samples: &[Sample]) -> OddSamples {
+    let is_not_finite = |value: f64| value.is_nan() || value.is_infinite() && value.is_sign_positive();
+    OddSamples {
+        not_finite: samples.iter().filter(|sample| is_not_finite(sample.value)).count(),
+        out_of_order: samples.windows(2).filter(|two| two[1].at <= two[0].at).count(),
     }
 }
 
@@ -223,6 +242,7 @@ mod tests {
             series(&[("tenant", "empty")], &[(0, f64::NAN)]),
         ]);
         assert_eq!(fetched.refused, Vec::<String>::new());
+        assert_eq!(fetched.odd, OddSamples { not_finite: 3, out_of_order: 0 });
         assert_eq!(fetched.series.len(), 1);
         let usage = &fetched.series[&"acme".parse().unwrap()];
         assert_eq!((usage.start.seconds(), usage.len(), usage.samples()), (300, 3, 2));
@@ -234,6 +254,7 @@ mod tests {
         let fetched = assemble(vec![series(&[("tenant", "acme")], &[(0, 2.0), (300, -1.5), (600, 3.0)])]);
         let usage = &fetched.series[&"acme".parse().unwrap()];
         assert_eq!((usage.len(), usage.samples()), (3, 2));
+        assert_eq!(fetched.odd, OddSamples::default(), "it is told of already");
         assert_eq!(
             fetched.refused,
             [
@@ -243,7 +264,7 @@ mod tests {
         );
         let mut shares = Assembly::new(Asked::Availability, "tenant", GRID, 10);
         shares.take(series(&[("tenant", "acme")], &[(0, -0.1)])).unwrap();
-        let Gathered { series, refused } = shares.finish(GRID.points, 3);
+        let Gathered { series, refused, .. } = shares.finish(GRID.points, 3);
         assert!(series.is_empty() && refused[0].contains("; a share is never below zero"), "{refused:?}");
     }
 
@@ -267,6 +288,18 @@ mod tests {
         );
         assert_eq!(fetched.refused[1], "{job=\"x\"} has no label \"tenant\"; keep it in the expression");
         assert_eq!(fetched.refused[3], "1 more series could not be used");
+    }
+
+    #[test]
+    fn samples_out_of_order_are_counted_and_put_in_their_places() {
+        let acme = [("tenant", "acme")];
+        let fetched = assemble(vec![
+            series(&acme, &[(900, 4.0), (300, 2.0), (600, 3.0), (600, 3.5), (0, f64::NEG_INFINITY)]),
+            series(&[("job", "x")], &[(300, f64::NAN), (0, f64::NAN)]),
+        ]);
+        assert_eq!(fetched.odd, OddSamples { not_finite: 0, out_of_order: 3 }, "of series that are used");
+        let usage = &fetched.series[&"acme".parse().unwrap()];
+        assert_eq!((usage.start.seconds(), usage.values.to_vec()), (300, vec![2.0, 3.5, 4.0]));
     }
 
     #[test]

@@ -28,6 +28,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 use parking_lot::Mutex;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 pub use settings::{PrometheusSettings, Retry};
@@ -90,12 +92,41 @@ impl PrometheusSource {
     /// As [`UsageSource::fetch`].
     pub fn read(&self, resource: Resource, range: TimeRange, answer: &[u8]) -> Result<Fetched, SourceError> {
         let (asked, grid) = (Asked::Usage(resource), Grid::inside(range, self.settings.step));
+        Ok(fetched(resource, grid, self.gather(asked, grid, answer)?))
+    }
+
+    /// The one number of each tenant that the text of an answer gives at an
+    /// instant: what a share or a meter makes of one that it was sent.
+    ///
+    /// # Errors
+    /// As [`UsageSource::availability`].
+    pub fn read_measured(&self, asked: Asked, at: Timestamp, answer: &[u8]) -> Result<Measured, SourceError> {
+        Ok(measured(asked, self.gather(asked, second_of(at), answer)?))
+    }
+
+    /// What an answer without success means once there is nothing left to try,
+    /// and how long its server asks to be left alone before.
+    pub fn refusal(
+        asked: Asked,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> (SourceError, Option<Duration>) {
+        let failure = Failure::of_status(asked, status, headers, body);
+        let wait = match &failure {
+            Failure::Passing { retry_after, .. } => *retry_after,
+            Failure::TooMuch { .. } | Failure::Final(_) => None,
+        };
+        (failure.into_error(asked), wait)
+    }
+
+    fn gather(&self, asked: Asked, grid: Grid, answer: &[u8]) -> Result<Gathered, SourceError> {
         let series = read_series(asked, answer).map_err(|failure| failure.into_error(asked))?;
         let mut assembly = self.assembly(asked, grid);
         for series in back_on_the_points(series, grid) {
             assembly.take(series)?;
         }
-        Ok(fetched(resource, grid, assembly.finish(grid.points, self.settings.max_refused_named)))
+        Ok(assembly.finish(grid.points, self.settings.max_refused_named))
     }
 
     /// What one query gives at the point of a grid.
@@ -125,26 +156,7 @@ impl PrometheusSource {
         at: Timestamp,
     ) -> Result<Measured, SourceError> {
         let expression = expression.replace(WINDOW, &format!("{}s", window.as_secs()));
-        let step = Step::ONE_SECOND;
-        let grid = Grid { start: at.floor_to(step), step, points: 1 };
-        let Gathered { series, refused } = self.ask_at(asked, &expression, grid).await?;
-        // 0/0 of a tenant without requests is no share.
-        let number = |series: UsageSeries| series.values.iter().copied().find(|value| value.is_finite());
-        let by_tenant = series.into_iter().filter_map(|(id, series)| Some((id, number(series)?))).collect();
-        Ok(Measured { by_tenant, refused })
-    }
-
-    /// The same of shares, 0 to 1.
-    async fn shares(
-        &self,
-        asked: Asked,
-        expression: &str,
-        window: Duration,
-        at: Timestamp,
-    ) -> Result<Measured, SourceError> {
-        let mut found = self.over_window(asked, expression, window, at).await?;
-        found.by_tenant.values_mut().for_each(|share| *share = share.clamp(0.0, 1.0));
-        Ok(found)
+        Ok(measured(asked, self.ask_at(asked, &expression, second_of(at)).await?))
     }
 
     fn assembly(&self, asked: Asked, grid: Grid) -> Assembly {
@@ -261,7 +273,7 @@ impl UsageSource for PrometheusSource {
 
     async fn availability(&self, window: Duration, at: Timestamp) -> Result<Measured, SourceError> {
         let Some(expression) = &self.settings.availability else { return Ok(Measured::default()) };
-        self.shares(Asked::Availability, expression, window, at).await
+        self.over_window(Asked::Availability, expression, window, at).await
     }
 
     fn knows_latency(&self) -> bool {
@@ -276,7 +288,7 @@ impl UsageSource for PrometheusSource {
     ) -> Result<Measured, SourceError> {
         let Some(expression) = &self.settings.latency else { return Ok(Measured::default()) };
         let expression = expression.replace(SECONDS, &(within_ms / 1000.0).to_string());
-        self.shares(Asked::Latency, &expression, window, at).await
+        self.over_window(Asked::Latency, &expression, window, at).await
     }
 
     fn meters(&self) -> Vec<Meter> {
@@ -285,13 +297,30 @@ impl UsageSource for PrometheusSource {
 
     async fn metered(&self, meter: Meter, window: Duration, at: Timestamp) -> Result<Measured, SourceError> {
         let Some(expression) = self.settings.meters.get(&meter) else { return Ok(Measured::default()) };
-        let mut found = self.over_window(Asked::Metered(meter), expression, window, at).await?;
-        found.by_tenant.values_mut().for_each(|used| *used = used.max(0.0));
-        Ok(found)
+        self.over_window(Asked::Metered(meter), expression, window, at).await
     }
 }
 
+/// The instant of a question that has one number for each tenant.
+fn second_of(at: Timestamp) -> Grid {
+    let step = Step::ONE_SECOND;
+    Grid { start: at.floor_to(step), step, points: 1 }
+}
+
+/// A share from 0 to 1, or an amount from 0 up, of each tenant that has a number.
+fn measured(asked: Asked, gathered: Gathered) -> Measured {
+    let Gathered { series, refused, .. } = gathered;
+    let most = match asked {
+        Asked::Availability | Asked::Latency => 1.0,
+        Asked::Usage(_) | Asked::Metered(_) => f64::INFINITY,
+    };
+    // 0/0 of a tenant without requests is no share.
+    let number = |series: UsageSeries| series.values.iter().copied().find(|value| value.is_finite());
+    let bounded = |(id, series)| Some((id, number(series)?.clamp(0.0, most)));
+    Measured { by_tenant: series.into_iter().filter_map(bounded).collect(), refused }
+}
+
 fn fetched(resource: Resource, grid: Grid, gathered: Gathered) -> Fetched {
-    let Gathered { series, refused } = gathered;
-    Fetched { refused, ..Fetched::whole(Frame { series, ..Frame::empty(resource, grid.step) }) }
+    let Gathered { series, refused, odd } = gathered;
+    Fetched { refused, odd, ..Fetched::whole(Frame { series, ..Frame::empty(resource, grid.step) }) }
 }

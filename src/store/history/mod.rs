@@ -19,7 +19,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -69,8 +69,8 @@ pub struct ParquetHistory {
     settings: HistorySettings,
     /// Held for writing while segments of the resource come and go.
     locks: BTreeMap<Resource, RwLock<()>>,
-    /// Segments that were logged as unreadable.
-    unreadable: Mutex<BTreeSet<PathBuf>>,
+    /// Segments that can't be read, each with what is wrong with it; they were logged.
+    unreadable: Mutex<BTreeMap<PathBuf, String>>,
 }
 
 impl ParquetHistory {
@@ -165,10 +165,15 @@ impl ParquetHistory {
 
     fn read_as<T>(&self, segment: &Segment, parse: impl FnOnce(Vec<u8>) -> Result<T, String>) -> Option<T> {
         match segment.bytes().and_then(parse) {
-            Ok(content) => Some(content),
-            Err(error) => {
-                if self.unreadable.lock().insert(segment.path.clone()) {
-                    let failure = self::error(&segment.path, error);
+            Ok(content) => {
+                // It may have been brought back since.
+                self.unreadable.lock().remove(&segment.path);
+                Some(content)
+            }
+            Err(message) => {
+                let known = self.unreadable.lock().insert(segment.path.clone(), message.clone());
+                if known.is_none() {
+                    let failure = error(&segment.path, message);
                     tracing::error!(
                         "left out a part of the history: failed to {failure}; restore the file from a \
                          backup, or remove it and leave a gap"
@@ -177,6 +182,12 @@ impl ParquetHistory {
                 None
             }
         }
+    }
+
+    /// Forgets segments that could not be read and that are gone: somebody took
+    /// them away, and wants the gap.
+    fn forget_taken_away(&self) {
+        self.unreadable.lock().retain(|path, _| path.try_exists().unwrap_or(true));
     }
 
     fn write(
@@ -325,6 +336,7 @@ impl History for ParquetHistory {
     }
 
     fn retain(&self, full_since: Timestamp, since: Timestamp) -> Result<(), HistoryError> {
+        self.forget_taken_away();
         for (resource, lock) in &self.locks {
             let _alone = lock.write();
             let (full, hourly) = (self.segments(*resource)?, self.hourly_segments(*resource)?);
@@ -337,6 +349,23 @@ impl History for ParquetHistory {
             self.thin_out(*resource, full_since)?;
         }
         Ok(())
+    }
+
+    fn holds(&self, resource: Resource) -> Result<bool, HistoryError> {
+        let Some(lock) = self.locks.get(&resource) else { return Ok(false) };
+        let _unchanged = lock.read();
+        Ok(!self.segments(resource)?.is_empty() || !self.hourly_segments(resource)?.is_empty())
+    }
+
+    fn damage(&self) -> Option<String> {
+        let unreadable = self.unreadable.lock();
+        let (path, message) = unreadable.first_key_value()?;
+        let first = error(path, message.clone());
+        let more = match unreadable.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        Some(format!("left out a part of it: failed to {first}{more}"))
     }
 }
 

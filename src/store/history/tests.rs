@@ -258,6 +258,53 @@ fn old_days_become_hours_that_keep_mean_and_peak() {
 }
 
 #[test]
+fn whether_anything_is_held_is_known_whatever_its_age_and_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = ParquetHistory::open(folder.path()).unwrap();
+    assert!(!history.holds(CPU).unwrap());
+    fs::write(folder.path().join("cpu_cores/notes.parquet"), b"somebody's").unwrap();
+    assert!(!history.holds(CPU).unwrap(), "other files are no history");
+    history.append(&frame(&[("acme", 0, &[1.0, 2.0])])).unwrap();
+    assert!(history.holds(CPU).unwrap() && !history.holds(Resource::MemoryGb).unwrap());
+    history.retain(at(2 * DAY), at(0)).unwrap();
+    assert!(load(&history, 0).is_empty() && history.holds(CPU).unwrap(), "hours are something");
+    fs::write(&history.hourly_segments(CPU).unwrap()[0].path, b"").unwrap();
+    assert!(history.holds(CPU).unwrap(), "and so are damaged ones");
+    drop(history);
+    fs::remove_dir_all(folder.path().join("cpu_cores")).unwrap();
+    assert!(!ParquetHistory::open(folder.path()).unwrap().holds(CPU).unwrap());
+}
+
+#[test]
+fn what_is_left_out_is_told_until_it_is_read_again_or_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = ParquetHistory::open(folder.path()).unwrap();
+    for day in 0..2 {
+        history.append(&frame(&[("acme", day * DAY, &[1.0, 2.0])])).unwrap();
+    }
+    let parts = files_of(folder.path());
+    let whole = fs::read(&parts[0]).unwrap();
+    fs::write(&parts[0], b"").unwrap();
+    assert_eq!(history.damage(), None, "nobody has read it yet");
+    let told = || {
+        load(&history, 0);
+        history.damage().unwrap()
+    };
+    let path = |part: &Path| part.display().to_string();
+    let of_one = told();
+    assert!(of_one.contains(&path(&parts[0])) && !of_one.contains("more"), "{of_one}");
+    fs::write(&parts[1], b"").unwrap();
+    let of_both = told();
+    assert!(of_both.contains(&path(&parts[0])) && of_both.ends_with(", and 1 more"), "{of_both}");
+    fs::write(&parts[0], whole).unwrap();
+    let of_other = told();
+    assert!(of_other.contains(&path(&parts[1])) && !of_other.contains("more"), "{of_other}");
+    fs::remove_file(&parts[1]).unwrap();
+    history.retain(at(0), at(0)).unwrap();
+    assert_eq!(history.damage(), None, "somebody wants the gap");
+}
+
+#[test]
 fn a_folder_that_can_not_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("history");

@@ -94,6 +94,17 @@ impl KubernetesTarget {
         Ok(KubernetesTarget { client, namespace, names, below_usage })
     }
 
+    /// What a limit is written as in a `ResourceQuota`.
+    pub fn quantity_of(resource: Resource, limit: f64) -> String {
+        quantity::write(resource, limit)
+    }
+
+    /// The limit that a quantity of a `ResourceQuota` stands for; `None` where it
+    /// is none.
+    pub fn limit_in(resource: Resource, quantity: &str) -> Option<f64> {
+        quantity::read(resource, quantity)
+    }
+
     fn quotas_of(&self, tenant: &TenantId) -> Api<ResourceQuota> {
         Api::namespaced(self.client.clone(), &self.namespace.replace("{tenant}", tenant.as_str()))
     }

@@ -1,5 +1,6 @@
 // Says that the usage is stale, that its source fails, leaves series out or has
-// another clock: since when, and what that means for what is recommended.
+// another clock, or that its history fails: since when, and what that means for
+// what is recommended.
 
 import { h } from "./dom.js";
 import { when } from "./format.js";
@@ -21,8 +22,8 @@ function together(all, key) {
 const cited = (text) => h("q", { lang: "en" }, text);
 
 // A banner for the fleet: of which resources, since when, and what the source says.
-export function staleNote({ source_problems: problems, refused_series: refused, clock_problem: clock, stale, simulated }) {
-  if (!problems.length && !refused.length && !clock && (!stale.length || simulated)) return null;
+export function staleNote({ source_problems: problems, refused_series: refused, clock_problem: clock, history_problem: history, stale, simulated }) {
+  if (!problems.length && !refused.length && !clock && !history && (!stale.length || simulated)) return null;
   const old = together(stale, (one) => one.since).map((same) => h("p", null, h("b", null, t("stale.title")), " ", t("stale.fleet", { resources: named(same.map((one) => one.resource)), when: when(same[0].since) })));
   const failing = together(problems, (one) => one.message).map((same) => h("p", null, t("stale.source", { resources: named(same.map((one) => one.resource)), when: when(same[0].since) }), " ", cited(same[0].message)));
   const leftOut = together(refused, (one) => one.reasons.join()).map((same) => {
@@ -30,7 +31,8 @@ export function staleNote({ source_problems: problems, refused_series: refused, 
     return h("p", null, t("stale.refused", { resources: same.map(subject).join(", ") }), " ", cited(first), more.length ? ` ${t("stale.more", { count: more.length })}` : null);
   });
   const apart = clock ? h("p", null, t("stale.clock"), " ", cited(clock)) : null;
-  return h("section", { class: "note bad", id: "stale", "aria-label": t("fleet.sources") }, old, failing, leftOut, apart, old.length ? h("p", { class: "quiet" }, t("stale.meaning")) : null);
+  const unkept = history ? h("p", null, t("stale.history"), " ", cited(history)) : null;
+  return h("section", { class: "note bad", id: "stale", "aria-label": t("fleet.sources") }, old, failing, leftOut, apart, unkept, old.length ? h("p", { class: "quiet" }, t("stale.meaning")) : null);
 }
 
 // A mark on what is recommended for one quota.

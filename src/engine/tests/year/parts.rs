@@ -309,4 +309,8 @@ impl History for Kept {
         self.frames.lock().values_mut().for_each(|frame| frame.drop_before(since));
         Ok(())
     }
+
+    fn holds(&self, resource: Resource) -> Result<bool, HistoryError> {
+        Ok(self.frames.lock().get(&resource).is_some_and(|frame| !frame.series.is_empty()))
+    }
 }

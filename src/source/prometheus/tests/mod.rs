@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{PrometheusSettings, PrometheusSource};
 use crate::config::Credentials;
 use crate::domain::{Meter, Resource, TimeRange, Timestamp};
-use crate::ports::{Fetched, SourceError, UsageSource};
+use crate::ports::{Fetched, OddSamples, SourceError, UsageSource};
 use fake::{Asked, Fake, Reply};
 
 const CPU: Resource = Resource::CpuCores;
@@ -157,9 +157,10 @@ async fn what_is_no_number_is_a_gap() {
         Reply::success("matrix", &format!(r#"[{{"metric":{{{ACME}}},"values":{values}}}]"#))
     }))
     .await;
-    let frame = fetch(settings(&fake.url)).await.unwrap().frame;
+    let Fetched { frame, odd, .. } = fetch(settings(&fake.url)).await.unwrap();
     let acme = &frame.series[&"acme".parse().unwrap()];
     assert_eq!((acme.len(), acme.samples(), acme.values[3]), (4, 2, 4.0));
+    assert_eq!(odd, OddSamples { not_finite: 2, out_of_order: 0 });
 }
 
 #[tokio::test]
@@ -169,9 +170,10 @@ async fn samples_out_of_order_land_at_their_times() {
         Reply::success("matrix", &format!(r#"[{{"metric":{{{ACME}}},"values":{values}}}]"#))
     }))
     .await;
-    let frame = fetch(settings(&fake.url)).await.unwrap().frame;
+    let Fetched { frame, odd, .. } = fetch(settings(&fake.url)).await.unwrap();
     let acme = &frame.series[&"acme".parse().unwrap()];
     assert_eq!((acme.start, acme.values.to_vec()), (three_days().start, vec![1.0, 2.0, 3.0, 4.0]));
+    assert_eq!(odd, OddSamples { not_finite: 0, out_of_order: 2 });
 }
 
 #[tokio::test]
