@@ -51,7 +51,7 @@ impl History {
             keep_changes: section.duration(
                 "keep_changes",
                 "How long a change of a quota counts as a saving, or as a cost. The audit log keeps it for \
-                 ever.",
+                 audit.keep.",
                 days(365),
                 days(31)..=days(3650),
             ),
