@@ -2,7 +2,6 @@
 //! the state: into a file, and to the receivers that want it.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,24 +84,53 @@ impl Witness {
 fn signer(file: &Path) -> anyhow::Result<Signer> {
     let named = || format!("failed to use the key {}", file.display());
     match std::fs::read(file) {
-        Ok(bytes) => Ok(Signer::from_key(&bytes).with_context(named)?),
+        Ok(bytes) => Signer::from_key(&bytes).with_context(named),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = Signer::new_key()?;
-            let mut made = std::fs::File::options()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(file)
-                .with_context(named)?;
-            made.write_all(&key).and_then(|()| made.sync_all()).with_context(named)?;
+            keep(file, &key).with_context(named)?;
             Ok(Signer::from_key(&key)?)
         }
         Err(error) => Err(error).with_context(named),
     }
 }
 
+/// Writes a new file, whole or not at all: a key that is cut off would hold up
+/// every later start.
+fn keep(file: &Path, key: &[u8]) -> std::io::Result<()> {
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    // For its owner only.
+    let mut made = tempfile::NamedTempFile::new_in(folder)?;
+    made.write_all(key)?;
+    made.as_file().sync_all()?;
+    made.persist_noclobber(file).map_err(|error| error.error)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
 fn append(file: &Path, note: &str) -> std::io::Result<()> {
     let mut file = std::fs::File::options().append(true).create(true).open(file)?;
     file.write_all(format!("{note}\n").as_bytes())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_a_torn_one_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(KEY_FILE);
+        let made = signer(&file).unwrap().verifier().to_string();
+        assert_eq!(signer(&file).unwrap().verifier().to_string(), made);
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+        let error = signer(&file).err().unwrap();
+        assert!(format!("{error:#}").contains("audit.key"), "{error:#}");
+        assert_eq!(std::fs::read(&file).unwrap().len(), whole.len() / 2, "what is there stays");
+    }
 }
