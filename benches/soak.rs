@@ -1,8 +1,9 @@
 //! An hour with everything on: the real daemon over a real Prometheus that
 //! scrapes a fleet which is made up, with receivers of which one fails now and
-//! then, scheduled reports, checkpoints, quotas in files, promises, and callers
-//! who poll, change, approve, silence, roll out and look at the dashboard all the
-//! time; spans are exported, the config is read again, and a backup is taken now
+//! then, scheduled reports, checkpoints, quotas in files, promises of availability
+//! and latency, amounts that are used up, templates whose versions tenants move to, and
+//! callers who poll, change, approve, silence, roll out and look at the dashboard all
+//! the time; spans are exported, the config is read again, and a backup is taken now
 //! and then. It prints the memory, the files and the threads that the daemon holds over
 //! time, and of the memory what the program and the caches of its threads hold,
 //! and each warning and error of its log with how often it came.
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::routing::{get, post};
 use plimsoll::series::stats;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use rig::{Answer, Daemon, Listener, Prometheus};
 use serde_json::{Value, json};
 
@@ -72,12 +73,11 @@ fn exported(tenants: u64) -> String {
         }
     }
     for tenant in 0..tenants {
-        writeln!(
-            text,
-            "tenant_good_share{{tenant=\"t{tenant}\"}} {}",
-            0.9995 + noise(tenant, now()) / 2000.0
-        )
-        .unwrap();
+        let good = 0.9995 + noise(tenant, now()) / 2000.0;
+        let fast = 0.99 + noise(tenant, now() / 60) / 50.0;
+        writeln!(text, "tenant_good_share{{tenant=\"t{tenant}\"}} {good}").unwrap();
+        writeln!(text, "tenant_fast_share{{tenant=\"t{tenant}\"}} {}", fast.min(1.0)).unwrap();
+        writeln!(text, "tenant_inferences{{tenant=\"t{tenant}\"}} {}", now() % 86_400 * 2).unwrap();
     }
     text
 }
@@ -132,6 +132,10 @@ region = "eu-central-1"
 budgets = ["fleet 100000USD/month"]
 [sla]
 availability = "avg_over_time(tenant_good_share[$window])"
+latency = "avg_over_time(tenant_fast_share[$window]) + 0 * $seconds"
+every = "1m"
+[metering]
+inference_requests = "max_over_time(tenant_inferences[$window])"
 every = "1m"
 [guardrails]
 cool_down = "5m"
@@ -185,12 +189,18 @@ impl Answers {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let Ok(answer) = request.send().await else {
-            *self.0.lock().unwrap().entry((what, 0)).or_default() += 1;
-            return Value::Null;
-        };
-        *self.0.lock().unwrap().entry((what, answer.status().as_u16())).or_default() += 1;
-        answer.json().await.unwrap_or_default()
+        self.send(what, request).await
+    }
+
+    /// Counts the answer, and gives what it says; 0 stands for none.
+    async fn send(&self, what: &'static str, request: RequestBuilder) -> Value {
+        let answer = request.send().await;
+        let status = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+        *self.0.lock().unwrap().entry((what, status)).or_default() += 1;
+        match answer {
+            Ok(answer) => answer.json().await.unwrap_or_default(),
+            Err(_) => Value::Null,
+        }
     }
 }
 
@@ -214,8 +224,7 @@ async fn call(daemon: Arc<Daemon>, answers: Arc<Answers>, tenants: u64, until: I
                 .request(Method::PUT, &one)
                 .header("If-Match", format!("\"{}\"", quota["generation"]))
                 .json(&json!({"limit": if limit > 12.0 { 6.0 } else { limit * 1.1 }, "reason": "soak"}));
-            let status = request.send().await.map_or(0, |answer| answer.status().as_u16());
-            *answers.0.lock().unwrap().entry(("change", status)).or_default() += 1;
+            answers.send("change", request).await;
         }
         if turn % 100 == 11 {
             for path in
@@ -246,10 +255,38 @@ async fn call(daemon: Arc<Daemon>, answers: Arc<Answers>, tenants: u64, until: I
             ask("roll out", Method::POST, "/v1/rollouts", Some(rollout(turn, tenants))).await;
             ask("reload", Method::POST, "/-/reload", None).await;
         }
+        if turn % 3_000 == 61 {
+            renew_template(&daemon, &answers, &tenant).await;
+        }
         if turn % 6_000 == 53 {
             back_up(&daemon).await;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What tenants of a template are promised and granted; the latter is used up now
+/// and then.
+fn template(requests: u64) -> Value {
+    json!({"name": "silver", "tier": "PREMIUM",
+        "monitoring_config": {"sla_targets": {"latency_p99_ms": 250.0}},
+        "ai_config": {"inference_requests_per_day": requests}})
+}
+
+/// Makes a new version, moves a tenant to it, and looks at what was made of it.
+async fn renew_template(daemon: &Daemon, answers: &Answers, tenant: &str) {
+    let any = |method, path: &str| daemon.request(method, path).header("If-Match", "*");
+    let grant = template(if now() % 2 == 0 { 1_000 } else { 1_000_000 });
+    answers.send("renew the template", any(Method::PUT, "/v1/templates/silver").json(&grant)).await;
+    let moved = json!({"template": "silver", "reason": "soak"});
+    answers.ask(daemon, "move", Method::PATCH, &format!("/v1/tenants/{tenant}"), Some(moved)).await;
+    let copy = json!({"name": "copy"});
+    answers.ask(daemon, "clone", Method::POST, "/v1/templates/silver/clone", Some(copy)).await;
+    let copy = any(Method::DELETE, "/v1/templates/copy?reason=soak");
+    answers.send("remove the clone", copy).await;
+    for what in ["sla", "meters", "settings"] {
+        let path = format!("/v1/tenants/{tenant}/{what}");
+        answers.ask(daemon, "look at what is promised", Method::GET, &path, None).await;
     }
 }
 
@@ -352,6 +389,7 @@ async fn soak() {
 
     let (begin, end) = (Instant::now(), Instant::now() + Duration::from_secs(60 * minutes));
     let answers = Arc::new(Answers::default());
+    answers.ask(&daemon, "make a template", Method::POST, "/v1/templates", Some(template(1_000_000))).await;
     let calls: Vec<_> =
         (0..2).map(|_| tokio::spawn(call(Arc::clone(&daemon), Arc::clone(&answers), tenants, end))).collect();
     let looks = AtomicU64::new(0);

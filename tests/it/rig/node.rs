@@ -16,11 +16,10 @@ pub fn node_scripts(folder: &str) -> Option<PathBuf> {
     let (lock, done) = (scripts.join("package-lock.json"), copy.join("installed"));
     let wanted = std::fs::read(&lock).unwrap();
     for file in std::fs::read_dir(&scripts).unwrap().map(|file| file.unwrap().path()) {
-        let (content, kept) = (std::fs::read(&file), copy.join(file.file_name().unwrap()));
+        let kept = copy.join(file.file_name().unwrap());
         // A test beside this one may be reading what stands there already.
-        let differs = |content: &Vec<u8>| std::fs::read(&kept).ok().as_ref() != Some(content);
-        if let Some(content) = content.ok().filter(differs) {
-            std::fs::write(&kept, content).unwrap();
+        if file.is_file() && std::fs::read(&kept).ok() != std::fs::read(&file).ok() {
+            std::fs::copy(&file, &kept).unwrap();
         }
     }
     if std::fs::read(&done).is_ok_and(|installed| installed == wanted) {
