@@ -1,7 +1,7 @@
 //! How long a fetch of 2,000 series over 14 days at 5 minutes takes from a real
 //! Prometheus, beside a plain `curl` of the same ranges to /dev/null; how often
-//! Prometheus was asked, and for how many samples, by its own count; and how
-//! long whole cycles of the engine take over the same usage.
+//! Prometheus was asked, by its own count; and how long whole cycles of the engine
+//! take over the same usage.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement ends where it can't go on")]
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
@@ -81,32 +81,23 @@ async fn measure() {
     println!("the first cycle's collect, with what is written down: {:.2} of curl", collect / one);
 }
 
-/// What one fetch asks of Prometheus, by its own count.
+/// How often one fetch asks Prometheus, by its own count.
 async fn show_load(source: &PrometheusSource, url: &str) {
-    let before = counted(url).await;
+    let before = range_queries(url).await;
     let seconds = fetch(source).await;
-    let after = counted(url).await;
-    let (queries, samples) = (after.0 - before.0, after.1 - before.1);
-    println!(
-        "load: {queries} range queries, {:.1} a second, {:.0} samples each, {:.3} times what there is",
-        queries / seconds,
-        samples / queries,
-        samples / (SERIES as f64 * POINTS as f64)
-    );
+    let queries = range_queries(url).await - before;
+    let samples = SERIES as f64 * POINTS as f64 / queries;
+    println!("load: {queries} range queries, {:.1} a second, {samples:.0} samples each", queries / seconds);
 }
 
-/// How many range queries Prometheus has answered, and how many samples all of
-/// its queries have looked at.
-async fn counted(url: &str) -> (f64, f64) {
+/// How many range queries Prometheus has answered.
+async fn range_queries(url: &str) -> f64 {
     let page = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
-    let sum = |matches: &dyn Fn(&str) -> bool| -> f64 {
-        let lines = page.lines().filter(|line| matches(line));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-    };
-    let is_range = |line: &str| {
+    let is_range = |line: &&str| {
         line.starts_with("prometheus_http_requests_total{") && line.contains("\"/api/v1/query_range\"")
     };
-    (sum(&is_range), sum(&|line| line.starts_with("prometheus_engine_query_samples_total ")))
+    let lines = page.lines().filter(is_range);
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 /// The end of the usage, where the engine's present stands; then an hour on.
