@@ -360,7 +360,9 @@ impl Engine {
         let engine = Arc::clone(self);
         let load = move || {
             let history = &engine.parts.history;
-            Ok::<_, HistoryError>((history.load(resource, step, since)?, history.holds(resource)?))
+            let frame = history.load(resource, step, since)?;
+            let holds = !frame.series.is_empty() || history.holds(resource)?;
+            Ok::<_, HistoryError>((frame, holds))
         };
         let (frame, holds) = self.parts.compute.run_blocking(load).await??;
         if !holds && self.parts.registry.watermark(resource).await?.is_some() {

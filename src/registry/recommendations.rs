@@ -105,9 +105,7 @@ impl Registry {
             }
             if waiting.state.is_open() {
                 let state = superseding_state(&waiting.recommendation, self.now(), &new);
-                writes.extend(self.lapse(&waiting, &state)?);
-                let expect = Expect::Version(version);
-                writes.push(record_write(&waiting.recommendation, state.clone(), expect)?);
+                writes.extend(self.put_state(&waiting, version, &state)?);
                 ended = Some((waiting.recommendation, state));
             }
         }
@@ -274,12 +272,23 @@ impl Registry {
             return Ok(Some(*until));
         }
         let state = RecommendationState::Proposed;
-        let mut writes: Vec<Write> = self.lapse(record, &state)?.into_iter().collect();
-        writes.push(record_write(&record.recommendation, state, Expect::Version(version))?);
-        self.commit(writes).await?;
+        self.commit(self.put_state(record, version, &state)?).await?;
         let Recommendation { id, tenant, resource, .. } = &record.recommendation;
         tracing::info!(recommendation = %id, %tenant, %resource, "the first approval lapsed");
         Ok(None)
+    }
+
+    /// What gives a record another state without anybody's decision: a first
+    /// approval lapses by that.
+    fn put_state(
+        &self,
+        record: &RecommendationRecord,
+        version: u64,
+        state: &RecommendationState,
+    ) -> Result<Vec<Write>, StoreError> {
+        let mut writes: Vec<Write> = self.lapse(record, state)?.into_iter().collect();
+        writes.push(record_write(&record.recommendation, state.clone(), Expect::Version(version))?);
+        Ok(writes)
     }
 
     /// The line of the log that says what became of a first person's word, where
@@ -337,8 +346,7 @@ impl Registry {
         let recommendation = &record.recommendation;
         let key = resource_key(&recommendation.tenant, recommendation.resource);
         let mut writes = vec![Write::Delete { table: Table::Waiting, key, expect: Expect::Anything }];
-        writes.extend(self.lapse(record, &state)?);
-        writes.push(record_write(recommendation, state.clone(), Expect::Version(version))?);
+        writes.extend(self.put_state(record, version, &state)?);
         self.commit(writes).await?;
         tell_of_end(recommendation, &state);
         Ok(())
@@ -360,8 +368,7 @@ impl Registry {
         let Some((record, version)) = found.filter(|(record, _)| record.state.is_open()) else {
             return Ok((writes, None));
         };
-        writes.extend(self.lapse(&record, &WITHOUT_NEED)?);
-        writes.push(record_write(&record.recommendation, WITHOUT_NEED, Expect::Version(version))?);
+        writes.extend(self.put_state(&record, version, &WITHOUT_NEED)?);
         Ok((writes, Some(record.recommendation)))
     }
 

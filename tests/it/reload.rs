@@ -39,15 +39,21 @@ async fn receivers(caller: &Caller) -> Vec<Value> {
     caller.get("/v1/receivers").await.1["items"].as_array().unwrap().clone()
 }
 
+/// A daemon that has collected by this config.
+async fn started(config: &str) -> (Daemon, Caller) {
+    let daemon = Daemon::start(config).await;
+    let caller = Caller::of(&daemon);
+    wait_for_line(&caller, "plimsoll_series{resource=\"cpu_cores\"} 1").await;
+    wait_for_line(&caller, "plimsoll_config_last_reload_successful 1").await;
+    (daemon, caller)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_is_taken_as_a_whole_or_not_at_all() {
     let prometheus = Prometheus::start(&daily_usage("acme", 3, 2.0)).await;
     let listener = Listener::start(&[]).await;
     let first = config_for(&prometheus.url, "");
-    let daemon = Daemon::start(&first).await;
-    let caller = Caller::of(&daemon);
-    wait_for_line(&caller, "plimsoll_series{resource=\"cpu_cores\"} 1").await;
-    wait_for_line(&caller, "plimsoll_config_last_reload_successful 1").await;
+    let (daemon, caller) = started(&first).await;
 
     // What could be taken of a config with problems is not taken either.
     daemon.write_config(&format!("{first}{MEMORY}[guardrails]\nlargest_step_up = \"much\"\n[nonsense]\n"));
@@ -108,10 +114,7 @@ async fn a_signal_takes_nothing_of_a_config_with_a_problem() {
     let prometheus = Prometheus::start(&daily_usage("acme", 3, 2.0)).await;
     let listener = Listener::start(&[]).await;
     let first = config_for(&prometheus.url, "");
-    let daemon = Daemon::start(&first).await;
-    let caller = Caller::of(&daemon);
-    wait_for_line(&caller, "plimsoll_series{resource=\"cpu_cores\"} 1").await;
-    wait_for_line(&caller, "plimsoll_config_last_reload_successful 1").await;
+    let (daemon, caller) = started(&first).await;
     let taken_at = "plimsoll_config_last_reload_success_timestamp_seconds ";
     let at_the_start = line(&caller, taken_at).await;
 
