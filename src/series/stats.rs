@@ -42,11 +42,11 @@ impl Order {
         for one in self.keys.chunks_mut(run).filter(|one| !one.is_sorted()) {
             one.sort_unstable();
         }
+        self.merged.resize(self.keys.len(), 0);
         while run < self.keys.len() {
-            self.merged.clear();
-            for two in self.keys.chunks(2 * run) {
+            for (two, merged) in self.keys.chunks(2 * run).zip(self.merged.chunks_mut(2 * run)) {
                 let (left, right) = two.split_at(run.min(two.len()));
-                merge(left, right, &mut self.merged);
+                merge(left, right, merged);
             }
             std::mem::swap(&mut self.keys, &mut self.merged);
             run *= 2;
@@ -59,17 +59,35 @@ impl Order {
     }
 }
 
-fn merge(left: &[u64], right: &[u64], merged: &mut Vec<u64>) {
+/// Merges two sorted runs from both ends at once, so that neither end waits for
+/// the other; no run ends before as many places are filled at each end as the
+/// shorter one has.
+fn merge(left: &[u64], right: &[u64], merged: &mut [u64]) {
+    let shorter = left.len().min(right.len());
+    let (low, rest) = merged.split_at_mut(shorter);
+    let (middle, high) = rest.split_at_mut(rest.len() - shorter);
     let (mut from_left, mut from_right) = (0, 0);
-    while let (Some(one), Some(other)) = (left.get(from_left), right.get(from_right)) {
-        // Without a branch that nobody could foretell.
+    let (mut to_left, mut to_right) = (left.len(), right.len());
+    // Without a branch that nobody could foretell.
+    for (low, high) in low.iter_mut().zip(high.iter_mut().rev()) {
+        let (one, other) = (left[from_left], right[from_right]);
         let is_left = one <= other;
-        merged.push(*one.min(other));
+        *low = one.min(other);
         from_left += usize::from(is_left);
         from_right += usize::from(!is_left);
+        let (one, other) = (left[to_left - 1], right[to_right - 1]);
+        let is_left = one > other;
+        *high = one.max(other);
+        to_left -= usize::from(is_left);
+        to_right -= usize::from(!is_left);
     }
-    merged.extend_from_slice(&left[from_left..]);
-    merged.extend_from_slice(&right[from_right..]);
+    let (mut left, mut right) = (&left[from_left..to_left], &right[from_right..to_right]);
+    for cell in middle {
+        let is_left = left.first().is_some_and(|one| right.first().is_none_or(|other| one <= other));
+        let from = if is_left { &mut left } else { &mut right };
+        // The two have as many together as are filled here.
+        *cell = from.split_off_first().copied().unwrap_or_default();
+    }
 }
 
 /// The `q` quantile (0 to 1) of values sorted upwards, interpolated linearly
@@ -125,6 +143,13 @@ mod tests {
         assert_eq!(places(&[-1.0, 0.0, 2.0, -3.5, 1e-9, 2.0], 3), [3, 0, 1, 4, 2, 5]);
         assert_eq!(places(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0, 0.0], 2), [6, 0, 2, 4, 1, 3, 5]);
         assert_eq!(places(&[3.0, 1.0, 2.0, 0.0], 4), [3, 1, 2, 0], "a run that is not sorted");
+        let noise = |place: usize| ((place * 7919 + 13) % 1009) as f64;
+        for (count, run) in (0..90).flat_map(|count| [1, 2, 3, 12, 13].map(|run| (count, run))) {
+            let values: Vec<f64> = (0..count).map(|place| noise(place % 37) - 300.0).collect();
+            let mut sorted: Vec<usize> = (0..count).collect();
+            sorted.sort_by(|one, other| values[*one].total_cmp(&values[*other]));
+            assert_eq!(places(&values, run), sorted, "{count} values by {run}");
+        }
         assert!(places(&[], 3).is_empty());
     }
 }

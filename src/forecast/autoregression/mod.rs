@@ -212,9 +212,13 @@ impl View {
     fn plausible(&self, ends: &[usize]) -> Vec<(f64, f64)> {
         let (mut range, mut from) = (self.lens.plausible, 0);
         let up_to = |end: &usize| {
-            for value in &self.scaled[from.min(*end)..*end] {
-                range = (range.0.min(value - FORECAST_WIDTHS), range.1.max(value + FORECAST_WIDTHS));
-            }
+            let since = &self.scaled[from.min(*end)..*end];
+            // Compared, since `f64::min` also looks for what is no number and takes twice as long.
+            let further = |(least, most): (f64, f64), value: &f64| {
+                (if *value < least { *value } else { least }, if *value > most { *value } else { most })
+            };
+            let (least, most) = since.iter().fold((f64::INFINITY, f64::NEG_INFINITY), further);
+            range = (range.0.min(least - FORECAST_WIDTHS), range.1.max(most + FORECAST_WIDTHS));
             from = *end;
             range
         };

@@ -5,6 +5,8 @@
 //! Members that disagree make a mixture wider, as they should; the mean of
 //! their quantiles hides it. On every set that was tried the mixture lost less.
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayViewMut1};
 
 use super::weights::{Blocks, block_of};
@@ -69,12 +71,20 @@ struct Climb<'a> {
     weights: Vec<f64>,
     /// All quantiles, member after member.
     values: Vec<f64>,
-    /// How much lies on each.
-    jumps: Vec<f64>,
-    /// How much steeper it goes on after each.
-    bends: Vec<f64>,
+    /// What happens at each.
+    corners: Vec<Corner>,
     /// The order of all quantiles.
     order: Order,
+}
+
+/// A quantile of a member, and what its line does there.
+#[derive(Debug, Default, Clone, Copy)]
+struct Corner {
+    value: f64,
+    /// How much lies on it.
+    jump: f64,
+    /// How much steeper it goes on after it.
+    bend: f64,
 }
 
 impl<'a> Climb<'a> {
@@ -92,8 +102,7 @@ impl<'a> Climb<'a> {
             near: NEAR * (most - least),
             weights: Vec::new(),
             values: Vec::new(),
-            jumps: Vec::new(),
-            bends: Vec::new(),
+            corners: Vec::new(),
             order: Order::default(),
         })
     }
@@ -106,26 +115,26 @@ impl<'a> Climb<'a> {
         let total: f64 = self.weights.iter().sum();
         let Some(mut last) = self.order.places().next().map(|place| self.values[place]) else { return };
         let (mut reached, mut slope) = (0.0, 0.0);
-        let mut next = 0;
+        let mut wanted = self.levels.iter().map(|level| level * total).zip(&mut found);
+        let mut next = wanted.next();
         for place in self.order.places() {
-            let value = self.values[place].max(last);
+            let corner = self.corners[place];
+            let value = corner.value.max(last);
             let below = reached + slope * (value - last);
-            let up_to = below + self.jumps[place];
-            while let Some(level) =
-                self.levels.get(next).map(|level| level * total).filter(|level| *level <= up_to)
-            {
+            let up_to = below + corner.jump;
+            while let Some((level, cell)) = next.take_if(|(level, _)| *level <= up_to) {
                 let rise = below - reached;
                 let part = if rise > 0.0 { ((level - reached) / rise).clamp(0.0, 1.0) } else { 1.0 };
-                found[next] = last + (value - last) * part;
-                next += 1;
+                *cell = last + (value - last) * part;
+                next = wanted.next();
             }
-            if next == self.levels.len() {
+            if next.is_none() {
                 return;
             }
-            slope += self.bends[place];
+            slope += corner.bend;
             (last, reached) = (value, up_to);
         }
-        found.iter_mut().skip(next).for_each(|cell| *cell = last);
+        next.into_iter().chain(wanted).for_each(|(_, cell)| *cell = last);
     }
 
     /// Makes out where each member's line jumps and bends. Many a member says of
@@ -134,9 +143,8 @@ impl<'a> Climb<'a> {
         let width = self.levels.len();
         if self.weights.len() != parts.len() {
             self.weights = vec![f64::NAN; parts.len()];
-            for list in [&mut self.values, &mut self.jumps, &mut self.bends] {
-                list.resize(parts.len() * width, 0.0);
-            }
+            self.values.resize(parts.len() * width, 0.0);
+            self.corners.resize(parts.len() * width, Corner::default());
         }
         for (member, (weight, quantiles)) in parts.iter().enumerate() {
             let places = member * width..(member + 1) * width;
@@ -146,21 +154,26 @@ impl<'a> Climb<'a> {
             }
             self.weights[member] = *weight;
             values.copy_from_slice(quantiles);
-            let (jumps, bends) = (&mut self.jumps[places.clone()], &mut self.bends[places]);
-            // Below its first quantile lies nothing of a member, on its last all that is left.
-            jumps[0] = weight * self.lowest;
-            bends[width - 1] = 0.0;
-            for place in 1..width {
-                let distance = quantiles[place] - quantiles[place - 1];
-                let rise = weight * (self.levels[place] - self.levels[place - 1]);
-                let is_far = distance > self.near;
-                jumps[place] = if is_far { 0.0 } else { rise };
-                bends[place - 1] = if is_far { rise / distance } else { 0.0 };
-            }
-            jumps[width - 1] += weight * (1.0 - self.highest);
-            for place in (1..width).rev() {
-                bends[place] -= bends[place - 1];
-            }
+            self.bend(*weight, quantiles, places);
+        }
+    }
+
+    /// Makes out where the line of one member jumps and bends. Below its first
+    /// quantile lies nothing, on its last all that is left.
+    fn bend(&mut self, weight: f64, quantiles: &[f64], places: Range<usize>) {
+        let (mut jump, mut slope) = (weight * self.lowest, 0.0);
+        let corners = &mut self.corners[places];
+        let neighbours = quantiles.windows(2).zip(self.levels.windows(2));
+        for (corner, (quantiles, levels)) in corners.iter_mut().zip(neighbours) {
+            let distance = quantiles[1] - quantiles[0];
+            let rise = weight * (levels[1] - levels[0]);
+            let is_far = distance > self.near;
+            let steeper = if is_far { rise / distance } else { 0.0 };
+            *corner = Corner { value: quantiles[0], jump, bend: steeper - slope };
+            (jump, slope) = (if is_far { 0.0 } else { rise }, steeper);
+        }
+        if let (Some(corner), Some(value)) = (corners.last_mut(), quantiles.last()) {
+            *corner = Corner { value: *value, jump: jump + weight * (1.0 - self.highest), bend: -slope };
         }
     }
 }
