@@ -121,9 +121,10 @@ pub fn run(arguments: &Audit, out: &mut impl Write) -> anyhow::Result<bool> {
             }
         }
         What::Verify { input, checkpoints, key, form } => {
-            let report = verify(server, input.as_deref(), checkpoints.as_deref(), key.as_deref())?;
-            if !form.show(&as_answer(&report), out)? {
-                tell(&report, report.checkpoints > 0, out)?;
+            let (report, passed_over) =
+                verify(server, input.as_deref(), checkpoints.as_deref(), key.as_deref())?;
+            if !form.show(&as_answer(&report, &passed_over), out)? {
+                tell(&report, &passed_over, out)?;
             }
             return Ok(report.findings.is_empty());
         }
@@ -244,7 +245,7 @@ fn verify(
     input: Option<&Path>,
     checkpoints: Option<&Path>,
     key: Option<&str>,
-) -> anyhow::Result<AuditReport> {
+) -> anyhow::Result<(AuditReport, Vec<String>)> {
     // What the daemon gives is read twice, and so kept meanwhile.
     let mut kept = tempfile::NamedTempFile::new()?;
     let input = match input {
@@ -254,14 +255,14 @@ fn verify(
             kept.path()
         }
     };
-    let signed = match (checkpoints, key) {
+    let (signed, passed_over) = match (checkpoints, key) {
         (Some(file), Some(key)) => {
             signed_in(file, &Verifier::parse(key).map_err(|error| BadUsage(error.to_string()))?)?
         }
         (Some(_), None) => {
             return Err(BadUsage("verify checkpoints without the --key that signed them".to_owned()).into());
         }
-        (None, _) => Vec::new(),
+        (None, _) => (Vec::new(), Vec::new()),
     };
     let mut first = None;
     let mut cut = None;
@@ -280,23 +281,40 @@ fn verify(
             Ok(())
         }
     })?;
-    Ok(inspection.end())
+    Ok((inspection.end(), passed_over))
 }
 
-/// The checkpoints in a file, each with a good signature.
-fn signed_in(file: &Path, verifier: &Verifier) -> anyhow::Result<Vec<Checkpoint>> {
+/// The checkpoints in a file, each with a good signature, and what is said of
+/// those that are cut off: the daemon may have been killed while it wrote one.
+/// One is passed over only where a later one signs for more lines.
+fn signed_in(file: &Path, verifier: &Verifier) -> anyhow::Result<(Vec<Checkpoint>, Vec<String>)> {
     let named = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| BadUsage(format!("read {named}: {error}")))?;
-    let notes = notes(&text);
-    if notes.is_empty() {
-        return Err(BadUsage(format!("find a checkpoint in {named}")).into());
+    let bad = |error: &dyn Display| BadUsage(format!("use {named}: {error}"));
+    let text = std::fs::read_to_string(file).map_err(|error| bad(&error))?;
+    let (mut signed, mut passed_over, mut cut_off) = (Vec::new(), Vec::new(), Vec::new());
+    let mut newest = 0;
+    for (place, note) in notes(&text).iter().enumerate() {
+        let told = |error: &CheckpointError| format!("checkpoint {}: failed to {error}", place + 1);
+        match verifier.read(note) {
+            Ok(checkpoint) => {
+                if checkpoint.size > newest {
+                    passed_over.append(&mut cut_off);
+                }
+                newest = newest.max(checkpoint.size);
+                signed.push(checkpoint);
+            }
+            Err(error @ CheckpointError::CutOff) => cut_off.push(told(&error)),
+            Err(error @ CheckpointError::Signature(_)) => return Err(error.into()),
+            Err(error) => return Err(bad(&told(&error)).into()),
+        }
     }
-    let read = |note: &String| match verifier.read(note) {
-        Err(error @ CheckpointError::Signature(_)) => Err(anyhow::Error::from(error)),
-        Err(error) => Err(BadUsage(format!("use {named}: failed to {error}")).into()),
-        Ok(checkpoint) => Ok(checkpoint),
-    };
-    notes.iter().map(read).collect()
+    if let Some(one) = cut_off.first() {
+        return Err(bad(&format!("{one}; remove it, if the daemon was killed while it wrote it")).into());
+    }
+    if signed.is_empty() {
+        return Err(bad(&"it holds no checkpoint").into());
+    }
+    Ok((signed, passed_over))
 }
 
 /// Reads an export line by line; `None` is one that can't be read. Where not
@@ -320,15 +338,19 @@ fn read(
 }
 
 /// A report as machines read it.
-fn as_answer(report: &AuditReport) -> Value {
+fn as_answer(report: &AuditReport, passed_over: &[String]) -> Value {
     let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     json!({
         "lines": report.lines, "removed_before": report.cut, "checkpoints": report.checkpoints,
+        "passed_over": passed_over,
         "is_whole": findings.is_empty(), "findings": findings,
     })
 }
 
-fn tell(report: &AuditReport, beside_checkpoints: bool, out: &mut impl Write) -> anyhow::Result<()> {
+fn tell(report: &AuditReport, passed_over: &[String], out: &mut impl Write) -> anyhow::Result<()> {
+    for one in passed_over {
+        writeln!(out, "{one}; a later one is used")?;
+    }
     for finding in &report.findings {
         writeln!(out, "{finding}")?;
     }
@@ -339,7 +361,7 @@ fn tell(report: &AuditReport, beside_checkpoints: bool, out: &mut impl Write) ->
     let whole = report.findings.is_empty();
     let verdict = if whole { "whole" } else { "NOT as it was written" };
     writeln!(out, "{} lines{cut}, {} checkpoints: {verdict}", report.lines, report.checkpoints)?;
-    if whole && !beside_checkpoints {
+    if whole && report.checkpoints == 0 {
         writeln!(
             out,
             "without checkpoints that were kept elsewhere nobody can tell whether its end was cut off, or all of \

@@ -22,6 +22,8 @@ use crate::domain::Timestamp;
 const ORIGIN: &str = "plimsoll/audit";
 /// Ed25519, in a signed note's key.
 const ALGORITHM: u8 = 1;
+/// Characters of a signature: the key's id and Ed25519's 64 bytes, in base64.
+const SIGNATURE_CHARACTERS: usize = (4 + 64_usize).div_ceil(3) * 4;
 
 /// How long a log was at an instant, and what stood in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,9 @@ pub enum CheckpointError {
     /// The text is no checkpoint.
     #[error("read a checkpoint: {0}")]
     Text(&'static str),
+    /// Its end is missing, as after a crash.
+    #[error("read a checkpoint: it is cut off")]
+    CutOff,
     /// Another signed it, or it was changed.
     #[error("verify the checkpoint of {0} lines: the signature is not of this key and text")]
     Signature(u64),
@@ -130,8 +135,7 @@ impl Verifier {
     /// Where the text is none, or not signed with this key.
     pub fn read(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
         let wrong = CheckpointError::Text;
-        let (text, signatures) =
-            note.split_once("\n\n").ok_or(wrong("no empty line stands before the signature"))?;
+        let (text, signatures) = note.split_once("\n\n").ok_or(CheckpointError::CutOff)?;
         let lines: Vec<&str> = text.lines().collect();
         let [ORIGIN, size, root, at] = lines[..] else {
             return Err(wrong("four lines must stand before the signature: origin, size, root and time"));
@@ -143,6 +147,9 @@ impl Verifier {
         let prefix = format!("\u{2014} {ORIGIN} ");
         let signed = format!("{text}\n");
         let ours = signatures.lines().filter_map(|line| line.strip_prefix(&*prefix));
+        if ours.clone().all(|signature| signature.len() < SIGNATURE_CHARACTERS) {
+            return Err(CheckpointError::CutOff);
+        }
         let is_good = ours.filter_map(|signature| STANDARD.decode(signature).ok()).any(|bytes| {
             bytes.split_at_checked(4).is_some_and(|(id, signature)| {
                 id == self.id()
@@ -191,10 +198,33 @@ mod tests {
         assert_eq!(verifier.read(&forged), Err(CheckpointError::Signature(1043)));
         let other = Signer::from_key(&Signer::new_key().unwrap()).unwrap();
         assert_eq!(verifier.read(&other.sign(&checkpoint(1042))), Err(CheckpointError::Signature(1042)));
-        assert!(matches!(verifier.read("plimsoll/audit\n"), Err(CheckpointError::Text(_))));
+        assert_eq!(verifier.read("plimsoll/audit\n"), Err(CheckpointError::CutOff));
+        assert!(matches!(verifier.read("plimsoll/audit\n1042\n\n"), Err(CheckpointError::Text(_))));
         let both = format!("{note}\n{}", signer.sign(&checkpoint(2000)));
         let read: Vec<u64> = notes(&both).iter().map(|note| verifier.read(note).unwrap().size).collect();
         assert_eq!(read, [1042, 2000]);
+    }
+
+    #[test]
+    fn one_that_is_cut_off_is_no_forged_one_and_leaves_the_others_as_they_are() {
+        let signer = Signer::from_key(&Signer::new_key().unwrap()).unwrap();
+        let verifier = Verifier::parse(&signer.verifier().to_string()).unwrap();
+        let (before, note, after) = [10, 1042, 2000].map(|size| signer.sign(&checkpoint(size))).into();
+        for (cut, _) in note.char_indices().skip(1) {
+            let file = format!("{before}\n{}{after}", &note[..cut]);
+            let read: Vec<_> = notes(&file).iter().map(|note| verifier.read(note)).collect();
+            // Without its first line it is none, without its last line feed whole.
+            let expected = match cut {
+                cut if cut <= ORIGIN.len() => vec![],
+                cut if cut + 1 == note.len() => vec![Ok(checkpoint(1042))],
+                _ => vec![Err(CheckpointError::CutOff)],
+            };
+            let around = [vec![Ok(checkpoint(10))], expected, vec![Ok(checkpoint(2000))]];
+            assert_eq!(read, around.concat(), "{cut}");
+        }
+        let last = note.len() - 2;
+        let garbled = format!("{}?{}", &note[..last], &note[last + 1..]);
+        assert_eq!(verifier.read(&garbled), Err(CheckpointError::Signature(1042)), "as long as it should be");
     }
 
     #[test]

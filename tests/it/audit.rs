@@ -91,6 +91,17 @@ async fn a_log_is_verified_by_what_left_the_host() {
     let people = receiver.posted().iter().filter(|post| post.path == "/people").count();
     assert_eq!(people, 0, "only machines are told of checkpoints");
     let signed = std::fs::read_to_string(&checkpoints).unwrap();
+    let (torn, piece) = (daemon.folder().join("torn.txt"), signed.split("\n\n").next().unwrap());
+    let verify_torn = |text: String| {
+        std::fs::write(&torn, text).unwrap();
+        audit(&daemon, &["verify", "--checkpoints", path(&torn), "--key", &key, "--output", "json"])
+    };
+    let passed_over = verify_torn(format!("{piece}{signed}"));
+    assert!(passed_over.status.success(), "{}", said(&passed_over));
+    assert!(said(&passed_over).contains("checkpoint 1: failed to read a checkpoint: it is cut off"));
+    let at_the_end = verify_torn(format!("{signed}{piece}"));
+    assert_eq!(at_the_end.status.code(), Some(2), "nobody knows what it said: {}", said(&at_the_end));
+    assert!(said(&at_the_end).contains("torn.txt") && said(&at_the_end).contains("remove it"));
     let size = signed.lines().nth(1).unwrap();
     let forged = signed.replacen(&format!("\n{size}\n"), "\n2000\n", 1);
     let other = daemon.folder().join("forged.txt");
