@@ -302,6 +302,7 @@ impl Registry {
         let why = match becomes {
             RecommendationState::Stale { .. } => "the quota was changed by something else first",
             RecommendationState::Expired => "the recommendation has expired",
+            RecommendationState::Superseded { by: None } => "the tenant was removed",
             _ => "no second person came in time",
         };
         let Recommendation { tenant, resource, current, proposed, .. } = &record.recommendation;

@@ -106,6 +106,18 @@ async fn the_first_word_lapses_and_is_then_a_first_one_again() {
 }
 
 #[tokio::test]
+async fn a_first_word_ends_with_its_tenant() {
+    let (engine, clock) = engine(above("900USD/month"), ApplyMode::Review).await;
+    let id = waiting(&engine, &clock).await;
+    engine.approve(id, person("ann")).await.unwrap();
+    engine.registry().remove_tenant(&acme(), None, person("eve")).await.unwrap();
+    assert_eq!(state(&engine, id).await, "superseded");
+    let lines = engine.registry().audit(None, None, 9).await.unwrap();
+    let lapsed = lines.iter().find(|line| line.event.action == AuditAction::FirstApprovalLapsed).unwrap();
+    assert_eq!(lapsed.event.reason, "ann approved it; the tenant was removed");
+}
+
+#[tokio::test]
 async fn the_daemon_alone_never_does_what_needs_two() {
     let rule = TwoPeople { monthly_cost: None, tiers: vec![Tier::Premium] };
     let (engine, clock) = engine(rule, ApplyMode::Approved).await;
