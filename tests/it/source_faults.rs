@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use parking_lot::Mutex;
+use serde_json::json;
 
 use crate::caller::Caller;
-use crate::rig::{Asked, Daemon, Fake, Reply};
-use crate::setup::config_for;
+use crate::rig::{Asked, Daemon, Fake, Prometheus, Reply};
+use crate::setup::{config_for, daily_usage};
 
 /// A config that asks for a second's step each second, and is soon at the end
 /// of its patience.
@@ -242,4 +243,49 @@ async fn a_daemon_killed_while_it_collects_goes_on_where_it_was() {
         let again: usize = of_it.iter().map(|(_, times)| times - 1).sum();
         assert!(again <= 2 * 288, "two kills cost two days at most, not {again} points of {metric}");
     }
+}
+
+/// How many range queries a Prometheus has answered well since it was started.
+async fn range_queries(prometheus: &Prometheus) -> f64 {
+    let metrics = reqwest::get(format!("{}/metrics", prometheus.url)).await.unwrap().text().await.unwrap();
+    let of_ranges = |line: &&str| {
+        line.starts_with("prometheus_http_requests_total")
+            && line.contains("code=\"200\",handler=\"/api/v1/query_range\"")
+    };
+    let counts = metrics.lines().filter(of_ranges).filter_map(|line| line.rsplit(' ').next());
+    counts.map(|count| count.parse::<f64>().unwrap()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prometheus_that_is_restarted_in_the_middle_of_a_backfill_is_asked_for_the_rest() {
+    let mut prometheus = Prometheus::start(&daily_usage("acme", 14, 2.0)).await;
+    let by_the_day = "settle = \"0s\"\nbackfill = \"14d\"\nslice = \"1d\"\nmax_queries_per_second = 2";
+    let config = config_for(&prometheus.url, "").replace("settle = \"0s\"", by_the_day);
+    let daemon = Daemon::start(&config).await;
+    let caller = Caller::of(&daemon);
+    assert_eq!(caller.post("/v1/tenants", &json!({"id": "acme", "tier": "PREMIUM"})).await.0, 201);
+    let asked = || range_queries(&prometheus);
+    caller.wait_until("it is in the middle", || async { asked().await >= 5.0 }).await;
+    let before = asked().await;
+    prometheus.kill();
+    let says = async |words: &str| caller.text("/-/ready").await.1.contains(words);
+    caller.wait_until("it is missed", || async { says("failed to reach the source").await }).await;
+    assert!(!says("plimsoll is ready").await, "half of a look back is no whole one");
+
+    prometheus.start_again().await;
+    let is_ready = || async { caller.text("/-/ready").await == (200, "plimsoll is ready\n".to_owned()) };
+    caller.wait_until("all is collected", is_ready).await;
+    let after = range_queries(&prometheus).await;
+    // Each of 14 days is counted and then asked for; what was under way is asked again, and the
+    // cycles since may have found something new.
+    assert!((5.0..28.0).contains(&before), "{before} queries before");
+    assert!(before + after <= 28.0 + 4.0, "{before} queries before, {after} after");
+    let usage = "/v1/tenants/acme/resources/cpu_cores/usage?step_seconds=300";
+    let (status, held) = caller.get(usage).await;
+    assert_eq!(status, 200, "{held}");
+    let values = held["values"].as_array().unwrap();
+    let known = values.iter().filter(|value| value.is_f64()).count();
+    assert!(known >= 14 * 288 - 2, "{known} samples of {}", values.len());
+    let again = metric(&caller, "plimsoll_samples_collected_total{resource=\"cpu_cores\"} ").await;
+    assert!(again < (14 * 288 + 20) as f64, "{again} samples, some of them twice");
 }

@@ -88,6 +88,12 @@ impl Prometheus {
         let samples = folder.join("samples.txt");
         std::fs::write(&samples, openmetrics).unwrap();
         backfill(&samples, folder);
+        self.start_again().await;
+    }
+
+    /// Starts one that was killed again, at the same address with the same samples.
+    pub async fn start_again(&mut self) {
+        let folder = self.folder.path();
         let address = self.url.rsplit('/').next().unwrap();
         let log = folder.join("prometheus.log");
         self.process = Process::start(command(folder, address).args(&self.flags), &log).expect(MISSING);
