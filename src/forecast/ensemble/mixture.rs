@@ -71,16 +71,15 @@ struct Climb<'a> {
     weights: Vec<f64>,
     /// All quantiles, member after member.
     values: Vec<f64>,
-    /// What happens at each.
+    /// What a member's line does at each.
     corners: Vec<Corner>,
     /// The order of all quantiles.
     order: Order,
 }
 
-/// A quantile of a member, and what its line does there.
+/// What the line of a member does at a quantile.
 #[derive(Debug, Default, Clone, Copy)]
 struct Corner {
-    value: f64,
     /// How much lies on it.
     jump: f64,
     /// How much steeper it goes on after it.
@@ -119,7 +118,7 @@ impl<'a> Climb<'a> {
         let mut next = wanted.next();
         for place in self.order.places() {
             let corner = self.corners[place];
-            let value = corner.value.max(last);
+            let value = self.values[place].max(last);
             let below = reached + slope * (value - last);
             let up_to = below + corner.jump;
             while let Some((level, cell)) = next.take_if(|(level, _)| *level <= up_to) {
@@ -169,11 +168,11 @@ impl<'a> Climb<'a> {
             let rise = weight * (levels[1] - levels[0]);
             let is_far = distance > self.near;
             let steeper = if is_far { rise / distance } else { 0.0 };
-            *corner = Corner { value: quantiles[0], jump, bend: steeper - slope };
+            *corner = Corner { jump, bend: steeper - slope };
             (jump, slope) = (if is_far { 0.0 } else { rise }, steeper);
         }
-        if let (Some(corner), Some(value)) = (corners.last_mut(), quantiles.last()) {
-            *corner = Corner { value: *value, jump: jump + weight * (1.0 - self.highest), bend: -slope };
+        if let Some(corner) = corners.last_mut() {
+            *corner = Corner { jump: jump + weight * (1.0 - self.highest), bend: -slope };
         }
     }
 }
